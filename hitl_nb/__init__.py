@@ -1,0 +1,80 @@
+"""Pause a graph of plain Python functions, ask a person in the notebook, go on.
+
+Everything a user needs is a name of this package; each is loaded at its first use, so that `import hitl_nb` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hitl_nb import errors
+    from hitl_nb.checkpoint.base import Checkpointer
+    from hitl_nb.checkpoint.disk import DiskCacheSaver
+    from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
+    from hitl_nb.checkpoint.records import Decision
+    from hitl_nb.errors import AlreadyAnsweredError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
+    from hitl_nb.graph.builder import StateGraph
+    from hitl_nb.graph.interrupt import interrupt
+    from hitl_nb.graph.types import END, START, Command, Interrupt, Send
+    from hitl_nb.session import ReviewSession, review
+
+__all__ = [
+    "END",
+    "START",
+    "AlreadyAnsweredError",
+    "Checkpointer",
+    "Command",
+    "Decision",
+    "DiskCacheSaver",
+    "HitlError",
+    "InMemorySaver",
+    "Interrupt",
+    "InvalidAnswerError",
+    "MemorySaver",
+    "MissingAnswerError",
+    "ReviewSession",
+    "Send",
+    "StateGraph",
+    "StillWaitingError",
+    "errors",
+    "interrupt",
+    "review",
+]
+
+_HOMES = {
+    "END": "graph.types",
+    "START": "graph.types",
+    "AlreadyAnsweredError": "errors",
+    "Checkpointer": "checkpoint.base",
+    "Command": "graph.types",
+    "Decision": "checkpoint.records",
+    "DiskCacheSaver": "checkpoint.disk",
+    "HitlError": "errors",
+    "InMemorySaver": "checkpoint.memory",
+    "Interrupt": "graph.types",
+    "InvalidAnswerError": "errors",
+    "MemorySaver": "checkpoint.memory",
+    "MissingAnswerError": "errors",
+    "ReviewSession": "session",
+    "Send": "graph.types",
+    "StateGraph": "graph.builder",
+    "StillWaitingError": "errors",
+    "interrupt": "graph.interrupt",
+    "review": "session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("hitl_nb.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hitl_nb' has no attribute {name!r}")
+    value = getattr(import_module(f"hitl_nb.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

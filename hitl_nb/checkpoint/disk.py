@@ -1,0 +1,419 @@
+"""A checkpointer in a folder: one `diskcache.Cache`, set up so that nothing in it is ever evicted, unpickled or half written.
+
+What diskcache leaves open is closed here: eviction is off, and checked at each open; keys are text and values bytes, any other stored form is refused
+and never unpickled; every record is sealed with a digest over its key and content; a record is written once, except the few small ones that move
+(`h/`, `!o/`, `d!head`), which never lie in files; a failed transaction reports its real cause and leaves nothing behind.
+
+Keep the folder on a local disk: SQLite's write-ahead log and the locks of running threads are not safe on network file systems (NFS, SMB).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from threading import local
+from typing import Any, Final, Literal
+
+import diskcache
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
+
+from hitl_nb.checkpoint.base import OPEN_PREFIX, Checkpointer
+from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError, ThreadBusyError
+
+Durability = Literal["normal", "full"]
+
+FORMAT_KEY: Final = "!format"
+FORMAT_VERSION: Final = 1
+FILE_MIN: Final = 128 * 1024
+"""Bytes from which a record lies in a file of its own instead of in the database."""
+_SEAL: Final = 16
+_MOVING: Final = re.compile(r"h/|!o/|d!head\Z")
+"""Keys of the records that are overwritten; all others are written once."""
+_VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
+_HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
+_HOLDER_SIZE: Final = 120
+_SETTINGS: Final[dict[str, Any]] = {
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "size_limit": 1 << 62,
+    "statistics": 0,
+    "tag_index": 0,
+    "disk_min_file_size": FILE_MIN,
+    "sqlite_journal_mode": "wal",
+    # A database file that is cut short, read through a memory map, kills the process (SIGBUS); through read() it is an error.
+    "sqlite_mmap_size": 0,
+}
+
+
+class _DamagedError(Exception):
+    """A record that cannot be read. Not an OSError, which `Cache.get` takes for 'no such key'."""
+
+
+class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
+    """Text keys and bytes values. Refuses every other stored form, so that opening a tampered file runs no code and touches no foreign file."""
+
+    durable = False
+
+    def __init__(self, directory: str, **settings: Any) -> None:
+        super().__init__(directory, **settings)
+        self.written = local()
+        """`names`: the value files this Python thread wrote in its current transaction."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a record's key is {type(key).__name__}; expected str")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        if not raw or type(key) is not str:
+            raise _DamagedError(f"a key of type {type(key).__name__}, which hitl_nb does not write")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, str | None, bytes | None]:  # noqa: FBT001 - diskcache's
+        if type(value) is not bytes or read:
+            raise TypeError(f"a record is {type(value).__name__}; expected bytes")
+        if len(value) < self.min_file_size:
+            return 0, diskcache.core.MODE_RAW, None, value
+        name, place = self.filename(key, value)
+        path = Path(place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.written.names.append(name)
+        with path.open("xb") as file:
+            file.write(value)
+            if self.durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if self.durable:
+            for folder in (path.parent, path.parent.parent, Path(self._directory)):
+                _sync_names(folder)
+        return len(value), diskcache.core.MODE_BINARY, name, None
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:  # noqa: FBT001 - diskcache's
+        if mode == diskcache.core.MODE_RAW and filename is None and isinstance(value, bytes):
+            return value
+        if mode == diskcache.core.MODE_BINARY and not read:
+            try:
+                return self._place(filename).read_bytes()
+            except OSError as error:
+                raise _DamagedError(f"its value file {filename} cannot be read: {error}") from error
+        raise _DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
+
+    def remove(self, file_path: Any) -> None:
+        # The folders stay: removing an empty one could hit a writer that has just made it.
+        self._place(file_path).unlink(missing_ok=True)
+
+    def _place(self, filename: Any) -> Path:
+        if type(filename) is not str or not _VALUE_FILE.match(filename):
+            raise _DamagedError(f"its value file is named {str(filename)[:200]!r}, as hitl_nb names none")
+        return Path(self._directory) / filename
+
+
+class _DurableDisk(_BytesDisk):
+    durable = True
+
+
+def _sync_names(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and its names are journalled
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    cache: diskcache.Cache
+    file: tuple[int, int]
+    """Which file the database is. SQLite goes on writing into one that was deleted, and what it is told then is lost."""
+    ready: local = field(default_factory=local)
+    """`yes` in each Python thread whose connection is set up."""
+
+
+class DiskCacheSaver(Checkpointer):
+    """Keeps threads in a folder, for ever and for every process that opens it.
+
+    `folder` is made when it does not exist. `durability`: "normal" survives a killed process; "full" also a power cut, at the price of waiting for
+    the disk at each commit. `timeout_s`: seconds to wait for another process's write before giving up with a StoreError.
+    Opened at first use; usable from many threads and processes, also after a fork; pickles as its folder and options.
+
+    >>> import tempfile
+    >>> saver = DiskCacheSaver(tempfile.mkdtemp())
+    >>> saver.open_questions()
+    []
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] = "reviews",
+        *,
+        durability: Durability = "normal",
+        types: Iterable[type] = (),
+        timeout_s: float = 60.0,
+    ) -> None:
+        if durability not in ("normal", "full"):
+            raise ValueError(f"durability is {durability!r}; expected 'normal' or 'full'")
+        self._types = tuple(types)
+        super().__init__(types=self._types)
+        self.folder = Path(folder).expanduser().absolute()
+        self.durability: Durability = durability
+        self.timeout_s = timeout_s
+        self._opened: dict[int, _Opened] = {}
+        """By process id: an SQLite connection must not be used, nor closed, on the other side of a fork."""
+
+    def __repr__(self) -> str:
+        return f"DiskCacheSaver({str(self.folder)!r}, durability={self.durability!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make = partial(DiskCacheSaver, durability=self.durability, types=self._types, timeout_s=self.timeout_s)
+        return (make, (str(self.folder),))
+
+    # -- records -----------------------------------------------------------------------------------------------------------------
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            sealed = self._cache().get(key)
+        except _DamagedError as error:
+            raise CorruptStoreError(f"record {key!r} of the store {self.folder} is damaged: {error}; restore the folder from a backup") from error
+        except (sqlite3.Error, diskcache.Timeout) as error:
+            raise self._failed("read", error) from error
+        return None if sealed is None else self._unseal(key, sealed)
+
+    def _put(self, key: str, record: bytes) -> None:
+        sealed = _seal(key, record) + record
+        if not _MOVING.match(key):
+            if not self._cache().add(key, sealed):
+                raise StoreError(f"record {key!r} is in {self.folder} already; what is stored is not overwritten, so nothing was written")
+            return
+        if len(sealed) >= FILE_MIN:
+            # It would lie in a file, and an overwritten file cannot be rolled back.
+            raise StoreError(f"record {key!r} has {len(record)} bytes; one that is overwritten later has to stay below {FILE_MIN - _SEAL}")
+        self._cache().set(key, sealed)
+
+    def _delete(self, key: str) -> None:
+        if not key.startswith(OPEN_PREFIX):
+            raise StoreError(f"record {key!r} is kept for ever; only records {OPEN_PREFIX}… are deleted")
+        self._cache().delete(key)
+
+    def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        # In sorted order from the first key on, up to the first behind the prefix: cheap for prefixes that sort first, as "!o/" does.
+        try:
+            for key in self._cache().iterkeys():
+                if key.startswith(prefix):
+                    record = self._read(key)
+                    if record is not None:  # else it was answered since it was listed
+                        yield key, record
+                elif key > prefix:
+                    return
+        except _DamagedError as error:
+            raise CorruptStoreError(f"the store {self.folder} was altered: it holds {error}; restore the folder from a backup") from error
+        except (sqlite3.Error, diskcache.Timeout) as error:
+            raise self._failed("read", error) from error
+
+    def _unseal(self, key: str, sealed: bytes) -> bytes:
+        record = sealed[_SEAL:]
+        if sealed[:_SEAL] != _seal(key, record):
+            raise CorruptStoreError(
+                f"record {key!r} of the store {self.folder} was altered or cut short (it has {len(record)} bytes); restore the folder from a backup"
+            )
+        return record
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        cache = self._cache()
+        written: list[str] = []
+        cache.disk.written.names = written  # also says that this Python thread is inside a transaction
+        ended = False
+        try:
+            with cache.transact():
+                yield
+                ended = True
+        except BaseException as error:
+            if not ended:  # rolled back, so nothing refers to the files; after a failed commit that is not certain
+                for name in written:
+                    with suppress(OSError):
+                        cache.disk.remove(name)
+            if isinstance(error, HitlError):
+                raise
+            # After a failed COMMIT the connection still holds its transaction, and the next one would write into it; after a Ctrl-C inside BEGIN the
+            # cache may not even know that it has one.
+            self._disconnect(forget=not isinstance(error, Exception))
+            if isinstance(error, (sqlite3.Error, diskcache.Timeout, OSError, _DamagedError)):
+                raise self._failed("write to", error) from error
+            raise
+        finally:
+            cache.disk.written.names = None
+
+    def _failed(self, doing: str, error: BaseException) -> StoreError:
+        """The error to raise, told from its real cause: diskcache covers it with 'cannot rollback' or an empty Timeout."""
+        cause = error
+        while cause.__context__ is not None and isinstance(cause, (sqlite3.Error, diskcache.Timeout)):
+            cause = cause.__context__
+        text = str(cause)
+        number = cause.errno if isinstance(cause, OSError) else None
+        kind = StoreError
+        if "locked" in text or isinstance(cause, LockTimeout):
+            advice = f"another process kept it locked for longer than timeout_s={self.timeout_s:g}; call again, or open it with a larger timeout_s"
+        elif "full" in text or number in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+            advice = "the disk is full; free some space, then call again"
+        elif "readonly" in text or "unable to open" in text or number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            advice = "the folder cannot be written to; check its owner and permissions"
+        elif "malformed" in text or "not a database" in text or isinstance(cause, _DamagedError):
+            kind = CorruptStoreError
+            advice = "its database is damaged; restore the folder from a backup"
+        else:
+            advice = "check the folder and its disk, then call again"
+        return kind(f"cannot {doing} the store {self.folder}: {type(cause).__name__}: {text}. What was stored before is untouched. Likely: {advice}")
+
+    # -- who runs a thread -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def guard(self, thread_id: str) -> Iterator[None]:
+        self._cache()
+        path = self.folder / "locks" / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
+        # A lock object of its own each time: one that is shared (singleton) or used again would let its owner in twice.
+        lock = FileLock(path, blocking=False, thread_local=False, is_singleton=False)
+        try:
+            try:
+                lock.acquire()
+            except LockTimeout:
+                raise ThreadBusyError(
+                    f"thread {thread_id!r} is being run by {_holder(path)}; wait until that run ends, then call again", thread_id=thread_id
+                ) from None
+            except OSError as error:
+                raise self._failed(f"lock thread {thread_id!r} in", error) from error
+            with suppress(OSError):  # only for the message above
+                _sign(path)
+            yield
+        finally:
+            lock.release()
+
+    # -- opening -----------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        self._disconnect(forget=True)
+
+    def _disconnect(self, *, forget: bool) -> None:
+        """Close this Python thread's connection; `forget`: open the folder anew at the next use."""
+        opened = self._opened.get(os.getpid())
+        if opened is not None:
+            opened.cache.close()
+            opened.ready.__dict__.clear()
+            if forget:
+                self._opened.pop(os.getpid(), None)
+
+    def _cache(self) -> diskcache.Cache:
+        """The cache of this process, its connection of this Python thread set up."""
+        pid = os.getpid()
+        opened = self._opened.get(pid)
+        if opened is None:
+            # Without a lock, which a fork could copy while it is held: of two threads that open at once, one wins.
+            opened = self._opened.setdefault(pid, _Opened(self._open(), _file(self.folder)))
+        if _file(self.folder) != opened.file:
+            if getattr(opened.cache.disk.written, "names", None) is None:  # else the transaction has to be rolled back first
+                self._disconnect(forget=True)
+            raise StoreError(
+                f"the store {self.folder} was deleted or replaced while it was open here; nothing was read or written. Put it back, or call again to "
+                f"go on with what is there now"
+            )
+        if not hasattr(opened.ready, "yes"):
+            try:
+                # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
+                opened.cache.reset("sqlite_synchronous", 2 if self.durability == "full" else 1, update=False)
+            except sqlite3.Error as error:
+                raise self._failed("open", error) from error
+            opened.ready.yes = True
+        return opened.cache
+
+    def _open(self) -> diskcache.Cache:
+        try:
+            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / "locks" / "open.lock", timeout=self.timeout_s, thread_local=False):
+                self._check_ours()
+                disk = _DurableDisk if self.durability == "full" else _BytesDisk
+                cache = diskcache.Cache(str(self.folder), timeout=self.timeout_s, disk=disk, **_SETTINGS)
+                wrong = {name: value for name in _SETTINGS if (value := cache.reset(name)) != _SETTINGS[name]}
+                if wrong:
+                    raise StoreError(f"the store {self.folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
+                record = pack([FORMAT_VERSION])
+                cache.add(FORMAT_KEY, _seal(FORMAT_KEY, record) + record)
+        except HitlError:
+            raise
+        except (sqlite3.Error, diskcache.Timeout, OSError) as error:
+            raise self._failed("open", error) from error
+        return cache
+
+    def _check_ours(self) -> None:
+        """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is."""
+        database = self.folder / "cache.db"
+        if not database.exists():
+            others = sorted(p.name for p in self.folder.iterdir() if p.name != "locks" and not p.name.startswith("."))
+            if others:
+                raise StoreError(f"{self.folder} holds other files ({', '.join(others[:3])}) and is no store; name a new or an empty folder")
+            return
+        with closing(sqlite3.connect(database, timeout=self.timeout_s)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables <= {"Cache", "Settings"}:
+                raise StoreError(f"{database} is another program's database; name a new or an empty folder")
+            if "Settings" in tables:
+                known = {*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA}
+                strange = [str(name)[:80] for (name,) in connection.execute("SELECT key FROM Settings") if name not in known]
+                if strange:  # diskcache would set them as its own attributes and as pragmas
+                    raise CorruptStoreError(f"the store {self.folder} was altered: it holds the settings {strange}; restore the folder from a backup")
+            if "Cache" not in tables:
+                return
+            row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
+            if row is None:
+                if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
+                    raise StoreError(f"{self.folder} is a diskcache of another program; name a new or an empty folder")
+                return
+        version = unpack(self._unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b""))[0]
+        if version > FORMAT_VERSION:
+            raise StoreVersionError(
+                f"the store {self.folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
+            )
+
+
+def _file(folder: Path) -> tuple[int, int]:
+    try:
+        found = (folder / "cache.db").stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _seal(key: str, record: bytes) -> bytes:
+    seal = blake2b(key.encode(), digest_size=_SEAL)
+    seal.update(b"\0")
+    seal.update(record)
+    return seal.digest()
+
+
+def _sign(path: Path) -> None:
+    # Always the same length, over what is there: cutting the file to size first costs 30 times as much.
+    handle = os.open(path, os.O_WRONLY)
+    try:
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode()[:_HOLDER_SIZE].ljust(_HOLDER_SIZE))
+    finally:
+        os.close(handle)
+
+
+def _holder(path: Path) -> str:
+    """Who wrote the lock file last, as far as it can be told."""
+    with suppress(OSError, ValueError):
+        found = _HOLDER.match(path.read_text(encoding="utf-8"))
+        if found:
+            return "this process" if found[1] == str(os.getpid()) and found[2] == socket.gethostname() else found[0].rstrip()
+    return "another process"

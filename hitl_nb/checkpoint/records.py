@@ -1,0 +1,286 @@
+"""What a thread is made of in the store: checkpoints, events, questions, decisions.
+
+A thread is a chain of immutable checkpoints, numbered by `seq` from 0. What happens between two checkpoints (a question asked, an answer, a
+finished parallel task, a failure) is an event, appended to the checkpoint it happened at. Each record has a `to_wire`/`from_wire` pair of
+plain lists; values of the user's state travel inside as bytes that `Serde` made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+Source = Literal["input", "loop", "update", "fork"]
+QuestionKind = Literal["dynamic", "static"]
+
+
+class _Unset:
+    """The private sentinel for 'nothing was given', so that None stays a value."""
+
+    _instance: _Unset | None = None
+
+    def __new__(cls) -> _Unset:
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNSET: Final = _Unset()
+
+
+def fingerprint(*parts: str | bytes | int, size: int = 16) -> str:
+    """Hex digest of the parts, each length-prefixed so that no two lists of parts collide by concatenation."""
+    encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in encoded]), digest_size=size).hexdigest()
+
+
+def to_epoch(at: datetime) -> float:
+    return at.timestamp()
+
+
+def from_epoch(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRef:
+    """Where the value of a state key lies."""
+
+    seq: int
+    """The checkpoint that wrote it."""
+    slot: int = -1
+    """-1: inside that checkpoint's record; else the number of its own value record."""
+    length: int = 0
+    """Bytes of the value record (0 when inline)."""
+    digest: bytes = b""
+    """blake2b-128 of the value record (empty when inline)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """One node execution of the coming superstep."""
+
+    id: str
+    """Stable and unique: derived from the thread's nonce, the checkpoint and `path`."""
+    node: str
+    seq: int
+    """The checkpoint it was planned at; a later one when an update of the state took it over."""
+    path: tuple[str | int, ...]
+    """`("pull", node)` for a task that edges led to, `("push", n)` for the n-th Send."""
+    by: tuple[str, ...] = ()
+    """The nodes whose completion planned it."""
+    arg: bytes | tuple[Any] | None = None
+    """The encoded argument of a Send (`(value,)` where nothing is stored); None: the task reads the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a thread between two supersteps. Immutable once written."""
+
+    seq: int
+    nonce: str
+    """Random for each new thread: a deleted and re-used thread id gives other checkpoint and interrupt ids."""
+    parent: int | None
+    step: int
+    """-1 for the input, then 0, 1, … for supersteps and updates."""
+    source: Source
+    created_at: datetime
+    versions: Mapping[str, ValueRef]
+    tasks: tuple[PlannedTask, ...] = ()
+    arrived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each list-join edge that waits: the sources that finished."""
+    wrote: tuple[str, ...] = ()
+    """The nodes whose results made this checkpoint."""
+    graph: str = ""
+    """Fingerprint of the graph that wrote it."""
+    events_before: int = 0
+    """How many events the previous checkpoint (seq - 1) had when this one replaced it as the head."""
+    inline: Mapping[str, bytes] = field(default_factory=dict)
+    """The small values written by this checkpoint."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.nonce}-{self.seq:010d}"
+
+    def to_wire(self) -> list[Any]:
+        return [
+            self.seq,
+            self.nonce,
+            self.parent,
+            self.step,
+            self.source,
+            to_epoch(self.created_at),
+            {k: r.seq if r.slot < 0 else [r.seq, r.slot, r.length, r.digest] for k, r in self.versions.items()},
+            [[t.id, t.node, t.seq, t.path, t.by, t.arg] for t in self.tasks],
+            dict(self.arrived),
+            self.wrote,
+            self.graph,
+            self.events_before,
+            dict(self.inline),
+        ]
+
+    @classmethod
+    def from_wire(cls, w: Sequence[Any]) -> Checkpoint:
+        return cls(
+            seq=w[0],
+            nonce=w[1],
+            parent=w[2],
+            step=w[3],
+            source=w[4],
+            created_at=from_epoch(w[5]),
+            versions={k: ValueRef(r) if isinstance(r, int) else ValueRef(*r) for k, r in w[6].items()},
+            tasks=tuple(PlannedTask(t[0], t[1], t[2], tuple(t[3]), tuple(t[4]), t[5]) for t in w[7]),
+            arrived={k: tuple(v) for k, v in w[8].items()},
+            wrote=tuple(w[9]),
+            graph=w[10],
+            events_before=w[11],
+            inline=w[12],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a thread stands; the one record of a thread that is overwritten, always inside a transaction."""
+
+    nonce: str
+    seq: int
+    events: int = 0
+    """Events of checkpoint `seq` so far."""
+    decisions: int = 0
+    """Decisions of the whole thread so far."""
+    input_digest: str = ""
+
+    def to_wire(self) -> list[Any]:
+        return [self.nonce, self.seq, self.events, self.decisions, self.input_digest]
+
+    @classmethod
+    def from_wire(cls, w: Sequence[Any]) -> Head:
+        return cls(*w)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One interrupt as it is stored. Written once; `id` is bound to task, position and payload (semantics R9)."""
+
+    id: str
+    thread_id: str
+    node: str
+    task_id: str
+    position: int
+    """0 for the task's first `interrupt()`, 1 for its second, …"""
+    digest: str
+    """Of the payload."""
+    payload: Any
+    created_at: datetime
+    kind: QuestionKind = "dynamic"
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of the answer; None when the author gave none."""
+    key: str | None = None
+    deadline: datetime | None = None
+    default: Any = UNSET
+    assignee: str | None = None
+    graph: str = ""
+    """Display name of the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer with who gave it, when and how. Append-only."""
+
+    interrupt_id: str
+    thread_id: str
+    node: str
+    number: int
+    """0, 1, … within the thread."""
+    answer: Any
+    reviewer: str
+    decided_at: datetime
+    how: str
+    """`card`, `console`, `script`, `invoke`, …"""
+    payload_digest: str = ""
+    seq: int = -1
+    """The checkpoint at which the question was open; assigned with `number`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Event: a task (or a static pause) asks. The question itself is a record of its own."""
+
+    task_id: str
+    position: int
+    interrupt_id: str
+    digest: str
+    kind: QuestionKind = "dynamic"
+    carried: bool = False
+    """True: taken over by an update of the state. It can be answered, and its task runs once more to see whether it still asks the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Event: an open question got its one answer."""
+
+    interrupt_id: str
+    answer: bytes
+    rebind: bool = False
+    """True: given together with an update of the state, so it may answer the payload as it reads after the update (semantics R11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Event: a task of a superstep finished while others had not."""
+
+    task_id: str
+    update: bytes
+    """Encoded list of `(key, value)` pairs."""
+    goto: tuple[tuple[str, bytes | None], ...] = ()
+    """Where it routes: `(node, None)`, or `(node, encoded argument)` for a Send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Event: a task raised. The thread can be retried; the event stays as the record of it."""
+
+    task_id: str
+    error: str
+    """`module.Class: message`"""
+    traceback: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Event: a question is no longer open, or its answer and the result that came of it no longer count: it was reopened or replaced."""
+
+    interrupt_id: str
+    task_id: str
+    position: int
+    reason: str = ""
+
+    @classmethod
+    def of(cls, asked: Asked, reason: str) -> Withdrawn:
+        return cls(asked.interrupt_id, asked.task_id, asked.position, reason)
+
+
+Event = Asked | Answered | Finished | Failed | Withdrawn
+_EVENTS: Final[dict[str, type[Any]]] = {c.__name__: c for c in (Asked, Answered, Finished, Failed, Withdrawn)}
+
+
+def event_to_wire(e: Event) -> list[Any]:
+    return [type(e).__name__, *(getattr(e, name) for name in e.__dataclass_fields__)]
+
+
+def event_from_wire(w: Sequence[Any]) -> Event:
+    kind, *args = w
+    if kind == "Finished":
+        args[2] = tuple((node, arg) for node, arg in args[2])
+    event: Event = _EVENTS[kind](*args)
+    return event

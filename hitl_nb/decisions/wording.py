@@ -1,0 +1,60 @@
+"""Keys and values of a payload as a person reads them. Plain text: whoever draws it escapes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+_DEPTH_MAX: Final = 6
+
+
+def label(word: Any) -> str:
+    """`request_changes` as "Request changes"."""
+    text = " ".join(str(word).replace("_", " ").split())
+    return text[:1].upper() + text[1:]
+
+
+def facts_of(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Label and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
+    facts: dict[str, Any] = {}
+    for key, value in values.items():
+        name = label(key)
+        facts[str(key) if name in facts else name] = value if type(value) in (int, float) else readable(value)
+    return facts
+
+
+def readable(value: Any, depth: int = 0) -> str:
+    """A value as text: a mapping as "Key: value" lines, a list of scalars in one line, a list of larger things one a line."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (date, datetime)):
+        return str(value)
+    if depth >= _DEPTH_MAX:
+        return str(value)
+    if isinstance(value, Mapping):
+        lines = [f"{label(k)}: {_nested(readable(v, depth + 1))}" for k, v in value.items()]
+        return ("\n" if depth == 0 else ", ").join(lines) if lines else "none"
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else list(value)
+        parts = [readable(v, depth + 1) for v in items]
+        large = any(isinstance(v, (Mapping, list, tuple)) for v in items)
+        return ("\n" if large and depth == 0 else ", ").join(parts) if parts else "none"
+    return str(value)
+
+
+def _nested(text: str) -> str:
+    return text.replace("\n", "\n  ")
+
+
+def pretty_json(value: Any) -> str:
+    """The value as indented JSON; what JSON does not have is written as its text."""
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, default=readable)
+    except (TypeError, ValueError):  # a key that is no text, a value that holds itself
+        return readable(value)

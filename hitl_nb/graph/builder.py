@@ -1,0 +1,143 @@
+"""Write a graph down: nodes, edges, compile."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError
+from hitl_nb.graph.compiled import CompiledGraph
+from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.topology import Branch, Node, Topology
+from hitl_nb.graph.types import END, START
+
+Names = Sequence[str] | Literal["*"] | None
+
+
+class StateGraph:
+    """A graph of plain functions over a shared state.
+
+    `schema`: a TypedDict class, `Annotated[type, reducer]` for keys that combine; nothing for a free-form state (any key, the last write wins).
+    Every method returns the builder, so that calls chain.
+    """
+
+    def __init__(self, schema: type | None = None) -> None:
+        self._schema = StateSchema(schema)
+        self._topology = Topology()
+
+    def add_node(self, name: str | Callable[..., Any], fn: Callable[..., Any] | None = None) -> StateGraph:
+        """Add a node: `add_node("review", fn)` or `add_node(fn)`.
+
+        `fn(state)` or `fn(state, config)`, sync or async, returns an update, a Command or None.
+        """
+        if callable(name):
+            fn, name = name, str(getattr(name, "__name__", type(name).__name__))
+        if not isinstance(name, str) or not name:
+            raise GraphError(f"a node was named {name!r}; expected a non-empty str")
+        if fn is None or not callable(fn):
+            raise GraphError(f"node {name!r} is {fn!r}; expected a function: add_node({name!r}, fn)", node=name)
+        if name in (START, END) or any(ord(c) < 32 for c in name):
+            raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)
+        if name in self._topology.nodes:
+            raise GraphError(f"node {name!r} is there already; each name is used once", node=name)
+        self._topology.nodes[name] = Node(name, fn, _takes_config(fn))
+        return self
+
+    def add_edge(self, source: str | Sequence[str], target: str) -> StateGraph:
+        """`target` runs after `source`; with a list, once all of them have finished."""
+        if isinstance(source, str):
+            self._topology.edges.setdefault(source, []).append(target)
+        else:
+            sources = tuple(dict.fromkeys(source))
+            if not sources:
+                raise GraphError(f"add_edge([], {target!r}) has no source")
+            self._topology.joins.append((sources, target))
+        return self
+
+    def add_conditional_edges(self, source: str, path: Callable[..., Any], path_map: Mapping[Any, str] | Sequence[str] | None = None) -> StateGraph:
+        """After `source`, go where `path(state)` says: a node's name, END, a Send, or a list of them.
+
+        `path_map`: from what `path` returns to node names, or the list of names it may return.
+        """
+        if not callable(path):
+            raise GraphError(f"the path function after {source!r} is {path!r}; expected a function of the state", node=source)
+        mapping = path_map if isinstance(path_map, Mapping) or path_map is None else {name: name for name in path_map}
+        self._topology.branches.setdefault(source, []).append(Branch(path, mapping))
+        return self
+
+    def set_entry_point(self, name: str) -> StateGraph:
+        """The same as `add_edge(START, name)`."""
+        return self.add_edge(START, name)
+
+    def set_finish_point(self, name: str) -> StateGraph:
+        """The same as `add_edge(name, END)`."""
+        return self.add_edge(name, END)
+
+    def compile(
+        self,
+        checkpointer: Checkpointer | None = None,
+        *,
+        interrupt_before: Names = None,
+        interrupt_after: Names = None,
+        name: str = "graph",
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        new_nonce: Callable[[], str] = lambda: secrets.token_hex(6),
+    ) -> CompiledGraph:
+        """Check the graph and make it runnable.
+
+        checkpointer: keeps threads; without one the graph runs, but cannot pause.
+        interrupt_before, interrupt_after: node names (or "*" for every node) at which each run pauses until it is told to go on.
+        name: shown to reviewers. now, new_nonce: the clock and the source of thread identities, injected in tests.
+
+        Raises GraphError for an edge from or to nowhere, NoCheckpointerError for static pauses without a checkpointer.
+        """
+        if checkpointer is not None and not isinstance(checkpointer, Checkpointer):
+            raise GraphError(
+                f"checkpointer is {checkpointer!r:.100} ({type(checkpointer).__name__}); expected MemorySaver() or DiskCacheSaver(folder)"
+            )
+        topology = self._checked()
+        before, after = self._pauses("interrupt_before", interrupt_before), self._pauses("interrupt_after", interrupt_after)
+        if (before or after) and checkpointer is None:
+            raise NoCheckpointerError("interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …)")
+        if checkpointer is not None:
+            checkpointer.serde.register(*self._schema.types)
+        return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce)
+
+    def _checked(self) -> Topology:
+        t = self._topology
+        if not t.nodes:
+            raise GraphError("the graph has no node; add one with add_node(fn)")
+        if not (t.edges.get(START) or t.branches.get(START)):
+            raise GraphError("nothing leads out of START; add add_edge(START, first_node)")
+        for source in [*t.edges, *t.branches, *(s for sources, _ in t.joins for s in sources)]:
+            if source != START and source not in t.nodes:
+                raise UnknownNodeError(f"an edge starts at {source!r}, which is no node; known: {', '.join(t.nodes)}", node=source)
+        targets = [(s, target) for s, targets in t.edges.items() for target in targets]
+        targets += [(sources[0], target) for sources, target in t.joins]
+        targets += [(s, target) for s, branches in t.branches.items() for b in branches for target in (b.mapping or {}).values()]
+        for source, target in targets:
+            t.check_target(target, source)
+        return Topology(dict(t.nodes), {s: list(v) for s, v in t.edges.items()}, list(t.joins), {s: list(v) for s, v in t.branches.items()})
+
+    def _pauses(self, what: str, names: Names) -> frozenset[str]:
+        if names is None:
+            return frozenset()
+        if names == "*":
+            return frozenset(self._topology.nodes)
+        if isinstance(names, str):
+            names = [names]
+        unknown = [n for n in names if n not in self._topology.nodes]
+        if unknown:
+            raise UnknownNodeError(f"{what} names {unknown[0]!r}, which is no node; known: {', '.join(self._topology.nodes)}", node=unknown[0])
+        return frozenset(names)
+
+
+def _takes_config(fn: Callable[..., Any]) -> bool:
+    try:
+        return "config" in inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,48 @@
+"""A graph as a picture, for every place a notebook ends up in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_nb.graph.drawing.marks import Mark, marks_of
+from hitl_nb.graph.drawing.mermaid import to_mermaid
+from hitl_nb.graph.drawing.outline import outline
+from hitl_nb.graph.drawing.svg import to_svg
+from hitl_nb.graph.drawing.text import to_text
+from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.topology import Topology
+from hitl_nb.graph.types import StateSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPicture:
+    """One graph in three forms; as the last value of a cell it is drawn. The same graph (and thread) gives the same bytes."""
+
+    mermaid: str
+    """Mermaid source: what JupyterLab draws."""
+    svg: str
+    """A static picture that needs no network and no script: what nbconvert and other notebook applications show."""
+    text: str
+    """One line a node: what a console and a log show."""
+
+    def _repr_mimebundle_(self, include: Collection[str] | None = None, exclude: Collection[str] | None = None) -> dict[str, Any]:
+        # no text/html and no text/markdown: front ends would prefer them to both pictures
+        bundle = {"text/vnd.mermaid": self.mermaid, "image/svg+xml": self.svg, "text/plain": self.text}
+        return {kind: data for kind, data in bundle.items() if (not include or kind in include) and kind not in (exclude or ())}
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def draw(topology: Topology, name: str, marks: Mapping[str, Mark] | None = None) -> GraphPicture:
+    """The picture of a graph; with `marks`, of a thread in it."""
+    marks = marks or {}
+    drawn = outline(topology)
+    return GraphPicture(to_mermaid(drawn, marks), to_svg(drawn, marks, name), to_text(drawn, marks))
+
+
+def draw_thread(threads: Threads, snapshot: StateSnapshot) -> GraphPicture:
+    """The picture of a thread as the snapshot shows it; of the bare graph when there is no such thread."""
+    return draw(threads.topology, threads.name, marks_of(threads, snapshot))

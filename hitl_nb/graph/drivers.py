@@ -1,0 +1,355 @@
+"""Carry out the loop's effects: one driver for plain code, one for asyncio. They decide nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from hitl_nb.graph.attempt import Job, Outcome, attempt
+from hitl_nb.graph.effects import Emit, Flow, Io, More, Start
+from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a driver needs to know."""
+
+    topology: Topology
+    schema: StateSchema
+    max_concurrency: int
+    """How many nodes of one superstep run at the same time."""
+    blocking: bool
+    """True: Io effects may wait, so the async driver hands them to a thread."""
+
+
+def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
+    """The sync driver: yields the Emit effects, returns what the flow returns."""
+    crew = Crew(setting)
+    try:
+        step = _Stepper(flow)
+        while not step.ended:
+            reply: Any = None
+            try:
+                match step.effect:
+                    case Start(jobs):
+                        reply = crew.start(jobs)
+                    case More():
+                        reply = crew.more()
+                    case Io(call):
+                        reply = call()
+                    case Emit() as event:
+                        reply = yield event
+            except Exception as error:  # noqa: BLE001  # the flow decides what an error means
+                step.throw(error)
+            else:
+                step.send(reply)
+        return step.value
+    finally:
+        try:
+            crew.stop()
+        finally:
+            flow.close()
+
+
+async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> AsyncGenerator[Emit]:
+    """The async driver: yields the Emit effects, calls `ended` with what the flow returns."""
+    for _ in range(2):  # a stream of this thread that was just broken out of is closed by the event loop in its next two turns
+        await asyncio.sleep(0)
+    crew = AsyncCrew(setting)
+    try:
+        step = _Stepper(flow)
+        while not step.ended:
+            reply: Any = None
+            try:
+                match step.effect:
+                    case Start(jobs):
+                        reply = await crew.start(jobs)
+                    case More():
+                        reply = await crew.more()
+                    case Io(call):
+                        reply = await _to_thread(call) if setting.blocking else call()
+                    case Emit() as event:
+                        yield event
+            except Exception as error:  # noqa: BLE001  # the flow decides what an error means
+                step.throw(error)
+            else:
+                step.send(reply)
+        ended(step.value)
+    finally:
+        try:
+            await crew.stop()
+        finally:
+            flow.close()
+
+
+class _Stepper:
+    """A flow with its current effect."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self.ended = False
+        self.effect: Any = None
+        self.value: Any = None
+        self._move(lambda: next(flow))
+
+    def send(self, reply: Any) -> None:
+        self._move(lambda: self._flow.send(reply))
+
+    def throw(self, error: Exception) -> None:
+        self._move(lambda: self._flow.throw(error))
+
+    def _move(self, step: Callable[[], Any]) -> None:
+        try:
+            self.effect = step()
+        except StopIteration as stop:
+            self.ended, self.value = True, stop.value
+
+
+def _outcomes(found: Sequence[Outcome | BaseException]) -> list[Outcome]:
+    """The outcomes; what no task may catch (SystemExit, a cancellation) is raised and ends the run."""
+    outcomes: list[Outcome] = []
+    for outcome in found:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        outcomes.append(outcome)
+    return outcomes
+
+
+class Crew:
+    """Runs jobs: a single one in the calling thread, several in worker threads that pull from one queue."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._pool: ThreadPoolExecutor | None = None
+        self._todo: SimpleQueue[Job] = SimpleQueue()
+        self._done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+        self._stopped = False
+        self._context = Context()
+
+    def start(self, jobs: Sequence[Job]) -> list[Outcome]:
+        if len(jobs) == 1:
+            return [copy_context().run(self._attempt, jobs[0])]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._setting.max_concurrency, thread_name_prefix="hitl-nb-node")
+        self._context = copy_context()
+        for job in jobs:
+            self._todo.put(job)
+        for _ in range(min(len(jobs), self._setting.max_concurrency)):
+            self._pool.submit(self._pull)
+        return self.more()
+
+    def more(self) -> list[Outcome]:
+        """At least one outcome; all that are there, so that one transaction stores them."""
+        found = [self._done.get()]
+        while not self._done.empty():
+            found.append(self._done.get())
+        return _outcomes(found)
+
+    def _pull(self) -> None:
+        while not self._stopped and not self._todo.empty():
+            try:
+                job = self._todo.get_nowait()
+            except Empty:  # another worker was faster
+                return
+            try:
+                self._done.put(self._context.copy().run(self._attempt, job))
+            except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, not this worker
+                self._done.put(error)
+
+    def _attempt(self, job: Job) -> Outcome:
+        steps = attempt(job, self._setting.topology, self._setting.schema)
+        try:
+            fn, arguments = next(steps)
+            while True:
+                try:
+                    returned = fn(*arguments)
+                    if hasattr(returned, "__await__"):
+                        returned = _in_background(returned)
+                except BaseException as error:  # noqa: BLE001  # the attempt decides
+                    fn, arguments = steps.throw(error)
+                else:
+                    fn, arguments = steps.send(returned)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+
+    def stop(self) -> None:
+        """Start nothing more and wait for what runs: a node must not go on after its thread was given free."""
+        self._stopped = True
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class AsyncCrew:
+    """Runs jobs as asyncio tasks; sync nodes in threads, so that they do not hold up the event loop."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: asyncio.Queue[Outcome | BaseException] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(setting.max_concurrency)
+
+    async def start(self, jobs: Sequence[Job]) -> list[Outcome]:
+        for job in jobs:
+            task = asyncio.create_task(self._run(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await self.more()
+
+    async def more(self) -> list[Outcome]:
+        found = [await self._done.get()]
+        while not self._done.empty():
+            found.append(self._done.get_nowait())
+        return _outcomes(found)
+
+    async def _run(self, job: Job) -> None:
+        async with self._slots:
+            try:
+                outcome: Outcome | BaseException = await self._attempt(job)
+            except BaseException as error:  # noqa: BLE001  # handed to the run
+                outcome = error
+            self._done.put_nowait(outcome)
+
+    async def _attempt(self, job: Job) -> Outcome:
+        steps = attempt(job, self._setting.topology, self._setting.schema)
+        try:
+            fn, arguments = next(steps)
+            while True:
+                try:
+                    returned = fn(*arguments) if _is_async(fn) else await _to_thread(partial(fn, *arguments))
+                    if hasattr(returned, "__await__"):
+                        returned = await returned
+                except BaseException as error:  # noqa: BLE001  # the attempt decides
+                    fn, arguments = steps.throw(error)
+                else:
+                    fn, arguments = steps.send(returned)
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+
+    async def stop(self) -> None:
+        """Cancel what runs and wait until it has ended, whoever is impatient: a node must not go on after its thread was given free."""
+        for task in self._tasks:
+            task.cancel()
+        while self._tasks:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait(self._tasks)
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # the method itself is wanted
+
+
+async def _to_thread(call: Callable[[], Any]) -> Any:
+    """Like asyncio.to_thread, but a cancelled caller waits for the call to end: no commit and no node is left running behind its back."""
+    work = asyncio.ensure_future(asyncio.to_thread(_attempted, call))
+    try:
+        value, error = await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        raise
+    if error is not None:
+        raise error
+    return value
+
+
+def _attempted(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """What the call returned or raised, as a value: a future takes no StopIteration, and an event loop ends at a SystemExit."""
+    try:
+        return call(), None
+    except BaseException as error:  # noqa: BLE001  # raised again on the other side
+        return None, error
+
+
+class _Background:
+    """One event loop in a daemon thread, for async nodes of sync runs; started at first use, and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="hitl-nb-async-nodes", daemon=True).start()
+            return self._loop
+
+
+_BACKGROUND = _Background()
+
+
+def _in_background(awaitable: Awaitable[Any]) -> Any:
+    """What the awaitable gives, awaited in the background loop; in a loop of its own when called from there, which would wait for itself."""
+    ended: Future[tuple[Any, BaseException | None]] = Future()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def run() -> None:
+        try:
+            outcome: tuple[Any, BaseException | None] = (await awaitable, None)
+        except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread; a SystemExit would end the loop
+            outcome = (None, error)
+        ended.set_result(outcome)
+
+    def finish(_: object) -> None:
+        if not ended.done():  # cancelled before it began
+            ended.set_result((None, asyncio.CancelledError()))
+
+    def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            finish(None)
+
+    def start() -> None:
+        tasks.append(asyncio.get_running_loop().create_task(run()))
+        tasks[0].add_done_callback(finish)
+
+    loop = _BACKGROUND.loop()
+    if _running_loop() is loop:
+        threading.Thread(target=copy_context().run, args=(asyncio.run, run()), daemon=True).start()
+        value, error = ended.result()
+    else:
+        try:
+            loop.call_soon_threadsafe(start)
+            value, error = ended.result()
+        except BaseException:  # Ctrl-C: the node must have ended before its thread is given free
+            loop.call_soon_threadsafe(stop)
+            ended.exception()
+            raise
+    if error is not None:
+        raise error
+    return value
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def exhaust(emitted: Generator[Emit, None, Any], told: Callable[[Any], None] | None = None) -> Any:
+    """Run a driven flow to its end; what it returns. `told` is called with each event."""
+    iterator: Iterator[Emit] = emitted
+    try:
+        while True:
+            emit = next(iterator)
+            if told is not None:
+                told(emit.event)
+    except StopIteration as stop:
+        return stop.value

@@ -1,0 +1,55 @@
+"""What the loop and the flow ask their driver to do. Each is a description; nothing happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_nb.graph.attempt import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Effect: start these jobs. The reply is the first outcomes, one or more."""
+
+    jobs: Sequence[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Effect: wait for further outcomes of the jobs started. The reply is one or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Effect: `Checkpointer.commit` with these arguments. The reply is the new head."""
+
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Effect: read the thread again. The reply is `(Head, Ledger, values)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Effect: hand an event to the consumer of `stream`."""
+
+    mode: str
+    event: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Io:
+    """Effect: call this function, which may wait for a disk. The reply is what it returns."""
+
+    call: Callable[[], Any]
+
+
+Effect = Start | More | Commit | Reload | Emit
+Steps = Generator[Effect, Any, None]
+"""What the loop yields."""
+Flow = Generator[Start | More | Io | Emit, Any, Any]
+"""What a driver carries out: the loop's own store effects have become Io."""

@@ -1,0 +1,303 @@
+"""Threads as the graph sees them: load one, look at it, update it, go back to an earlier checkpoint, reopen a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.ledger import Ledger
+from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, Finished, PlannedTask, Withdrawn
+from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownNodeError, UnknownThreadError
+from hitl_nb.graph.attempt import Done
+from hitl_nb.graph.boundaries import boundary_id
+from hitl_nb.graph.effects import Steps
+from hitl_nb.graph.loop import Run
+from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.topology import Topology, task_id
+from hitl_nb.graph.types import START, Config, Interrupt, Send, StateSnapshot, TaskSnapshot, pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """What it takes to open a thread of one graph."""
+
+    topology: Topology
+    schema: StateSchema
+    saver: Checkpointer | None
+    name: str
+    before: frozenset[str]
+    after: frozenset[str]
+    now: Callable[[], datetime]
+    new_nonce: Callable[[], str]
+
+    def fresh(self, thread_id: str, config: Config) -> Run:
+        """A run of a thread that does not exist yet."""
+        serde = self.saver.serde if self.saver else None
+        start = Checkpoint(seq=-1, nonce=self.new_nonce(), parent=None, step=-2, source="input", created_at=self.now(), versions={})
+        return Run(self.topology, self.schema, thread_id, self.name, config, self.now, serde, start, {}, before=self.before, after=self.after)
+
+    def load(self, saver: Checkpointer, thread_id: str, config: Config, seq: int | None = None) -> Run | None:
+        """The thread at its head, or at checkpoint `seq`; None when there is no such thread. `head` is always the thread's real head."""
+        head = saver.head(thread_id)
+        if head is None:
+            return None
+        if (named := _named(config)) is not None and named[0] != head.nonce:
+            raise UnknownThreadError(
+                f"checkpoint {named[0]}-{named[1]:010d} is not of thread {thread_id!r}; take one from get_state_history(config)", thread_id=thread_id
+            )
+        at = head.seq if seq is None else seq
+        if not 0 <= at <= head.seq:
+            raise UnknownThreadError(f"thread {thread_id!r} has no checkpoint {at}; its checkpoints are 0 to {head.seq}", thread_id=thread_id)
+        checkpoint = saver.checkpoint(thread_id, at)
+        encoded = saver.encoded(thread_id, checkpoint)
+        run = self.fresh(thread_id, config)
+        run.checkpoint, run.head, run.ledger = checkpoint, head, saver.ledger(thread_id, head, at)
+        run.values = {key: saver.serde.loads(data) for key, data in encoded.items()}
+        run.inline = {key: encoded[key] for key, ref in checkpoint.versions.items() if ref.slot < 0}
+        for task in checkpoint.tasks:
+            if (finished := run.ledger.finished.get(task.id)) is not None:
+                run.results[task.id] = _done(saver, task, finished)
+        for asked in run.ledger.asked.values():
+            question = saver.question(asked.interrupt_id)
+            if question is None:
+                raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
+            run.questions[question.id] = question
+        return run
+
+    def must_load(self, thread_id: str, config: Config, seq: int | None = None) -> Run:
+        """As `load`; UnknownThreadError when there is no such thread."""
+        run = self.load(self.store, thread_id, config, seq)
+        if run is None:
+            raise UnknownThreadError(
+                f"the store holds no thread {thread_id!r}; start it with invoke(input, config), or check the thread_id", thread_id=thread_id
+            )
+        return run
+
+    def where_answered(self, run: Run, interrupt_id: str) -> Run:
+        """The newest checkpoint on the way to where the thread stands at which this question had its answer.
+
+        Raises UnknownInterruptError when there is none: never asked here, reopened since, or on a way that the thread went back from.
+        """
+        decision, ledger, seq = self.store.decision(interrupt_id), run.ledger, run.checkpoint.parent
+        if decision is not None and decision.thread_id == run.thread_id and run.head is not None:
+            while seq is not None and seq >= decision.seq and not ledger.was_withdrawn(interrupt_id):
+                ledger = self.store.ledger(run.thread_id, run.head, seq)
+                if interrupt_id in ledger.answered:
+                    return self.must_load(run.thread_id, run.config, seq)
+                seq = self.store.checkpoint(run.thread_id, seq).parent
+        raise UnknownInterruptError(
+            f"{interrupt_id!r} is no answered question of thread {run.thread_id!r} as it stands; nothing was reopened. The decisions that count are "
+            f"those of get_state_history(config); a question that was reopened before goes by its newer id",
+            thread_id=run.thread_id,
+            interrupt_id=interrupt_id,
+        )
+
+    @property
+    def store(self) -> Checkpointer:
+        if self.saver is None:
+            raise GraphError("this graph has no checkpointer, so it keeps no threads; compile(checkpointer=…)")
+        return self.saver
+
+
+def _done(saver: Checkpointer, task: PlannedTask, finished: Finished) -> Done:
+    update = [(key, value) for key, value in saver.serde.loads(finished.update)]
+    return Done(task, update, [node if arg is None else Send(node, saver.serde.loads(arg)) for node, arg in finished.goto])
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------------------------
+
+
+def checkpoint_config(thread_id: str, nonce: str, seq: int) -> dict[str, Any]:
+    return {"configurable": {"thread_id": thread_id, "checkpoint_id": f"{nonce}-{seq:010d}"}}
+
+
+def snapshot(run: Run) -> StateSnapshot:
+    """The thread at the run's checkpoint; an earlier one reads as it did before any of its tasks had finished."""
+    c = run.checkpoint
+    past = run.head is not None and run.head.seq != c.seq
+    interrupts = {a.interrupt_id: Interrupt.of(run.questions[a.interrupt_id]) for a in run.open()}
+    tasks = tuple(
+        TaskSnapshot(
+            id=t.id,
+            name=t.node,
+            path=t.path,
+            error=run.ledger.failed[t.id].error if t.id in run.ledger.failed else None,
+            interrupts=tuple(interrupts[a.interrupt_id] for a in run.ledger.of_task(t.id) if a.interrupt_id in interrupts),
+            result=dict(run.results[t.id].update) if t.id in run.results else None,
+        )
+        for t in c.tasks
+    )
+    return StateSnapshot(
+        values=dict(run.values) if past else run.state(),
+        next=tuple(t.node for t in c.tasks) if past else run.next_nodes(),
+        config=checkpoint_config(run.thread_id, c.nonce, c.seq),
+        metadata={"source": c.source, "step": c.step, "writes": list(c.wrote)},
+        created_at=c.created_at,
+        parent_config=None if c.parent is None else checkpoint_config(run.thread_id, c.nonce, c.parent),
+        tasks=tasks,
+        interrupts=tuple(interrupts.values()),
+    )
+
+
+# -- changing -----------------------------------------------------------------------------------------------------------------------------
+
+
+def update(run: Run, values: object, as_node: str | None) -> Steps:
+    """Write `values` as if `as_node` had returned them: a new checkpoint. Open questions of other nodes stay open (semantics R18)."""
+    node = as_node or _last_writer(run)
+    if node != START and node not in run.topology.nodes:
+        raise UnknownNodeError(f"as_node={node!r} is no node of this graph; known: {', '.join(run.topology.nodes)}", node=node)
+    writes = pairs(values or {}, "update_state(…, values)")
+    after, written = run.schema.apply(run.values, ((node, node, key, value) for key, value in writes))
+    goto = yield from run.route(node, after)
+    seq = _next_seq(run)
+    planned, arrived = run.topology.plan([(node, goto)], run.checkpoint.arrived, run.checkpoint.nonce, seq)
+    kept = [t for t in run.checkpoint.tasks if t.node != node and (_started(run, t) or t.by != (node,))]
+    pulled = {t.node for t in kept if t.arg is None}
+    tasks = (*kept, *(t for t in planned if t.arg is not None or t.node not in pulled))
+    _withdraw(run, except_tasks={t.id for t in kept})
+    wrote = () if node == START else (node,)
+    yield from run.move(
+        after, written, tasks, arrived, source="update", wrote=wrote, parent=run.checkpoint.seq, events=_carried(run, {t.id for t in kept})
+    )
+    yield from run.pause_at_boundary()
+
+
+def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send], decisions: Sequence[Decision]) -> Steps:
+    """`Command(update=…, goto=…, resume=…)` from outside: write and route first, keep what is planned, take the answers along (semantics R11)."""
+    after, written = run.schema.apply(run.values, (("command", "Command(update=…)", key, value) for key, value in writes))
+    targets = run.targets(run.topology.check_target(t, "Command(goto=…)") for t in goto)
+    planned, _ = run.topology.plan([("", targets)], {}, run.checkpoint.nonce, _next_seq(run))
+    there = {t.node for t in run.checkpoint.tasks if t.arg is None}
+    tasks = (*run.checkpoint.tasks, *(t for t in planned if t.arg is not None or t.node not in there))
+    events: list[Event] = _carried(run, {t.id for t in tasks})
+    answered = {d.interrupt_id for d in decisions}
+    unseen = any(t.node in run.before for t in tasks if t not in run.checkpoint.tasks)
+    if answered and not unseen:  # nobody passes a boundary by an update alone, nor one that the goto newly leads to
+        events += _passed_boundary(run, answered)
+    events += [Answered(d.interrupt_id, run.codec.dumps(d.answer, "answer"), rebind=True) for d in decisions]
+    _withdraw(run, except_tasks={t.id for t in run.checkpoint.tasks}, except_ids=answered)
+    yield from run.move(
+        after,
+        written,
+        tasks,
+        run.checkpoint.arrived,
+        source="update",
+        wrote=run.checkpoint.wrote,
+        parent=run.checkpoint.seq,
+        events=events,
+        decisions=decisions,
+    )
+
+
+def fork(run: Run, head_ledger: Ledger) -> Steps:
+    """Make the run's (older) checkpoint the newest again, everything after it undone but kept in the history. Its questions are asked anew."""
+    seq = _next_seq(run)
+    tasks = tuple(replace(t, id=task_id(run.checkpoint.nonce, seq, t.path), seq=seq) for t in run.checkpoint.tasks)
+    yield from _return_to(run, head_ledger, tasks, [])
+
+
+def reopen(run: Run, interrupt_id: str) -> Steps:
+    """Discard the answer of a question of this superstep, and of the later ones of the same node. The node asks again when it runs."""
+    asked = run.ledger.asked[interrupt_id]
+    for later in run.ledger.of_task(asked.task_id):
+        if later.position >= asked.position:
+            run.note(Withdrawn.of(later, "reopened"))
+    yield from run.flush()
+
+
+def reopen_earlier(run: Run, head_ledger: Ledger, interrupt_id: str) -> Steps:
+    """The same for a question the thread has moved on from: goes back to the checkpoint (the run's) where it was open."""
+    asked = run.ledger.asked[interrupt_id]
+    events: list[Event] = [w for gone in run.ledger.withdrawn.values() for w in gone]
+    still_open = {a.interrupt_id for a in head_ledger.open()}
+    for other in run.ledger.asked.values():
+        if other.kind == "static":
+            continue
+        events.append(other)
+        if other.task_id == asked.task_id and other.position >= asked.position:
+            events.append(Withdrawn.of(other, "reopened"))
+        elif other.interrupt_id in run.ledger.answered:
+            events.append(run.ledger.answered[other.interrupt_id])
+        elif other.interrupt_id not in still_open:
+            events.append(Withdrawn.of(other, "answered or withdrawn after the checkpoint that the thread went back to"))
+    events += [f for f in run.ledger.finished.values() if f.task_id != asked.task_id]
+    yield from _return_to(run, head_ledger, run.checkpoint.tasks, events)
+
+
+def _return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], events: Sequence[Event]) -> Steps:
+    kept = Ledger(events)
+    for asked in head_ledger.open():
+        if not kept.is_open(asked.interrupt_id):
+            run.closing.append(Withdrawn.of(asked, "the thread went back to an earlier checkpoint"))
+    c = run.checkpoint
+    yield from run.move(run.values, (), tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=events)
+
+
+def _carried(run: Run, tasks: set[str]) -> list[Event]:
+    """The events of these tasks that hold at the next checkpoint too."""
+    events: list[Event] = [w for (task, _), gone in run.ledger.withdrawn.items() if task in tasks for w in gone]
+    for asked in run.ledger.asked.values():
+        if asked.task_id not in tasks:
+            continue
+        answer = run.ledger.answered.get(asked.interrupt_id)
+        # an answer that came with an update was for the payload after that one, not for what a later update makes of it
+        events += [replace(asked, carried=True), *([replace(answer, rebind=False)] if answer else [])]
+    return events + [f for f in run.ledger.finished.values() if f.task_id in tasks]
+
+
+def _passed_boundary(run: Run, answered: set[str]) -> list[Event]:
+    """The static pause that was passed before, or is with these answers, as it holds at the next checkpoint."""
+    boundary = boundary_id(run.checkpoint.nonce, _next_seq(run))
+    events: list[Event] = []
+    for asked in run.ledger.asked.values():
+        before = run.ledger.answered.get(asked.interrupt_id)
+        if asked.kind == "static" and (before or asked.interrupt_id in answered):
+            events += [replace(asked, task_id=boundary), *([before] if before else [])]
+    return events
+
+
+def _withdraw(run: Run, except_tasks: set[str], except_ids: set[str] | frozenset[str] = frozenset()) -> None:
+    for asked in run.ledger.open():
+        if asked.task_id not in except_tasks and asked.interrupt_id not in except_ids:
+            run.closing.append(Withdrawn.of(asked, "replaced by an update of the state"))
+
+
+def _started(run: Run, task: PlannedTask) -> bool:
+    return task.id in run.results or bool(run.ledger.of_task(task.id))
+
+
+def _last_writer(run: Run) -> str:
+    wrote = run.checkpoint.wrote
+    if len(wrote) > 1:
+        raise GraphError(f"several nodes made the last checkpoint ({', '.join(wrote)}); say which one this stands for: update_state(…, as_node=…)")
+    return wrote[0] if wrote else START
+
+
+def _next_seq(run: Run) -> int:
+    return run.head.seq + 1 if run.head else 0
+
+
+def named_seq(config: Config) -> int | None:
+    """The number of the checkpoint that a config names, or None."""
+    named = _named(config)
+    return None if named is None else named[1]
+
+
+def _named(config: Config) -> tuple[str, int] | None:
+    checkpoint_id = config.get("configurable", {}).get("checkpoint_id")
+    if checkpoint_id is None:
+        return None
+    nonce, _, number = str(checkpoint_id).rpartition("-")
+    if not nonce or not number.isdigit():
+        raise UnknownThreadError(f"checkpoint_id is {checkpoint_id!r}; expected one as get_state(config).config holds it")
+    return nonce, int(number)
+
+
+def history(threads: Threads, thread_id: str, config: Config, before: int | None, limit: int | None) -> Iterable[StateSnapshot]:
+    """Snapshots, the newest first; each read when asked for."""
+    for checkpoint in threads.store.history(thread_id, before=before, limit=limit):
+        yield snapshot(threads.must_load(thread_id, config, checkpoint.seq))

@@ -1,0 +1,123 @@
+"""The built graph: nodes, edges, and which nodes come next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hitl_nb.checkpoint.records import PlannedTask, fingerprint
+from hitl_nb.errors import UnknownNodeError
+from hitl_nb.graph.types import END, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: a plain function or coroutine function of the state."""
+
+    name: str
+    fn: Callable[..., Any]
+    takes_config: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A conditional edge: `path(state)` names where to go."""
+
+    path: Callable[..., Any]
+    mapping: Mapping[Any, str] | None = None
+    """From what `path` returns to node names; None: it returns node names."""
+
+    def resolve(self, chosen: Any, source: str) -> list[str | Send]:
+        """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
+        several = chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else [chosen]
+        targets: list[str | Send] = []
+        for choice in several:
+            if isinstance(choice, Send) or self.mapping is None:
+                targets.append(choice)
+            elif choice in self.mapping:
+                targets.append(self.mapping[choice])
+            else:
+                raise UnknownNodeError(
+                    f"the path function after {source!r} returned {choice!r}; expected one of {', '.join(map(repr, self.mapping))}", node=source
+                )
+        return targets
+
+
+Target = tuple[str, Any]
+"""`(node, None)`, or `(node, argument)` for a Send: encoded bytes, or `(value,)` in a run without a checkpointer."""
+
+
+@dataclass(slots=True)
+class Topology:
+    """Nodes and edges, checked."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """In the order they were added, which is the order of tasks in a superstep."""
+    edges: dict[str, list[str]] = field(default_factory=dict)
+    joins: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    """`((sources…), target)`: the target runs once all sources have finished."""
+    branches: dict[str, list[Branch]] = field(default_factory=dict)
+
+    def check_target(self, target: object, source: str) -> str | Send:
+        """The target, or UnknownNodeError naming the known nodes."""
+        name = target.node if isinstance(target, Send) else target
+        if not isinstance(name, str) or (name not in self.nodes and name != END):
+            raise UnknownNodeError(
+                f"{source!r} goes to {name!r}, which is no node of this graph; known: {', '.join(self.nodes)} (and END)", node=source
+            )
+        return target  # type: ignore[return-value]  # both kinds were just checked
+
+    def plan(
+        self, done: Iterable[tuple[str, Sequence[Target]]], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int
+    ) -> tuple[tuple[PlannedTask, ...], dict[str, tuple[str, ...]]]:
+        """The tasks of the superstep after `done`, and what the list-joins have seen.
+
+        `done`: (node, targets it chose) for each finished task, in task order. Edges that meet at one node give one task; each Send one of its own.
+        """
+        pulled: dict[str, list[str]] = {}
+        pushed: list[tuple[str, Any, str]] = []
+        waiting = {k: set(v) for k, v in arrived.items()}
+        for node, chosen in done:
+            for target in self.edges.get(node, ()):
+                pulled.setdefault(target, []).append(node)
+            for target, arg in chosen:
+                if arg is None:
+                    pulled.setdefault(target, []).append(node)
+                else:
+                    pushed.append((target, arg, node))
+            for sources, target in self.joins:
+                if node in sources:
+                    waiting.setdefault(join_key(sources, target), set()).add(node)
+        for sources, target in self.joins:
+            key = join_key(sources, target)
+            if waiting.get(key) == set(sources):
+                del waiting[key]
+                pulled.setdefault(target, []).extend(sources)
+        pulled.pop(END, None)
+        tasks = [
+            PlannedTask(task_id(nonce, seq, ("pull", name)), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name])))
+            for name in self.nodes
+            if name in pulled
+        ]
+        tasks += [
+            PlannedTask(task_id(nonce, seq, ("push", n)), name, seq, ("push", n), (by,), arg)
+            for n, (name, arg, by) in enumerate(p for p in pushed if p[0] != END)
+        ]
+        return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
+
+    def fingerprint(self) -> str:
+        """Changes when nodes or edges do."""
+        parts = [*self.nodes, "|"]
+        parts += [f"{s}>{t}" for s in sorted(self.edges) for t in self.edges[s]]
+        parts += [join_key(s, t) for s, t in self.joins]
+        parts += [f"{s}?{sorted(map(str, (b.mapping or {}).items()))}" for s in sorted(self.branches) for b in self.branches[s]]
+        return fingerprint(*parts, size=8)
+
+
+def task_id(nonce: str, seq: int, path: tuple[str | int, ...]) -> str:
+    return fingerprint(nonce, seq, *path)
+
+
+def join_key(sources: Sequence[str], target: str) -> str:
+    return "\x1f".join([*sources, target])  # no name holds a control character

@@ -1,0 +1,189 @@
+"""What users of a graph hold in their hands: commands, interrupts, results, snapshots."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from types import GenericAlias
+from typing import Any, Final
+
+from hitl_nb.checkpoint.records import UNSET, Question
+
+START: Final = "__start__"
+END: Final = "__end__"
+INTERRUPT: Final = "__interrupt__"
+
+Config = Mapping[str, Any]
+"""`{"configurable": {"thread_id": …, "checkpoint_id"?: …, "reviewer"?: …}, "recursion_limit"?: n, "max_concurrency"?: n}`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One execution of `node` with `arg` instead of the state; return it from a path function or in `Command(goto=…)`."""
+
+    node: str
+    arg: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """From a node: write `update` and go to `goto`. To `invoke`: answer open questions with `resume`, after writing `update`.
+
+    `update`: a mapping of state keys, or a list of `(key, value)` pairs. `goto`: a node's name, a Send, or a list of them; END is allowed.
+    `resume`: any value, None included; see semantics R10 for how a mapping of ids and a list are read.
+    """
+
+    update: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None
+    resume: Any = UNSET
+    goto: str | Send | Sequence[str | Send] = ()
+
+    def __class_getitem__(cls, goto: Any) -> GenericAlias:
+        """`-> Command[Literal["a", "b"]]` says where a node may go; only the picture of the graph reads it."""
+        return GenericAlias(cls, goto)
+
+    def writes(self) -> list[tuple[str, Any]]:
+        return [] if self.update is None else pairs(self.update, "Command(update=…)")
+
+    def targets(self) -> list[str | Send]:
+        return [self.goto] if isinstance(self.goto, str | Send) else list(self.goto)
+
+
+def pairs(update: object, where: str) -> list[tuple[str, Any]]:
+    """An update as a list of `(key, value)`; TypeError names what came instead."""
+    if isinstance(update, dict | Mapping):  # dict first: the check against the ABC is the slow one
+        found = list(update.items())
+    elif isinstance(update, Sequence) and not isinstance(update, str | bytes) and all(isinstance(p, tuple) and len(p) == 2 for p in update):
+        found = list(update)
+    else:
+        raise TypeError(f"{where} is {update!r:.200} ({type(update).__name__}); expected a mapping of state keys to values")
+    for key, _ in found:
+        if not isinstance(key, str):
+            raise TypeError(f"{where} has the key {key!r} ({type(key).__name__}); state keys are str")
+    return found
+
+
+@dataclass(frozen=True)
+class Interrupt(Mapping[str, Any]):
+    """An open question. Reads as an object and as a mapping: `i.value`, `i["value"]`."""
+
+    value: Any
+    """The payload given to `interrupt()`."""
+    id: str
+    """32 hex digits, bound to the task, the position and the payload."""
+    node: str
+    schema: Mapping[str, Any] | None = None
+    """JSON Schema of the answer, when the author gave a schema."""
+    created_at: datetime | None = None
+    deadline: datetime | None = None
+    assignee: str | None = None
+
+    @classmethod
+    def of(cls, q: Question) -> Interrupt:
+        return cls(q.payload, q.id, q.node, q.schema, q.created_at, q.deadline, q.assignee)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _INTERRUPT_FIELDS:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_INTERRUPT_FIELDS)
+
+    def __len__(self) -> int:
+        return len(_INTERRUPT_FIELDS)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types only; times as ISO 8601, what JSON has no type for as text."""
+        return {name: _jsonable(getattr(self, name)) for name in _INTERRUPT_FIELDS}
+
+
+_INTERRUPT_FIELDS: Final = tuple(Interrupt.__dataclass_fields__)
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if value - value == 0 else str(value)  # JSON has no NaN and no infinity
+        case Mapping():
+            return {str(k): _jsonable(v) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_jsonable(v) for v in value]
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+    if hasattr(value, "tolist"):  # NumPy arrays and scalars, Series
+        return _jsonable(value.tolist())
+    if hasattr(value, "to_dict"):  # DataFrames
+        return _jsonable(value.to_dict())
+    return str(value)
+
+
+class GraphResult(dict[str, Any]):
+    """The state as a plain dict, plus `"__interrupt__"` (a list) while the thread is paused."""
+
+    def __init__(self, state: Mapping[str, Any], interrupts: Sequence[Interrupt] = (), next_nodes: Sequence[str] = ()) -> None:
+        super().__init__(state)
+        self._next = tuple(next_nodes)
+        if interrupts:
+            self[INTERRUPT] = list(interrupts)
+
+    @property
+    def is_interrupted(self) -> bool:
+        return INTERRUPT in self
+
+    @property
+    def interrupts(self) -> tuple[Interrupt, ...]:
+        return tuple(self.get(INTERRUPT, ()))
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """The nodes that run next; empty when finished."""
+        return self._next
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state without `"__interrupt__"`."""
+        return {k: v for k, v in self.items() if k != INTERRUPT}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSnapshot:
+    """One planned node execution, and what became of it."""
+
+    id: str
+    name: str
+    path: tuple[str | int, ...]
+    error: str | None = None
+    """`module.Class: message` of the last failed attempt; None once the task finished."""
+    interrupts: tuple[Interrupt, ...] = ()
+    """Its open questions."""
+    result: dict[str, Any] | None = None
+    """Its update, when it finished while others of its superstep had not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSnapshot:
+    """A thread at one checkpoint."""
+
+    values: dict[str, Any]
+    next: tuple[str, ...]
+    """The nodes that have yet to run; empty when finished."""
+    config: dict[str, Any]
+    """Names this checkpoint: give it to `get_state`, `update_state`, `invoke(None, …)`."""
+    metadata: dict[str, Any]
+    """`source` (input, loop, update, fork), `step` (-1 for the input), `writes` (the nodes that made it)."""
+    created_at: datetime | None
+    parent_config: dict[str, Any] | None
+    tasks: tuple[TaskSnapshot, ...] = ()
+    interrupts: tuple[Interrupt, ...] = field(default=())
+    """All open questions, static pauses included."""

@@ -1,0 +1,62 @@
+"""Who answers here, and where it is shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, Final
+
+from hitl_nb.decisions.script import OnMissing, read_script
+from hitl_nb.responders.base import FrontEnd, Responder
+from hitl_nb.responders.console import ConsoleResponder
+from hitl_nb.responders.plain import PlainView, wait_by_looking
+from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder
+
+FRONT_ENDS: Final = ("hitl_nb.widgets.front_end:open_front_end",)
+"""Each opens a front end, or returns None where it cannot. By name, because the widgets are a layer above and load IPython."""
+ANSWERS_VARIABLE: Final = "HITL_NB_ANSWERS"
+ANSWERS_PARAMETER: Final = "hitl_answers"
+
+
+def choose_front_end(*, responder: Responder | None = None, answers: Any = None, on_missing: OnMissing = "fail") -> FrontEnd:
+    """The front end with the responder that answers: the first there is of `responder`, `answers`, the notebook's `hitl_answers`, the
+    environment's `HITL_NB_ANSWERS`, the card, the terminal. Where there is none the responder fails at once, or leaves the question open.
+
+    Raises AnswersFileError when the answers cannot be read.
+    """
+    front = _notebook() or FrontEnd(PlainView(), None, wait_by_looking)
+    if responder is not None:
+        return replace(front, responder=responder)
+    for given, source in (
+        (answers, "answers="),
+        (getattr(sys.modules.get("__main__"), ANSWERS_PARAMETER, None), ANSWERS_PARAMETER),
+        (os.environ.get(ANSWERS_VARIABLE) or None, ANSWERS_VARIABLE),
+    ):
+        if given is not None:
+            return replace(front, responder=ScriptedResponder(read_script(given, source=source), on_missing=on_missing))
+    if front.responder is not None:
+        return front
+    if _on_terminal():
+        return replace(front, responder=ConsoleResponder())
+    return replace(front, responder=NobodyResponder(on_missing=on_missing))
+
+
+def _notebook() -> FrontEnd | None:
+    """The front end of the notebook that runs in this process."""
+    if "ipykernel" not in sys.modules or "IPython" not in sys.modules:
+        return None
+    shell = sys.modules["IPython"].get_ipython()
+    if getattr(shell, "kernel", None) is None:
+        return None
+    for name in FRONT_ENDS:
+        module, _, function = name.partition(":")
+        found: FrontEnd | None = getattr(import_module(module), function)()
+        if found is not None:
+            return found
+    return None
+
+
+def _on_terminal() -> bool:
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))

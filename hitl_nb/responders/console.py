@@ -1,0 +1,109 @@
+"""Asks on a plain terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from hitl_nb.decisions.forms import build_answer
+from hitl_nb.decisions.request import Form, Option, Request
+from hitl_nb.errors import InvalidAnswerError
+from hitl_nb.responders.base import Submit
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would act on: payloads are untrusted, and an escape sequence can redraw the screen."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def tell(text: str) -> None:
+    """Print the text; what the terminal's encoding lacks as an escape. A question is untrusted, and must not end the run that asks it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+class ConsoleResponder:
+    """Shows each question on the terminal and asks again until the answer is valid. Ctrl-D leaves the question open."""
+
+    how = "console"
+    answers_later = False
+
+    def __init__(self, *, read: Callable[[str], str] = input, write: Callable[[str], None] = tell) -> None:
+        self._read = read
+        self._print = write
+
+    def ask(self, request: Request, submit: Submit) -> None:
+        form = request.form
+        self._show(form, request)
+        try:
+            while True:
+                try:
+                    submit(self._answer(form))
+                except InvalidAnswerError as error:
+                    self._write(f"Not sent: {error}")
+                else:
+                    return
+        except EOFError:
+            self._write("Left open.")
+
+    def _write(self, text: str) -> None:
+        self._print(printable(text))
+
+    def _show(self, form: Form, request: Request) -> None:
+        self._write(f"\n{form.heading}\n{request.question.graph} / {request.question.node}, thread {request.question.thread_id}")
+        if form.instruction:
+            self._write(form.instruction)
+        width = max((len(k) for k in form.facts), default=0)
+        for key, value in form.facts.items():
+            lines = str(value).splitlines() or [""]
+            self._write(f"  {key:<{width}}  " + f"\n  {'':<{width}}  ".join(lines))
+        if form.subject is not None:
+            self._write(f"{form.subject_label}:\n{_indented(form.subject)}")
+
+    def _answer(self, form: Form) -> Any:
+        option = form.options[0] if form.control in ("text", "editor", "json") or len(form.options) == 1 else self._choose(form)
+        text = None
+        if form.control == "text":
+            text = self._read("Your answer: ")
+        elif form.control == "json":
+            if form.template:
+                self._write(f"The shape of the answer:\n{_indented(form.template)}")
+            text = self._lines("Your answer as JSON")
+        elif form.control == "editor" or option.edits:
+            text = self._lines(f"The edited {form.subject_label.lower()}")
+        elif len(form.options) == 1:
+            self._write(option.label)
+            self._read("Press Enter. ")
+        comment = ""
+        if form.comment and form.comment_label.startswith("Comment"):
+            comment = self._read("Comment: " if option.needs_comment else f"{form.comment_label}: ")
+        elif form.comment and option.needs_comment:
+            comment = self._lines(form.comment_label)
+        return build_answer(form, option.value, text=text, comment=comment)
+
+    def _choose(self, form: Form) -> Option:
+        # Options that are numbers themselves get no others beside them: a typed 1 could be the first option, or the one that is called 1.
+        numbered = not any(o.label.isdecimal() or str(o.value).isdecimal() for o in form.options)
+        for n, option in enumerate(form.options, 1):
+            self._write(f"  {n}. {option.label}" if numbered else f"  {option.label}")
+        known = f"a number from 1 to {len(form.options)}" if numbered else "one of them"
+        while True:
+            typed = self._read(f"Your choice (1-{len(form.options)}): " if numbered else "Your choice: ").strip()
+            for spelled in (str, str.lower):  # as it was typed first: both "Yes" and "yes" may be there
+                names = [(str(n) if numbered else None, spelled(o.label), spelled(str(o.value))) for n, o in enumerate(form.options, 1)]
+                meant = [o for o, known_as in zip(form.options, names, strict=True) if spelled(typed) in known_as]
+                if len(meant) == 1:
+                    return meant[0]
+            self._write(f"Not sent: {typed!r} is none of them; type {known}.")
+
+    def _lines(self, what: str) -> str:
+        self._write(f"{what}, then a line with a single dot:")
+        lines = []
+        while (line := self._read("")) != ".":
+            lines.append(line)
+        return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  | {line}" for line in text.splitlines())

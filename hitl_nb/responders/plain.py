@@ -1,0 +1,43 @@
+"""Shows a session where there is no notebook: one line a decision."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.forms import brief
+from hitl_nb.decisions.request import Request
+from hitl_nb.responders.console import printable, tell
+
+_LOOK_EVERY_S: Final = 0.05
+
+
+class PlainView:
+    """Prints one line for each decision."""
+
+    def __init__(self, *, write: Callable[[str], None] = tell) -> None:
+        self._write = write
+
+    def decided(self, request: Request, decision: Decision) -> None:
+        self._write(printable(f"{request.form.heading} {brief(decision.answer)}, by {decision.reviewer} ({decision.how})").replace("\n", " "))
+
+    def running(self, nodes: Sequence[str]) -> None:
+        """A terminal shows decisions only."""
+
+    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None) -> None:
+        """The error is raised to the caller, who sees it there."""
+
+    def finished(self) -> None:
+        """The caller has the result."""
+
+
+def wait_by_looking(ready: Callable[[], bool], timeout_s: float | None) -> bool:
+    """True once `ready()`; False after `timeout_s` seconds. For a responder that answers from another thread."""
+    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+    while not ready():
+        if ends_at is not None and time.monotonic() >= ends_at:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return True

@@ -1,0 +1,80 @@
+"""What an answer says, read back from the form that made it: which button, which comment, which edited text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hitl_nb.decisions.request import Form, Option
+
+_CHOICE_KEYS: Final = ("action", "decision", "type", "retry")
+_COMMENT_KEYS: Final = ("feedback", "comments", "notes")
+_TEXT_KEYS: Final = ("edited_text", "new_content", "new_input")
+_DONE: Final = {
+    "approve": "Approved",
+    "accept": "Accepted",
+    "reject": "Rejected",
+    "deny": "Denied",
+    "edit": "Edited and sent",
+    "escalate": "Escalated",
+    "continue": "Continued",
+    "retry": "Retried",
+    "give up": "Given up",
+    "send answer": "Answered",
+    "send edit": "Edited and sent",
+}
+"""What a button's verb is called once it was pressed; any other label stands as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A decided question in words."""
+
+    label: str
+    """`Approved`, `Rejected`, `Edited and sent`, or the option that was chosen."""
+    good: bool = True
+    """False: a refusal."""
+    comment: str = ""
+    edited: str | None = None
+    """The text that was sent in place of the form's subject; None when it was not edited."""
+
+
+def outcome(form: Form, answer: Any) -> Outcome:
+    """Never raises: an answer that no button of this form makes is simply `Answered`."""
+    option = _option(form, answer)
+    fields = answer if isinstance(answer, Mapping) else {}
+    comment = next((str(fields[k]) for k in _COMMENT_KEYS if fields.get(k)), "")
+    if not comment and fields.get("amendments"):
+        comment = "\n".join(map(str, fields["amendments"]))
+    if option is None:
+        return Outcome("Answered", comment=comment)
+    edited = answer if form.control == "editor" else next((fields[k] for k in _TEXT_KEYS if k in fields), None) if option.edits else None
+    if edited is not None and edited == form.subject:
+        return Outcome("Sent unchanged", comment=comment)
+    return Outcome(
+        _DONE.get(option.label.lower(), option.label),
+        good=option.weight != "danger",
+        comment=comment,
+        edited=edited if isinstance(edited, str) else None,
+    )
+
+
+def _option(form: Form, answer: Any) -> Option | None:
+    if form.shape == "text":
+        return form.options[0]
+    said = list(_said(form, answer))
+    return next((o for o in form.options if any(type(o.value) is type(v) and o.value == v for v in said)), None)
+
+
+def _said(form: Form, answer: Any) -> Iterator[Any]:
+    if not isinstance(answer, Mapping):
+        yield answer
+        return
+    for key in _CHOICE_KEYS:
+        if key in answer:
+            yield answer[key]
+    if isinstance(answer.get("approved"), bool):
+        # The buttons of this shape carry words; the answer only says which side they are on.
+        refused = not answer["approved"]
+        yield from (o.value for o in form.options if (o.weight == "danger") is refused)

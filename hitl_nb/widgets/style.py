@@ -1,0 +1,28 @@
+"""The style sheets and the script of the cards, read from the package at first use."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def receipt_css() -> str:
+    """What a saved receipt carries along."""
+    return _read("receipt.css")
+
+
+@cache
+def card_css() -> str:
+    """What a live card needs: the receipt's rules and its own."""
+    return receipt_css() + _read("card.css")
+
+
+@cache
+def script() -> str:
+    """The front-end module of `Surface`."""
+    return _read("surface.js")
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,64 @@
+"""Every checkpointer keeps the same contract: the tests here run over all of them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.checkpoint.memory import MemorySaver
+from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Question, ValueRef
+
+START = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "disk", "disk, full durability"])
+def saver(request, tmp_path):
+    """A new checkpointer of each kind."""
+    if request.param == "memory":
+        yield MemorySaver()
+        return
+    saver = DiskCacheSaver(tmp_path / "store", durability="full" if "full" in request.param else "normal")
+    yield saver
+    saver.close()
+
+
+class Writer:
+    """Writes threads through a checkpointer, as a run would."""
+
+    def __init__(self, saver):
+        self.saver = saver
+
+    def checkpoint(self, seq, state, nonce="n0", versions=None):
+        inline = {key: self.saver.serde.dumps(value, f"state[{key!r}]") for key, value in state.items()}
+        refs = {**(versions or {}), **{key: ValueRef(seq) for key in state}}
+        at = START + timedelta(seconds=seq)
+        return Checkpoint(seq, nonce, seq - 1 if seq else None, seq - 1, "loop" if seq else "input", at, refs, inline=inline)
+
+    def question(self, thread_id, number=0, payload="Publish?", **more):
+        return Question(
+            id=f"{thread_id}-q{number}", thread_id=thread_id, node="ask", task_id=f"task{number}", position=0, digest="d", payload=payload,
+            created_at=START + timedelta(seconds=number), **more,
+        )  # fmt: skip
+
+    def asked(self, question):
+        return Asked(question.task_id, question.position, question.id, question.digest)
+
+    def decision(self, question, answer: object = "yes", reviewer="Ann"):
+        return Decision(question.id, question.thread_id, question.node, -1, answer, reviewer, START + timedelta(hours=1), "card", "d")
+
+    def waiting(self, thread_id="t", count=1):
+        """A new thread with this many open questions: its head and the questions."""
+        questions = [self.question(thread_id, n) for n in range(count)]
+        head = self.saver.commit(
+            thread_id,
+            None,
+            checkpoint=self.checkpoint(0, {"draft": "x"}, nonce=f"n-{thread_id}"),
+            events=[self.asked(q) for q in questions],
+            questions=questions,
+        )
+        return head, questions
+
+
+@pytest.fixture
+def write(saver):
+    return Writer(saver)

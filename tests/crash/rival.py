@@ -1,0 +1,59 @@
+"""One of two processes that answer the same questions at the same moment.
+
+    python rival.py FOLDER NAME ROUNDS
+
+For each round it reads the open question of thread round-<round>, prints `ready`, waits for the file FOLDER/go-<round>, and answers by id. Then
+it prints `won`, or `lost <who> <when>`. The node's side effect is a line in FOLDER/effects.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any, TypedDict
+
+from hitl_nb import START, Command, DiskCacheSaver, StateGraph, interrupt
+from hitl_nb.errors import AlreadyAnsweredError
+
+
+class State(TypedDict):
+    """What is decided."""
+
+    amount: int
+    by: str
+
+
+def build(folder: Path) -> Any:
+    """One node that asks, then pays."""
+
+    def pay(state: State) -> dict[str, Any]:
+        who = interrupt({"question": f"Pay {state['amount']}?", "type": "text"})
+        with (folder / "effects").open("ab", buffering=0) as f:
+            f.write(f"{state['amount']} {who}\n".encode())
+        return {"by": who}
+
+    return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(DiskCacheSaver(folder / "store"))
+
+
+def main(folder: Path, name: str, rounds: int) -> None:
+    """Answer every round as fast as possible."""
+    graph = build(folder)
+    for n in range(rounds):
+        config = {"configurable": {"thread_id": f"round-{n}", "reviewer": name}}
+        question = graph.get_state(config).interrupts[0].id
+        go = folder / f"go-{n}"
+        print("ready", flush=True)
+        while not go.exists():
+            time.sleep(0)
+        time.sleep(random.Random(f"{name} {n}").uniform(0, 0.002))  # so that neither is always the quicker one
+        try:
+            graph.invoke(Command(resume={question: name}), config)
+            print("won", flush=True)
+        except AlreadyAnsweredError as error:
+            print("lost", error.reviewer, error.answered_at.isoformat(), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,159 @@
+"""`review()` in a real kernel: the card is answered over its comm, as a browser does it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+GRAPH = """
+from pathlib import Path
+from hitl_nb import DiskCacheSaver, StateGraph, interrupt, review
+
+def write(state):
+    with Path("ran").open("a") as f:
+        f.write("write\\n")
+    return {"draft": "About " + state["topic"]}
+
+def publish(state):
+    answer = interrupt({"question": "Publish?", "content": state["draft"], "options": ["approve", "reject"]})
+    if answer == "reject" and not Path("repaired").exists():
+        raise OSError("the press is broken")
+    return {"status": answer}
+
+builder = StateGraph()
+builder.add_node("write", write)
+builder.add_node("publish", publish)
+builder.set_entry_point("write")
+builder.add_edge("write", "publish")
+graph = builder.compile(checkpointer=DiskCacheSaver("store"))
+"""
+
+
+class Page:
+    """What a browser knows: the widgets that were opened, and their state."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def models(self):
+        found = {}
+        for message in self.kernel.outputs:
+            content = message["content"]
+            if message["msg_type"] == "comm_open":
+                found[content["comm_id"]] = dict(content["data"]["state"])
+            elif message["msg_type"] == "comm_msg" and content["data"].get("method") == "update" and content["comm_id"] in found:
+                found[content["comm_id"]].update(content["data"]["state"])
+            elif message["msg_type"] == "comm_close":
+                found.pop(content["comm_id"], None)
+        return found
+
+    def draw(self):
+        """Report that the session's box has a view, as a front end does for each displayed widget."""
+        for model, state in self.models().items():
+            if "hitl-nb-session" in state.get("_dom_classes", ()):
+                self.kernel.tell(model, method="update", state={"_view_count": 1}, buffer_paths=[])
+
+    def click(self, label):
+        (model,) = [m for m, s in self.models().items() if s.get("description") == label and s.get("_model_name") == "ButtonModel"]
+        self.kernel.tell(model, method="custom", content={"event": "click"})
+
+    def until_button(self, label):
+        self.kernel.until(lambda _: any(s.get("description") == label for s in self.models().values()))
+
+
+def test_a_click_while_the_next_cell_waits_completes_both(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t', reviewer='dana')")
+    waiting = kernel.send("print(session.result()['status'])")
+    page.until_button("Approve")
+    page.draw()
+    page.click("Approve")
+    assert kernel.printed(waiting) == "approve\n"
+    said = kernel.run("d, = session.decisions; print(session.status, d.answer, d.reviewer, d.how)")
+    assert said == "done approve dana card\n"
+
+
+def test_a_click_while_no_cell_runs_is_run_by_a_worker(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    page.click("Approve")
+    assert (
+        kernel.run("from hitl_nb.responders.plain import wait_by_looking\nprint(wait_by_looking(lambda: session.status == 'done', 20))") == "True\n"
+    )
+
+
+def test_a_kernel_killed_while_a_cell_waits_loses_nothing_and_the_same_question_is_asked_again(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    first = kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t'); print(session.pending[0].question.id)")
+    kernel.send("session.result()")
+    page.until_button("Approve")
+    page.draw()
+    kernel.manager.restart_kernel(now=True)
+    kernel.client.wait_for_ready(timeout=60)
+    kernel.outputs.clear()
+    kernel.run(GRAPH)
+    assert kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t'); print(session.pending[0].question.id)") == first
+    waiting = kernel.send("print(session.result()['status'], Path('ran').read_text().split())")
+    page.until_button("Approve")
+    page.draw()
+    page.click("Approve")
+    assert kernel.printed(waiting) == "approve ['write']\n"
+
+
+def test_await_in_a_cell_waits_with_the_card_alive(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    waiting = kernel.send("print((await session)['status'])")
+    page.until_button("Approve")
+    page.draw()
+    page.click("Approve")
+    assert kernel.printed(waiting) == "approve\n"
+
+
+def test_a_failing_node_shows_in_the_card_and_the_answer_can_be_changed(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    waiting = kernel.send("session.result()")
+    page.until_button("Reject")
+    page.draw()
+    page.click("Reject")
+    reply = kernel.reply(waiting)
+    assert (reply["ename"], reply["evalue"]) == ("OSError", "the press is broken")
+    page.until_button("Change my answer")
+    page.click("Change my answer")
+    again = kernel.send("print(session.result()['status'])")
+    page.until_button("Approve")
+    page.click("Approve")
+    assert kernel.printed(again) == "approve\n"
+
+
+def test_headless_a_question_without_an_answer_fails_at_once(kernel):
+    kernel.run(GRAPH, allow_stdin=False)
+    request = kernel.send("review(graph, {'topic': 'tea'}, thread_id='t')", allow_stdin=False)
+    reply = kernel.reply(request)
+    assert reply["ename"] == "MissingAnswerError"
+    assert "- node: publish  # Publish?" in reply["evalue"]
+
+
+def test_headless_the_parameter_answers_and_the_output_is_the_same_each_time(kernel):
+    kernel.run(GRAPH, allow_stdin=False)
+    kernel.run("hitl_answers = {'publish': 'approve'}", allow_stdin=False)
+    shown = []
+    for _ in range(2):
+        request = kernel.send(
+            "session = review(graph, {'topic': 'tea'}, thread_id='t', reviewer='dana'); print(session.result()['status'])", allow_stdin=False
+        )
+        assert kernel.reply(request)["status"] == "ok"
+        outputs = [m["content"] for m in kernel.idle(request) if m["msg_type"] in ("display_data", "stream", "update_display_data")]
+        shown.append(json.dumps(outputs, sort_keys=True))
+    assert shown[0] == shown[1]
+    assert "approve" in shown[0]
+    assert kernel.run("print(Path('ran').read_text().count('write'))") == "1\n"

@@ -1,0 +1,190 @@
+"""An answer is checked before it is recorded."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, Field, field_validator
+
+from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.check import answer_schema, check_answer, typed_answer
+from hitl_nb.errors import GraphError, InvalidAnswerError
+
+
+def question(payload: Any, **more: Any) -> Question:
+    asked = {"id": "q1", "thread_id": "t", "node": "review_node", "task_id": "k", "position": 0, "digest": "d", "payload": payload}
+    return Question(**{**asked, "created_at": datetime(2026, 1, 1, tzinfo=UTC), **more})
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Refund(BaseModel):
+    amount: float = Field(le=500)
+    day: date
+    why: str | None = None
+
+    @field_validator("why")
+    @classmethod
+    def not_rude(cls, why: str | None) -> str | None:
+        if why == "rude":
+            raise ValueError("say it nicely")
+        return why
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+class Inner(TypedDict):
+    n: int
+
+
+class Outer(TypedDict, total=False):
+    inner: Inner
+    name: str
+
+
+def asked(schema: Any = None, payload: Any = "?") -> Question:
+    return question(payload, schema=None if schema is None else answer_schema(schema))
+
+
+OPTIONS = {"question": "Publish?", "options": ["approve", "reject"]}
+
+
+def test_an_option_of_the_payload_is_taken_and_a_typo_is_refused_with_the_nearest_one():
+    assert check_answer(asked(payload=OPTIONS), "approve") == "approve"
+    told = r"'Aprove' is none of its options \('approve', 'reject'\); did you mean 'approve'\? The question is"
+    with pytest.raises(InvalidAnswerError, match=told) as caught:
+        check_answer(asked(payload=OPTIONS), "Aprove")
+    assert (caught.value.thread_id, caught.value.node, caught.value.interrupt_id) == ("t", "review_node", "q1")
+
+
+@pytest.mark.parametrize("key", ["action", "decision", "type"])
+def test_a_dict_answer_is_bound_by_its_action_decision_and_type(key):
+    assert check_answer(asked(payload=OPTIONS), {key: "reject", "more": 1}) == {key: "reject", "more": 1}
+    for bad in ("REJECT", None, True, ["approve"]):
+        with pytest.raises(InvalidAnswerError) as caught:
+            check_answer(asked(payload=OPTIONS), {key: bad})
+        assert caught.value.path == [key]
+
+
+@pytest.mark.parametrize("answer", [True, None, 0, ["approve"], {"approved": True}, {}])
+def test_answers_of_other_shapes_pass_without_a_schema(answer):
+    assert check_answer(asked(payload=OPTIONS), answer) == answer
+
+
+def test_escalate_is_an_option_only_where_it_is_offered():
+    assert check_answer(asked(payload={**OPTIONS, "escalate_option": True}), {"action": "escalate"})
+    with pytest.raises(InvalidAnswerError):
+        check_answer(asked(payload={**OPTIONS, "escalate_option": False}), {"action": "escalate"})
+
+
+def test_actions_bind_like_options_and_true_is_not_the_option_1():
+    assert check_answer(asked(payload={"actions": ["approve", 1]}), {"action": 1}) == {"action": 1}
+    with pytest.raises(InvalidAnswerError):
+        check_answer(asked(payload={"actions": ["approve", 1]}), {"action": True})
+
+
+def test_an_enum_among_the_options_is_answered_by_its_member_or_its_value():
+    q = asked(payload={"question": "Which?", "options": list(Color)})
+    assert [check_answer(q, a) for a in (Color.RED, "red", {"action": Color.BLUE})] == [Color.RED, "red", {"action": Color.BLUE}]
+    with pytest.raises(InvalidAnswerError, match="'red', 'blue'"):
+        check_answer(q, "RED")
+
+
+def test_a_payload_without_options_binds_nothing():
+    for payload in ("Name?", {"question": "Name?"}, {"options": []}, {"options": "ab"}, 3, None):
+        assert check_answer(asked(payload=payload), "anything") == "anything"
+
+
+def test_a_static_pause_takes_true_and_none_only():
+    q = question({"node": "n", "when": "before"}, kind="static")
+    assert check_answer(q, True) is True
+    assert check_answer(q, None) is True
+    for bad in (False, 1, "yes", {}):
+        with pytest.raises(InvalidAnswerError, match="continued with True or None"):
+            check_answer(q, bad)
+
+
+def test_a_schema_wins_over_the_options():
+    assert check_answer(asked(bool, OPTIONS), False) is False
+    with pytest.raises(InvalidAnswerError):
+        check_answer(asked(bool, OPTIONS), "approve")
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        (bool, [True, False], [1, 0, "true", None]),
+        (int, [3], [True, "3", 3.5]),
+        (float, [3, 2.5], [True, float("nan"), float("inf"), "2"]),
+        (str, ["a"], [None, 3, b"\xff"]),
+        (Literal["ship", "hold"], ["ship"], ["Ship", None]),
+        (Literal[1], [1], [True, 2]),
+        (Color, ["red", Color.BLUE], ["green", "RED"]),
+        (Point, [{"x": 1, "y": 2}, Point(1, 2)], [{"x": 1}, {"x": "1", "y": 2}, {"x": True, "y": 1}]),
+        (Outer, [{}, {"inner": {"n": 1}}], [{"inner": {}}, {"inner": {"n": "1"}}]),
+        (list[int], [[1, 2], (1, 2), np.array([1, 2])], [[1, "2"], 5]),
+        ({"type": "array", "items": {"type": "integer"}}, [[1]], [["a"]]),
+        ({"type": "string", "format": "date-time"}, ["2026-01-01T10:00:00Z"], ["soon"]),
+    ],
+)
+def test_a_schema_takes_what_fits_and_refuses_what_does_not(schema, good, bad):
+    for answer in good:
+        check_answer(asked(schema), answer)
+    for answer in bad:
+        with pytest.raises(InvalidAnswerError, match="still open"):
+            check_answer(asked(schema), answer)
+
+
+def test_the_error_names_the_place_and_what_was_expected():
+    with pytest.raises(InvalidAnswerError, match=r"answer\['amount'\]: 900 is greater than the maximum of 500") as caught:
+        check_answer(asked(Refund), {"amount": 900, "day": "2026-01-01"})
+    assert caught.value.path == ["amount"]
+    with pytest.raises(InvalidAnswerError, match=r"Expected the keys amount, day"):
+        check_answer(asked(Refund), {"amount": 3})
+
+
+def test_an_instance_is_recorded_as_plain_data_and_comes_back_as_an_instance():
+    given = Refund(amount=12.5, day=date(2026, 1, 2), why="late")
+    recorded = check_answer(asked(Refund), given)
+    assert recorded == {"amount": 12.5, "day": "2026-01-02", "why": "late"}
+    assert typed_answer(Refund, recorded) == given
+    assert check_answer(asked(float), np.float64(2.5)) == 2.5
+    assert typed_answer(Color, check_answer(asked(Color), Color.RED)) is Color.RED
+    assert typed_answer(Outer, {"inner": {"n": 1}}) == {"inner": {"n": 1}}
+    assert typed_answer(Decimal, check_answer(asked(Decimal), Decimal("1.10"))) == Decimal("1.10")
+    assert typed_answer({"type": "integer"}, 3) == 3
+
+
+def test_a_rule_that_json_schema_cannot_say_is_found_when_the_answer_is_typed():
+    with pytest.raises(InvalidAnswerError, match=r"answer\['why'\]: .*say it nicely.*reopen"):
+        typed_answer(Refund, {"amount": 1, "day": "2026-01-02", "why": "rude"})
+
+
+@pytest.mark.parametrize("schema", [None, "bool", True, ["a", "b"], {"type": "nonsense"}, object(), lambda: 1])
+def test_what_is_no_schema_is_refused_with_the_ways_to_say_it(schema):
+    with pytest.raises(GraphError, match="schema"):
+        answer_schema(schema)
+
+
+def test_a_remote_reference_is_never_fetched():
+    q = question("?", schema={"$ref": "http://127.0.0.1:9/schema.json"})
+    with pytest.raises(GraphError, match="does not define"):
+        check_answer(q, 1)
+
+
+def test_an_answer_that_cannot_be_json_is_refused():
+    with pytest.raises(InvalidAnswerError, match="cannot be written as JSON"):
+        check_answer(asked(str), object())
