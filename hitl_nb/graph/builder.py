@@ -44,7 +44,7 @@ class StateGraph:
             raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)
         if name in self._topology.nodes:
             raise GraphError(f"node {name!r} is there already; each name is used once", node=name)
-        self._topology.nodes[name] = Node(name, fn, _takes_config(fn))
+        self._topology.nodes[name] = Node(name, fn, _takes_config(fn), fn if isinstance(fn, CompiledGraph) else None)
         return self
 
     def add_edge(self, source: str | Sequence[str], target: str) -> StateGraph:

@@ -62,6 +62,11 @@ class CompiledGraph:
         self.checkpointer = checkpointer
         self._threads = Threads(topology, schema, checkpointer, name, before, after, now, new_nonce)
 
+    @property
+    def topology(self) -> Topology:
+        """Nodes and edges."""
+        return self._threads.topology
+
     # -- running -------------------------------------------------------------------------------------------------------------------
 
     def invoke(self, input: Input, config: Config | None = None) -> GraphResult:  # noqa: A002  # the name users know

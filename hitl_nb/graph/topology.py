@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hitl_nb.checkpoint.records import PlannedTask, fingerprint
 from hitl_nb.errors import UnknownNodeError
 from hitl_nb.graph.types import END, Send
+
+if TYPE_CHECKING:
+    from hitl_nb.graph.compiled import CompiledGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Node:
     name: str
     fn: Callable[..., Any]
     takes_config: bool = False
+    subgraph: CompiledGraph | None = None
+    """The graph that this node runs, when it is one."""
 
 
 @dataclass(frozen=True, slots=True)
