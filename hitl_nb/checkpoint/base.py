@@ -343,7 +343,7 @@ class Checkpointer(ABC):
         payload = self.serde.dumps(q.payload, "payload")
         return [
             q.id, q.thread_id, q.node, q.task_id, q.position, q.digest, payload, to_epoch(q.created_at),
-            q.kind, schema, q.key, due, default, q.assignee, q.graph,
+            q.kind, schema, q.key, due, default, q.assignee, q.graph, q.path,
         ]  # fmt: skip
 
     def _question_from(self, w: Sequence[Any]) -> Question:
@@ -364,6 +364,7 @@ class Checkpointer(ABC):
             default=loads(w[12][0]) if w[12] else UNSET,
             assignee=w[13],
             graph=w[14],
+            path=tuple(w[15]),
         )
 
     def _decision_wire(self, d: Decision) -> list[Any]:

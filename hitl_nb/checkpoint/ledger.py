@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from hitl_nb.checkpoint.records import Answered, Asked, Event, Failed, Finished, Withdrawn
+from hitl_nb.checkpoint.records import Answered, Asked, Event, Failed, Finished, Undone, Waits, Withdrawn
 
 
 class Ledger:
-    """The sum of a checkpoint's events so far. `add` keeps it current; nothing is ever taken out of the store."""
+    """The sum of a checkpoint's events so far. `add` keeps it current; nothing is ever taken out of the store.
+
+    Questions of a graph that runs inside a node are events of the thread like all others, with the tasks around them as their `owner`.
+    """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.asked: dict[str, Asked] = {}
@@ -19,9 +23,15 @@ class Ledger:
         """By task id."""
         self.failed: dict[str, Failed] = {}
         """By task id: the latest failure of a task that has not finished."""
+        self.handled: dict[str, Failed] = {}
+        """By task id: the failure that the error handler of the task's node deals with."""
         self.withdrawn: dict[tuple[str, int], list[Withdrawn]] = {}
         """What was withdrawn at (task id, position)."""
         self._of_task: dict[str, dict[str, Asked]] = {}
+        self._waiting: set[str] = set()
+        """Tasks whose inner graph came to a stop, and got no answer since."""
+        self._inside: dict[str, list[Event]] = {}
+        """By task id: the events of the questions inside it, as that inner graph sees them."""
         for event in events:
             self.add(event)
 
@@ -31,29 +41,49 @@ class Ledger:
                 self.asked[event.interrupt_id] = event
                 self._of_task.setdefault(event.task_id, {})[event.interrupt_id] = event
                 self.failed.pop(event.task_id, None)
+                self._pass_on(event, event.owner)
             case Answered():
                 self.answered[event.interrupt_id] = event
+                if (asked := self.asked.get(event.interrupt_id)) is not None:
+                    self._waiting.difference_update(asked.owner)
+                    self._pass_on(event, asked.owner)
             case Finished():
                 self.finished[event.task_id] = event
                 self.failed.pop(event.task_id, None)
+                self.handled.pop(event.task_id, None)
             case Failed():
                 self.failed[event.task_id] = event
-                self.finished.pop(event.task_id, None)  # a result that could not be used: the task runs again
+                if event.handler_from >= 0:
+                    self.handled[event.task_id] = event
+                self._undo(event.task_id)  # a result that could not be used: the task runs again
             case Withdrawn():
                 self.asked.pop(event.interrupt_id, None)
                 self._of_task.get(event.task_id, {}).pop(event.interrupt_id, None)
                 self.answered.pop(event.interrupt_id, None)
-                self.finished.pop(event.task_id, None)
-                self.failed.pop(event.task_id, None)
+                for task_id in (event.task_id, *event.owner):
+                    self._undo(task_id)
+                    self.failed.pop(task_id, None)
+                if event.task_id in self.handled and event.position < self.handled[event.task_id].handler_from:
+                    del self.handled[event.task_id]  # the node itself asks again
                 self.withdrawn.setdefault((event.task_id, event.position), []).append(event)
+                self._pass_on(event, event.owner)
+            case Waits():
+                self._waiting.update(event.owner)
+                self._pass_on(event, event.owner)
+            case Undone():
+                self._undo(event.task_id)
 
     def of_task(self, task_id: str) -> list[Asked]:
-        """The task's questions, by position."""
+        """The task's own questions, by position."""
         return sorted(self._of_task.get(task_id, {}).values(), key=lambda a: a.position)
+
+    def of_tree(self, task_id: str) -> list[Asked]:
+        """The task's questions, and those of the graphs that it runs, in the order asked."""
+        return [a for a in self.asked.values() if a.task == task_id]
 
     def is_open(self, interrupt_id: str) -> bool:
         asked = self.asked.get(interrupt_id)
-        return asked is not None and interrupt_id not in self.answered and asked.task_id not in self.finished
+        return asked is not None and interrupt_id not in self.answered and self.finished.keys().isdisjoint((asked.task_id, *asked.owner))
 
     def open(self) -> list[Asked]:
         """Every question that waits for an answer, in the order asked."""
@@ -65,4 +95,20 @@ class Ledger:
 
     def waits(self, task_id: str) -> bool:
         """True when the task has asked and not been answered: running it again would only ask again."""
-        return any(not a.carried and i not in self.answered for i, a in self._of_task.get(task_id, {}).items())
+        own = self._of_task.get(task_id, {}).items()
+        return task_id in self._waiting or any(not a.carried and i not in self.answered for i, a in own)
+
+    def inside(self, task_id: str) -> list[Event]:
+        """The events of the questions asked by the graphs that this task runs, as events of those graphs' own tasks."""
+        return list(self._inside.get(task_id, ()))
+
+    def _undo(self, task_id: str) -> None:
+        self.finished.pop(task_id, None)
+        self._waiting.discard(task_id)
+
+    def _pass_on(self, event: Event, owner: tuple[str, ...]) -> None:
+        if not owner:
+            return
+        inner = event if isinstance(event, Answered) else replace(event, owner=owner[1:])  # type: ignore[call-arg]  # those with an owner
+        if not isinstance(inner, Waits) or inner.owner:
+            self._inside.setdefault(owner[0], []).append(inner)

@@ -190,6 +190,8 @@ class Question:
     assignee: str | None = None
     graph: str = ""
     """Display name of the graph."""
+    path: tuple[str, ...] = ()
+    """The nodes around `node`, the outermost first, when it belongs to a graph that runs inside a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,13 @@ class Asked:
     kind: QuestionKind = "dynamic"
     carried: bool = False
     """True: taken over by an update of the state. It can be answered, and its task runs once more to see whether it still asks the same."""
+    owner: tuple[str, ...] = ()
+    """The tasks around `task_id`, the outermost first, when it belongs to a graph that runs inside a node."""
+
+    @property
+    def task(self) -> str:
+        """The task of the thread's own superstep that asks, itself or through a graph that it runs."""
+        return self.owner[0] if self.owner else self.task_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +263,8 @@ class Failed:
     """`module.Class: message`"""
     traceback: str = ""
     at: float = 0.0
+    handler_from: int = -1
+    """-1: the error goes to the caller. Else it goes to the node's error handler, whose first question takes this position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,14 +275,30 @@ class Withdrawn:
     task_id: str
     position: int
     reason: str = ""
+    owner: tuple[str, ...] = ()
+    """As in the question's Asked event."""
 
     @classmethod
     def of(cls, asked: Asked, reason: str) -> Withdrawn:
-        return cls(asked.interrupt_id, asked.task_id, asked.position, reason)
+        return cls(asked.interrupt_id, asked.task_id, asked.position, reason, asked.owner)
 
 
-Event = Asked | Answered | Finished | Failed | Withdrawn
-_EVENTS: Final[dict[str, type[Any]]] = {c.__name__: c for c in (Asked, Answered, Finished, Failed, Withdrawn)}
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Event: these tasks, each inside the one before, ran and came to a stop at open questions of the graphs that they run."""
+
+    owner: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Event: the result of this task no longer counts, because a question inside it was reopened."""
+
+    task_id: str
+
+
+Event = Asked | Answered | Finished | Failed | Withdrawn | Waits | Undone
+_EVENTS: Final[dict[str, type[Any]]] = {c.__name__: c for c in (Asked, Answered, Finished, Failed, Withdrawn, Waits, Undone)}
 
 
 def event_to_wire(e: Event) -> list[Any]:
@@ -282,5 +309,7 @@ def event_from_wire(w: Sequence[Any]) -> Event:
     kind, *args = w
     if kind == "Finished":
         args[2] = tuple((node, arg) for node, arg in args[2])
+    elif kind in ("Asked", "Withdrawn", "Waits"):
+        args[-1] = tuple(args[-1])
     event: Event = _EVENTS[kind](*args)
     return event
