@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hitl_nb.checkpoint.records import Answered, Asked, Event, Failed, Finished, Undone, Waits, Withdrawn
+from hitl_nb.checkpoint.records import Answered, Asked, Escalated, Event, Failed, Finished, Question, Undone, Waits, Withdrawn, from_epoch
 
 
 class Ledger:
@@ -18,6 +18,8 @@ class Ledger:
         self.asked: dict[str, Asked] = {}
         """By interrupt id, in the order asked; without the withdrawn."""
         self.answered: dict[str, Answered] = {}
+        """By interrupt id; without the withdrawn."""
+        self.escalated: dict[str, Escalated] = {}
         """By interrupt id; without the withdrawn."""
         self.finished: dict[str, Finished] = {}
         """By task id."""
@@ -47,6 +49,8 @@ class Ledger:
                 if (asked := self.asked.get(event.interrupt_id)) is not None:
                     self._waiting.difference_update(asked.owner)
                     self._pass_on(event, asked.owner)
+            case Escalated():
+                self.escalated[event.interrupt_id] = event
             case Finished():
                 self.finished[event.task_id] = event
                 self.failed.pop(event.task_id, None)
@@ -60,6 +64,7 @@ class Ledger:
                 self.asked.pop(event.interrupt_id, None)
                 self._of_task.get(event.task_id, {}).pop(event.interrupt_id, None)
                 self.answered.pop(event.interrupt_id, None)
+                self.escalated.pop(event.interrupt_id, None)
                 for task_id in (event.task_id, *event.owner):
                     self._undo(task_id)
                     self.failed.pop(task_id, None)
@@ -88,6 +93,13 @@ class Ledger:
     def open(self) -> list[Asked]:
         """Every question that waits for an answer, in the order asked."""
         return [a for i, a in self.asked.items() if self.is_open(i)]
+
+    def standing(self, question: Question) -> Question:
+        """The question as it stands: when it was handed on, that changed who is asked, and until when."""
+        handed_on = self.escalated.get(question.id)
+        if handed_on is None:
+            return question
+        return replace(question, assignee=handed_on.assignee, deadline=from_epoch(handed_on.deadline), escalate_to=None)
 
     def was_withdrawn(self, interrupt_id: str) -> bool:
         """True when the question was withdrawn at this checkpoint."""

@@ -187,11 +187,14 @@ class Question:
     key: str | None = None
     deadline: datetime | None = None
     default: Any = UNSET
+    """The answer that counts when nobody gave one in time; checked like an answer when the question was asked."""
     assignee: str | None = None
     graph: str = ""
     """Display name of the graph."""
     path: tuple[str, ...] = ()
     """The nodes around `node`, the outermost first, when it belongs to a graph that runs inside a node."""
+    escalate_to: str | None = None
+    """Who is asked next when the deadline passes; None: nobody, or it was handed on already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,22 @@ class Answered:
     answer: bytes
     rebind: bool = False
     """True: given together with an update of the state, so it may answer the payload as it reads after the update (semantics R11)."""
+    expired: bool = False
+    """True: nobody answered in time, and this is the question's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """Event: an open question passed its deadline and was handed on. The question's own record stays as it was asked."""
+
+    interrupt_id: str
+    assignee: str
+    deadline: float
+    """Epoch seconds, until when the new assignee can answer."""
+    before: str | None
+    """Who was asked before."""
+    at: float
+    """Epoch seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +316,8 @@ class Undone:
     task_id: str
 
 
-Event = Asked | Answered | Finished | Failed | Withdrawn | Waits | Undone
-_EVENTS: Final[dict[str, type[Any]]] = {c.__name__: c for c in (Asked, Answered, Finished, Failed, Withdrawn, Waits, Undone)}
+Event = Asked | Answered | Escalated | Finished | Failed | Withdrawn | Waits | Undone
+_EVENTS: Final[dict[str, type[Any]]] = {c.__name__: c for c in (Asked, Answered, Escalated, Finished, Failed, Withdrawn, Waits, Undone)}
 
 
 def event_to_wire(e: Event) -> list[Any]:
