@@ -183,14 +183,17 @@ class CompiledGraph:
         """`update_state` for asyncio."""
         return await asyncio.to_thread(self.update_state, config, values, as_node)
 
-    def draw(self, config: Config | None = None) -> GraphPicture:
+    def draw(self, config: Config | None = None, *, xray: bool | int = False) -> GraphPicture:
         """The graph as a picture that needs no network: SVG, Mermaid and text in one. With a config, marked as its thread stands.
 
         A node is marked done, running (planned next, and nobody is asked first), waiting or failed. Runs nothing.
+        xray: a node that runs a graph is one box; True draws its graph inside of it, and so on for all levels; a number opens so many levels.
         """
         from hitl_nb.graph.drawing.picture import draw, draw_thread
 
-        return draw(self._threads.topology, self.name) if config is None else draw_thread(self._threads, self.get_state(config))
+        if config is None:
+            return draw(self._threads.topology, self.name, xray=xray)
+        return draw_thread(self._threads, self.get_state(config), xray=xray)
 
     # -- the flow ------------------------------------------------------------------------------------------------------------------
 

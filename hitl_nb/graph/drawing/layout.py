@@ -15,6 +15,8 @@ _BETWEEN = 40.0
 """Between parts of the graph that nothing connects."""
 _WIDE = 900.0
 """Parts stand side by side up to this width, then below each other."""
+_HIGH = 48.0
+"""A row higher than this holds a frame with a graph in it."""
 PORT = 15.0
 """Between the ends of two lines at one box, where there is room."""
 
@@ -121,8 +123,15 @@ def _lay_out_part(boxes: Mapping[str, Box], links: Mapping[int, Link]) -> Layout
         runs += [(x[p], *y[p[1]]) for p in passes]
         runs.append((ports[n, span.lower], y[row[span.lower]][0], end))
         label = labelled.get(n)
-        layout.routes[n] = Route(tuple(runs), n in back, None if label is None else (x[label], sum(y[label[1]]) / 2))
+        layout.routes[n] = Route(tuple(runs), n in back, None if label is None else (x[label], _label_y(y[label[1]], upward=n in back)))
     return layout
+
+
+def _label_y(row: tuple[float, float], *, upward: bool) -> float:
+    """The middle of the row; in a high one, near the end where the choice is made."""
+    top, bottom = row
+    reach = min(bottom - top, _HIGH) / 2
+    return bottom - reach if upward else top + reach
 
 
 def _row_tops(rows: Rows, room: Mapping[Spot, Box], x: Mapping[Spot, float]) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""What there is to draw: shapes and arrows, read from the topology and from what the functions' return annotations promise."""
+"""What there is to draw: shapes and arrows, read from the topology and from what the functions' return annotations promise; marks on them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from hitl_nb.graph.drawing.marks import UNMARKED, Mark, Marks
 from hitl_nb.graph.topology import Branch, Topology
 from hitl_nb.graph.types import END, START, Command
 
@@ -25,6 +26,12 @@ class Shape:
     """For nodes and terminals their name, for the others a text that no node can be named."""
     kind: Kind
     name: str
+    mark: Mark | None = None
+    """How the node stands in a thread, if it is one's picture."""
+    nested: bool = False
+    """True: the node runs a graph."""
+    inner: Outline | None = None
+    """That graph, where it is drawn opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,13 @@ class Outline:
         return [a for a in self.arrows if a.source == source]
 
 
-def outline(topology: Topology) -> Outline:
-    """The shapes and arrows of a graph, in the order in which it was built."""
+def outline(topology: Topology, marks: Marks = UNMARKED, depth: float = 0) -> Outline:
+    """The shapes and arrows of a graph, in the order in which it was built. `depth`: how many levels of graphs in nodes are opened."""
     found = Outline({START: Shape(START, "start", "start")})
-    found.shapes |= {name: Shape(name, "node", name) for name in topology.nodes}
+    for name, node in topology.nodes.items():
+        graph = node.subgraph
+        opened = None if graph is None or depth < 1 else outline(graph.topology, marks.inside.get(name, UNMARKED), depth - 1)
+        found.shapes[name] = Shape(name, "node", name, marks.nodes.get(name), graph is not None, opened)
     for source in found.shapes.copy():
         found.arrows += [Arrow(source, target) for target in dict.fromkeys(topology.edges.get(source, ()))]
         group = 0

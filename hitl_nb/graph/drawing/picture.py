@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_nb.graph.drawing.marks import Mark, marks_of
+from hitl_nb.errors import GraphError
+from hitl_nb.graph.drawing.marks import UNMARKED, Marks, marks_of
 from hitl_nb.graph.drawing.mermaid import to_mermaid
 from hitl_nb.graph.drawing.outline import outline
 from hitl_nb.graph.drawing.svg import to_svg
@@ -36,13 +38,14 @@ class GraphPicture:
         return self.text
 
 
-def draw(topology: Topology, name: str, marks: Mapping[str, Mark] | None = None) -> GraphPicture:
-    """The picture of a graph; with `marks`, of a thread in it."""
-    marks = marks or {}
-    drawn = outline(topology)
-    return GraphPicture(to_mermaid(drawn, marks), to_svg(drawn, marks, name), to_text(drawn, marks))
+def draw(topology: Topology, name: str, marks: Marks = UNMARKED, *, xray: bool | int = False) -> GraphPicture:
+    """The picture of a graph; with `marks`, of a thread in it. `xray`: True opens the graphs that nodes run, a number so many levels of them."""
+    if not isinstance(xray, int) or xray < 0:
+        raise GraphError(f"xray is {xray!r}; expected True, False, or how many levels of graphs in nodes to open (0, 1, …)")
+    drawn = outline(topology, marks, math.inf if xray is True else xray)
+    return GraphPicture(to_mermaid(drawn), to_svg(drawn, name), to_text(drawn))
 
 
-def draw_thread(threads: Threads, snapshot: StateSnapshot) -> GraphPicture:
+def draw_thread(threads: Threads, snapshot: StateSnapshot, *, xray: bool | int = False) -> GraphPicture:
     """The picture of a thread as the snapshot shows it; of the bare graph when there is no such thread."""
-    return draw(threads.topology, threads.name, marks_of(threads, snapshot))
+    return draw(threads.topology, threads.name, marks_of(threads.topology, threads.store, snapshot), xray=xray)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from typing import Final
 
 from hitl_nb.graph.drawing.columns import Box
-from hitl_nb.graph.drawing.layout import Layout, Link, Route, lay_out
+from hitl_nb.graph.drawing.layout import Link, Route, lay_out
 from hitl_nb.graph.drawing.lettering import MAX_LABEL, MAX_NAME, ems, one_line, shortened
 from hitl_nb.graph.drawing.marks import Mark
 from hitl_nb.graph.drawing.outline import Arrow, Outline, Shape
@@ -19,6 +18,7 @@ _PAPER, _INK, _GREY, _EDGE, _FILL = "#ffffff", "#1f1f1f", "#5c5c5c", "#b4b4b4", 
 """The light theme of the cards on paper of its own, because a picture in a saved notebook cannot know the page's colours."""
 _COLOUR: Final[dict[Mark, str]] = {"done": "#2a6a2d", "running": "#145ca4", "waiting": "#145ca4", "failed": "#9e2323"}
 _TINT: Final[dict[Mark, str]] = {"done": "#eef6ee", "running": "#ffffff", "waiting": "#e3effb", "failed": "#fbeaea"}
+_THICK: Final[dict[Mark, float]] = {"done": 1.2, "running": 1.2, "waiting": 2.4, "failed": 2.4}
 _ICON: Final[dict[Mark, str]] = {  # 12 pixels square around 0, 0; each a shape of its own
     "done": '<path d="M-5 .5l3.2 3.5L5-4" fill="none" stroke-width="2"/>',
     "running": '<path d="M-3-5l8 5l-8 5z" stroke="none"/>',
@@ -35,6 +35,10 @@ _HEAD = 8.0
 _LOOP = 24.0
 """How far a loop to itself reaches beside its box."""
 _LOOP_LABEL_GAP = 6.0
+_BAR = 7.0
+"""From the side of a box to the line that says that it runs a graph."""
+_PAD, _TITLE, _TITLE_GAP = 18.0, 40.0, 12.0
+"""Between a frame and the graph inside; the same at the top, where the title stands; between the name and the mark in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,19 @@ class _Size:
     height: float
 
 
-def to_svg(outline: Outline, marks: Mapping[str, Mark], title: str) -> str:
-    """The picture. `marks`: how the nodes of a thread stand, if it is one's."""
-    own_loops = {a.source: a for a in outline.arrows if a.source == a.target}
-    between = [a for a in outline.arrows if a.source != a.target]
-    sizes = {i: _size(shape, between, marks.get(i)) for i, shape in outline.shapes.items()}
-    boxes = {i: _box(shape, sizes[i], own_loops.get(i)) for i, shape in outline.shapes.items()}
-    layout = lay_out(boxes, [Link(a.source, a.target, _label_box(a)) for a in between])
-    lines = [_route(layout.routes[n], arrow) for n, arrow in enumerate(between)]
-    lines += [_loop(layout.at[i], sizes[i], arrow) for i, arrow in own_loops.items()]
-    labels = [_label(*at, arrow) for n, arrow in enumerate(between) if (at := layout.routes[n].label_at)]
-    shapes = [_shape(shape, layout, sizes[i], marks.get(i)) for i, shape in outline.shapes.items()]
-    width, height = (_number(size + 2 * _MARGIN) for size in (layout.width, layout.height))
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """A graph drawn from (0, 0) on."""
+
+    width: float
+    height: float
+    pieces: list[str]
+
+
+def to_svg(outline: Outline, title: str) -> str:
+    """The picture, with the graphs that nodes run in frames where they are opened."""
+    panel = _panel(outline)
+    width, height = (_number(size + 2 * _MARGIN) for size in (panel.width, panel.height))
     frame = f'width="{width}" height="{height}"'
     return "\n".join(
         [
@@ -62,19 +67,38 @@ def to_svg(outline: Outline, marks: Mapping[str, Mark], title: str) -> str:
             f"<title>{_escaped(title)}</title>",
             f'<rect {frame} rx="8" fill="{_PAPER}"/>',
             f'<g transform="translate({_number(_MARGIN)} {_number(_MARGIN)})">',
-            *lines,
-            *labels,
-            *shapes,
+            *panel.pieces,
             "</g>",
             "</svg>",
         ]
     )
 
 
+def _panel(outline: Outline) -> _Panel:
+    own_loops = {a.source: a for a in outline.arrows if a.source == a.target}
+    between = [a for a in outline.arrows if a.source != a.target]
+    panels = {i: _panel(shape.inner) for i, shape in outline.shapes.items() if shape.inner is not None}
+    sizes = {i: _framed(shape, panels[i]) if i in panels else _size(shape, between) for i, shape in outline.shapes.items()}
+    boxes = {i: _box(shape, sizes[i], own_loops.get(i)) for i, shape in outline.shapes.items()}
+    layout = lay_out(boxes, [Link(a.source, a.target, _label_box(a)) for a in between])
+    lines = [_route(layout.routes[n], arrow) for n, arrow in enumerate(between)]
+    lines += [_loop(layout.at[i], sizes[i], arrow) for i, arrow in own_loops.items()]
+    labels = [_label(*at, arrow) for n, arrow in enumerate(between) if (at := layout.routes[n].label_at)]
+    shapes = []
+    for i, shape in outline.shapes.items():
+        shapes += [_frame(shape, layout.at[i], sizes[i], panels[i])] if i in panels else [_shape(shape, layout.at[i], sizes[i])]
+    return _Panel(layout.width, layout.height, [*lines, *labels, *shapes])
+
+
 # -- sizes ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _size(shape: Shape, arrows: list[Arrow], mark: Mark | None) -> _Size:
+def _framed(shape: Shape, panel: _Panel) -> _Size:
+    title = ems(shortened(shape.name, MAX_NAME)) * _NAME_SIZE + (0 if shape.mark is None else _TITLE_GAP + _mark_width(shape.mark))
+    return _Size(max(panel.width, title) + 2 * _PAD, panel.height + _TITLE + _PAD)
+
+
+def _size(shape: Shape, arrows: list[Arrow]) -> _Size:
     text = ems(shortened(shape.name, MAX_NAME)) * _NAME_SIZE
     if shape.kind in ("start", "end"):
         return _Size(54, 22)
@@ -83,8 +107,13 @@ def _size(shape: Shape, arrows: list[Arrow], mark: Mark | None) -> _Size:
     busiest = max(sum(a.source == shape.id for a in arrows), sum(a.target == shape.id for a in arrows))
     if shape.kind == "join":
         return _Size(max(48.0, min(15.0 * busiest + 8, 320)), 6)
-    word = 0 if mark is None else 22 + ems(mark) * _WORD_SIZE
-    return _Size(max(56.0, text + 24, word + 20, min(11.0 * busiest + 14, 240)), 32 if mark is None else 48)
+    text += 2 * _BAR if shape.nested else 0
+    word = 0 if shape.mark is None else 4 + _mark_width(shape.mark)
+    return _Size(max(56.0, text + 24, word + 20, min(11.0 * busiest + 14, 240)), 32 if shape.mark is None else 48)
+
+
+def _mark_width(mark: Mark) -> float:
+    return 18 + ems(mark) * _WORD_SIZE
 
 
 def _box(shape: Shape, size: _Size, loop: Arrow | None) -> Box:
@@ -158,9 +187,32 @@ def _label(x: float, y: float, arrow: Arrow) -> str:
     return paper + _text(x, y + 4, arrow.label, MAX_LABEL, f'{_MONO} font-size="{_LABEL_SIZE}" fill="{_INK}" text-anchor="middle"')
 
 
-def _shape(shape: Shape, layout: Layout, size: _Size, mark: Mark | None) -> str:
-    x, y = layout.at[shape.id]
-    frame = f'x="{_number(x - size.width / 2)}" y="{_number(y - size.height / 2)}" width="{_number(size.width)}" height="{_number(size.height)}"'
+def _frame(shape: Shape, at: tuple[float, float], size: _Size, panel: _Panel) -> str:
+    """The box of an opened node: its name and mark at the top on the left, the graph below in the middle."""
+    left, top = at[0] - size.width / 2, at[1] - size.height / 2
+    colour, thick = (_EDGE, 1.2) if shape.mark is None else (_COLOUR[shape.mark], _THICK[shape.mark])
+    drawn = f'<rect {_place(*at, size)} rx="10" fill="{_PAPER}" stroke="{colour}" stroke-width="{thick}"/>'
+    drawn += _text(left + _PAD, top + 22, shape.name, MAX_NAME, f'{_MONO} font-size="{_NAME_SIZE}" fill="{_INK}"')
+    if shape.mark is not None:
+        drawn += _mark(left + _PAD + ems(shortened(shape.name, MAX_NAME)) * _NAME_SIZE + _TITLE_GAP, top + 18, shape.mark)
+    drawn += f'<g transform="translate({_number(at[0] - panel.width / 2)} {_number(top + _TITLE)})">'
+    return "\n".join([drawn, *panel.pieces, "</g>"])
+
+
+def _place(x: float, y: float, size: _Size) -> str:
+    return f'x="{_number(x - size.width / 2)}" y="{_number(y - size.height / 2)}" width="{_number(size.width)}" height="{_number(size.height)}"'
+
+
+def _mark(left: float, y: float, mark: Mark) -> str:
+    """The icon and the word; `y`: the middle of the icon."""
+    colour = _COLOUR[mark]
+    icon = f'<g transform="translate({_number(left + 6)} {_number(y)})" fill="{colour}" stroke="{colour}">{_ICON[mark]}</g>'
+    return icon + _text(left + 18, y + 4, mark, MAX_NAME, f'{_SANS} font-size="{_WORD_SIZE}" fill="{colour}"')
+
+
+def _shape(shape: Shape, at: tuple[float, float], size: _Size) -> str:
+    x, y = at
+    frame = _place(x, y, size)
     middle = f'{_MONO} font-size="{_NAME_SIZE}" text-anchor="middle"'
     match shape.kind:
         case "start" | "end":
@@ -172,17 +224,22 @@ def _shape(shape: Shape, layout: Layout, size: _Size, mark: Mark | None) -> str:
             return f'<rect {frame} rx="2" fill="{_INK}"/>' + _text(x + size.width / 2 + 6, y + 4, shape.name, MAX_NAME, word)
         case "open":
             return _text(x, y + 4.5, shape.name, MAX_NAME, f'{middle} font-style="italic" fill="{_GREY}"')
+    mark = shape.mark
+    bars = _bars(x, y, size, _EDGE if mark is None else _COLOUR[mark]) if shape.nested else ""
     if mark is None:
-        return f'<rect {frame} rx="6" fill="{_FILL}" stroke="{_EDGE}"/>' + _text(x, y + 4.5, shape.name, MAX_NAME, f'{middle} fill="{_INK}"')
-    colour, thick = _COLOUR[mark], 2.4 if mark in ("waiting", "failed") else 1.2
-    left = x - (18 + ems(mark) * _WORD_SIZE) / 2
-    icon = f'<g transform="translate({_number(left + 6)} {_number(y + 10)})" fill="{colour}" stroke="{colour}">{_ICON[mark]}</g>'
+        return f'<rect {frame} rx="6" fill="{_FILL}" stroke="{_EDGE}"/>{bars}' + _text(x, y + 4.5, shape.name, MAX_NAME, f'{middle} fill="{_INK}"')
     return (
-        f'<rect {frame} rx="6" fill="{_TINT[mark]}" stroke="{colour}" stroke-width="{thick}"/>'
+        f'<rect {frame} rx="6" fill="{_TINT[mark]}" stroke="{_COLOUR[mark]}" stroke-width="{_THICK[mark]}"/>{bars}'
         + _text(x, y - 5, shape.name, MAX_NAME, f'{middle} fill="{_INK}"')
-        + icon
-        + _text(left + 18, y + 14, mark, MAX_NAME, f'{_SANS} font-size="{_WORD_SIZE}" fill="{colour}"')
+        + _mark(x - _mark_width(mark) / 2, y + 10, mark)
     )
+
+
+def _bars(x: float, y: float, size: _Size, colour: str) -> str:
+    """The flowchart sign for a procedure that is drawn elsewhere: a second line at either side."""
+    top, inwards = y - size.height / 2, size.width / 2 - _BAR
+    sides = "".join(f"M{_number(side)} {_number(top)}v{_number(size.height)}" for side in (x - inwards, x + inwards))
+    return f'<path d="{sides}" stroke="{colour}"/>'
 
 
 def _text(x: float, y: float, text: str, limit: int, attributes: str) -> str:
