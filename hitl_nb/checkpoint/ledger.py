@@ -121,6 +121,6 @@ class Ledger:
     def _pass_on(self, event: Event, owner: tuple[str, ...]) -> None:
         if not owner:
             return
-        inner = event if isinstance(event, Answered) else replace(event, owner=owner[1:])  # type: ignore[call-arg]  # those with an owner
+        inner = event if isinstance(event, Answered) else replace(event, owner=owner[1:])  # type: ignore[arg-type]  # those with an owner
         if not isinstance(inner, Waits) or inner.owner:
             self._inside.setdefault(owner[0], []).append(inner)

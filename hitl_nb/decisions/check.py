@@ -265,6 +265,7 @@ def _refuse(question: Question, why: str, path: list[str | int] | None = None) -
         node=question.node,
         interrupt_id=question.id,
         path=path or [],
+        reason=why,
     )
 
 

@@ -1,0 +1,145 @@
+"""Questions in the store: the whole of one, written once, and the brief of an open one, by which it is listed and its deadline kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from hitl_nb.checkpoint.records import UNSET, Decision, Escalated, Question, from_epoch, to_epoch
+from hitl_nb.checkpoint.serde import Serde
+from hitl_nb.errors import DeadlinePassedError
+
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""No deadline is later: a little behind it, time itself ends."""
+EXPIRED: Final = "expire"
+"""How a default is decided. No other decision may say so, so the record never takes a default for a person's answer, nor the other way round."""
+DEADLINE_REVIEWER: Final = "the deadline"
+"""Who decided, in the record of a default."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """An open question in brief, as a listing over all threads needs it. Rewritten when the question is handed on, deleted when it is answered."""
+
+    interrupt_id: str
+    thread_id: str
+    node: str
+    graph: str
+    created_at: datetime
+    deadline: datetime | None
+    """Until when it can be answered, this instant included."""
+    assignee: str | None
+    """Who is asked now."""
+    escalate_to: str | None = None
+    """Who is asked next when the deadline passes; None once it was handed on."""
+    has_default: bool = False
+    """Whether it has an answer for when nobody gives one in time."""
+    escalated_from: str | None = None
+    """Who was asked before, when it was handed on."""
+    escalated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, q: Question) -> OpenQuestion:
+        return cls(
+            q.id, q.thread_id, q.node, q.graph, q.created_at, q.deadline, q.assignee, escalate_to=q.escalate_to, has_default=q.default is not UNSET
+        )
+
+    def overdue(self, now: datetime) -> bool:
+        """True when the deadline has passed. At the deadline itself it has not."""
+        return self.deadline is not None and now > self.deadline
+
+    def standing(self, question: Question) -> Question:
+        """The whole question as it stands: when it was handed on, that changed who is asked, and until when."""
+        return replace(question, assignee=self.assignee, deadline=self.deadline, escalate_to=self.escalate_to)
+
+    def handed_on(self, now: datetime) -> tuple[OpenQuestion, Escalated]:
+        """The question as it is after it went to `escalate_to`, with the event: the new assignee has as long as the first one had, from now."""
+        assert self.deadline is not None  # the caller saw that it is overdue
+        assert self.escalate_to is not None  # and that there is somebody
+        due = now + min(self.deadline - self.created_at, max(LATEST - now, timedelta(0)))
+        event = Escalated(self.interrupt_id, self.escalate_to, to_epoch(due), self.assignee, to_epoch(now))
+        after = replace(
+            self, deadline=due, assignee=self.escalate_to, escalate_to=None, escalated_from=self.assignee, escalated_at=now.astimezone(UTC)
+        )
+        return after, event
+
+    def require_in_time(self, decision: Decision) -> None:
+        """Raise DeadlinePassedError when the decision was made after the deadline."""
+        if self.deadline is None or not self.overdue(decision.decided_at):
+            return
+        if self.escalate_to is not None:
+            way = f"graph.expire(config) hands it to {self.escalate_to}, who can answer it then"
+        elif self.has_default:
+            way = "graph.expire(config) records its default"
+        else:
+            way = f"it has no default; to ask it anew, graph.reopen(config, {self.interrupt_id!r}), then graph.invoke(None, config)"
+        raise DeadlinePassedError(
+            f"the question of node {self.node!r} (thread {self.thread_id!r}) could be answered until {self.deadline:%Y-%m-%d %H:%M:%S} UTC; this "
+            f"answer came at {decision.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC and was not taken. Now {way}",
+            thread_id=self.thread_id,
+            node=self.node,
+            interrupt_id=self.interrupt_id,
+            deadline=self.deadline,
+            answered_at=decision.decided_at,
+        )
+
+    def to_wire(self) -> list[Any]:
+        return [
+            self.thread_id, self.node, self.graph, to_epoch(self.created_at), _epoch(self.deadline), self.assignee,
+            self.escalate_to, self.has_default, self.escalated_from, _epoch(self.escalated_at),
+        ]  # fmt: skip
+
+    @classmethod
+    def from_wire(cls, interrupt_id: str, w: Sequence[Any]) -> OpenQuestion:
+        return cls(interrupt_id, w[0], w[1], w[2], from_epoch(w[3]), _time(w[4]), w[5], w[6], w[7], w[8], _time(w[9]))
+
+
+def question_to_wire(serde: Serde, q: Question) -> list[Any]:
+    default = [] if q.default is UNSET else [serde.dumps(q.default, "default")]
+    schema = None if q.schema is None else serde.dumps(dict(q.schema), "schema")
+    payload = serde.dumps(q.payload, "payload")
+    return [
+        q.id, q.thread_id, q.node, q.task_id, q.position, q.digest, payload, to_epoch(q.created_at),
+        q.kind, schema, q.key, _epoch(q.deadline), default, q.assignee, q.graph, q.path, q.escalate_to,
+    ]  # fmt: skip
+
+
+def question_from_wire(serde: Serde, w: Sequence[Any]) -> Question:
+    return Question(
+        id=w[0],
+        thread_id=w[1],
+        node=w[2],
+        task_id=w[3],
+        position=w[4],
+        digest=w[5],
+        payload=serde.loads(w[6]),
+        created_at=from_epoch(w[7]),
+        kind=w[8],
+        schema=None if w[9] is None else serde.loads(w[9]),
+        key=w[10],
+        deadline=_time(w[11]),
+        default=serde.loads(w[12][0]) if w[12] else UNSET,
+        assignee=w[13],
+        graph=w[14],
+        path=tuple(w[15]),
+        escalate_to=w[16],
+    )
+
+
+def decision_to_wire(serde: Serde, d: Decision) -> list[Any]:
+    answer = serde.dumps(d.answer, "answer")
+    return [d.interrupt_id, d.thread_id, d.node, d.number, answer, d.reviewer, to_epoch(d.decided_at), d.how, d.payload_digest, d.seq]
+
+
+def decision_from_wire(serde: Serde, w: Sequence[Any]) -> Decision:
+    return Decision(w[0], w[1], w[2], w[3], serde.loads(w[4]), w[5], from_epoch(w[6]), w[7], w[8], w[9])
+
+
+def _epoch(at: datetime | None) -> float | None:
+    return None if at is None else to_epoch(at)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else from_epoch(seconds)
