@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from hitl_nb.graph.drawing.lettering import one_line
 from hitl_nb.graph.drawing.marks import MARKS, Mark
-from hitl_nb.graph.drawing.outline import Outline, Shape
+from hitl_nb.graph.drawing.outline import Arrow, Outline, Shape
 from hitl_nb.graph.types import END, START
 
 _FRAMES: Final = {
@@ -18,42 +19,49 @@ _FRAMES: Final = {
     "open": ('>"', '"]'),
     "end": ('(["', '"])'),
 }
-_STROKES: Final[dict[Mark, str]] = {
-    "done": "stroke:#2a6a2d",
-    "running": "stroke:#145ca4",
-    "waiting": "stroke:#145ca4,stroke-width:3px",
-    "failed": "stroke:#9e2323,stroke-width:3px",
+_CLASSES: Final[dict[Mark, str]] = {
+    "done": "fill:#eef6ee,stroke:#2a6a2d,color:#1f1f1f",
+    "running": "fill:#ffffff,stroke:#145ca4,color:#1f1f1f",
+    "waiting": "fill:#e3effb,stroke:#145ca4,stroke-width:3px,color:#1f1f1f",
+    "failed": "fill:#fbeaea,stroke:#9e2323,stroke-width:3px,color:#1f1f1f",
 }
-_FILLS: Final[dict[Mark, str]] = {"done": "#eef6ee", "running": "#ffffff", "waiting": "#e3effb", "failed": "#fbeaea"}
-_SPECIAL: Final = re.compile(r"[^\w ]|(?<![^\W_])_|_(?![^\W_])")
-"""All but letters, digits, spaces and the underscore between two of them, which Mermaid's Markdown leaves alone."""
+_SPECIAL: Final = re.compile(r"[^\w ]|(?<![^\W_])_|_(?![^\W_])|(?i:(?<=direction) )")
+"""All but letters, digits, spaces and the underscore between two of them, which Mermaid's Markdown leaves alone.
+
+A space after "direction" is special too: Mermaid reads any line that holds the two words `direction LR` as that statement, quotes or not.
+"""
 
 
 def to_mermaid(outline: Outline) -> str:
     """The source. Names are shown as they are: nothing in one can close its quotes, or be read as Mermaid, Markdown or HTML."""
     marked: dict[Mark, list[str]] = {mark: [] for mark in MARKS}
-    lines = ["flowchart TD", *_graph(outline, "n", marked)]
+    lines = ["flowchart TD", *_graph(outline, outline.shapes[START], "n", marked)]
     for mark, ids in marked.items():
         if ids:
-            lines += [f"    classDef {mark} fill:{_FILLS[mark]},{_STROKES[mark]},color:#1f1f1f", f"    class {','.join(ids)} {mark}"]
+            lines += [f"    classDef {mark} {_CLASSES[mark]}", f"    class {','.join(ids)} {mark}"]
     return "\n".join(lines)
 
 
-def _graph(outline: Outline, prefix: str, marked: dict[Mark, list[str]]) -> list[str]:
-    """Shapes and arrows of one graph, its ids behind the prefix: n1 is a node, n1_0 the first shape of the graph it runs. Adds to `marked`."""
+def _graph(outline: Outline, top: Shape, prefix: str, marked: dict[Mark, list[str]]) -> list[str]:
+    """Shapes and arrows of one graph with `top` for its start. Ids follow the prefix: n1 is a node, n1_0 the top of the graph it runs.
+
+    An opened node is a cluster with the node itself as its top, where the arrows to it end. Those from it leave at the end of its graph: where
+    arrows end at a cluster, Mermaid places it wrongly, and draws them across its title.
+    """
     ids = {i: f"{prefix}{n}" for n, i in enumerate(outline.shapes)}
     first, last = dict(ids), dict(ids)
     lines: list[str] = []
-    for i, shape in outline.shapes.items():
-        if shape.inner is None:
-            lines.append(f"    {ids[i]}{_framed(shape)}")
-            if shape.mark is not None:
-                marked[shape.mark].append(ids[i])
+    for i, shape in (outline.shapes | {START: top}).items():
+        if shape.inner is not None:
+            inner = _ending(shape.inner)
+            inside = {key: f"{ids[i]}_{n}" for n, key in enumerate(inner.shapes)}
+            first[i], last[i] = inside[START], inside[END]
+            cluster = [f'subgraph {ids[i]}[" "]', *_graph(inner, replace(shape, inner=None), f"{ids[i]}_", marked), "end"]
+            lines += [f"    {line}" for line in cluster]
             continue
-        inside = {key: f"{ids[i]}_{n}" for n, key in enumerate(shape.inner.shapes)}
-        # arrows that end at a cluster make Mermaid place it as if they ended at some shape in it, above of what leads to it
-        first[i], last[i] = inside[START], inside.get(END, ids[i])
-        lines += [f"    {line}" for line in _cluster(shape, shape.inner, ids[i], marked)]
+        lines.append(f"    {ids[i]}{_framed(shape)}")
+        if shape.mark is not None:
+            marked[shape.mark].append(ids[i])
     for arrow in outline.arrows:
         shaft = "-.->" if arrow.conditional else "-->"
         label = f'|"{_quoted(arrow.label)}"|' if arrow.label else ""
@@ -61,10 +69,12 @@ def _graph(outline: Outline, prefix: str, marked: dict[Mark, list[str]]) -> list
     return lines
 
 
-def _cluster(shape: Shape, inner: Outline, name: str, marked: dict[Mark, list[str]]) -> list[str]:
-    title = _quoted(shape.name) + (f" #183; {shape.mark}" if shape.mark else "")  # one line: Mermaid keeps no room for two
-    style = [f"style {name} {_STROKES[shape.mark]}"] if shape.mark else []  # no fill: it would not suit what the theme gives to the shapes inside
-    return [f'subgraph {name}["{title}"]', "    direction TB", *_graph(inner, f"{name}_", marked), "end", *style]
+def _ending(inner: Outline) -> Outline:
+    """The graph with an end for arrows to leave from: where nothing leads to END, after the shapes that nothing follows."""
+    if END in inner.shapes:
+        return inner
+    last = [i for i in inner.shapes if not inner.arrows_from(i)] or [START]
+    return Outline(inner.shapes | {END: Shape(END, "end", "end")}, [*inner.arrows, *(Arrow(i, END) for i in last)])
 
 
 def _framed(shape: Shape) -> str:
