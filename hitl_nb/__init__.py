@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.records import Decision
     from hitl_nb.errors import AlreadyAnsweredError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
     from hitl_nb.graph.builder import StateGraph
+    from hitl_nb.graph.failure import NodeError
     from hitl_nb.graph.interrupt import interrupt
+    from hitl_nb.graph.retry import RetryPolicy
+    from hitl_nb.graph.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
     from hitl_nb.graph.types import END, START, Command, Interrupt, Send
     from hitl_nb.session import ReviewSession, review
 
@@ -34,33 +37,45 @@ __all__ = [
     "InvalidAnswerError",
     "MemorySaver",
     "MissingAnswerError",
+    "NodeError",
+    "RetryPolicy",
     "ReviewSession",
+    "Runtime",
     "Send",
     "StateGraph",
     "StillWaitingError",
+    "StreamWriter",
     "errors",
+    "get_runtime",
+    "get_stream_writer",
     "interrupt",
     "review",
 ]
 
 _HOMES = {
-    "END": "graph.types",
-    "START": "graph.types",
     "AlreadyAnsweredError": "errors",
     "Checkpointer": "checkpoint.base",
     "Command": "graph.types",
     "Decision": "checkpoint.records",
     "DiskCacheSaver": "checkpoint.disk",
+    "END": "graph.types",
     "HitlError": "errors",
     "InMemorySaver": "checkpoint.memory",
     "Interrupt": "graph.types",
     "InvalidAnswerError": "errors",
     "MemorySaver": "checkpoint.memory",
     "MissingAnswerError": "errors",
+    "NodeError": "graph.failure",
+    "RetryPolicy": "graph.retry",
     "ReviewSession": "session",
+    "Runtime": "graph.runtime",
+    "START": "graph.types",
     "Send": "graph.types",
     "StateGraph": "graph.builder",
     "StillWaitingError": "errors",
+    "StreamWriter": "graph.runtime",
+    "get_runtime": "graph.runtime",
+    "get_stream_writer": "graph.runtime",
     "interrupt": "graph.interrupt",
     "review": "session",
 }

@@ -12,17 +12,21 @@
     ├── RecursionLimitError (RecursionError)  more supersteps than allowed
     ├── ConcurrentUpdateError (ValueError)    two writes to one key without a reducer
     ├── NodeOutputError (TypeError)           a node returned what is no update
+    ├── InvalidStateError (ValueError)        the input, or what a node is to read, does not fit the state's class
+    ├── NodeTimeoutError (TimeoutError)       a node took longer than it may
     ├── ThreadError                           what was asked does not fit the thread's state
     │   ├── UnknownThreadError (LookupError)
     │   ├── EmptyInputError (ValueError)
     │   ├── ThreadWaitingError (RuntimeError) new input while a question is open
     │   ├── ThreadInputError (ValueError)     review() of a thread that was started with other input
+    │   ├── ThreadExistsError (ValueError)    a copy onto a thread that is there
     │   ├── ThreadBusyError (RuntimeError)    another process or thread runs it
     │   ├── ThreadMovedError (RuntimeError)   the thread changed under the caller
     │   └── StaleCheckpointError (ValueError) an answer for a checkpoint that was left behind
     ├── AnswerError                           an answer that was not taken; the question is as it was
     │   ├── InvalidAnswerError (ValueError)
     │   ├── AlreadyAnsweredError (RuntimeError)
+    │   ├── DeadlinePassedError (TimeoutError) an answer that came too late
     │   ├── UnknownInterruptError (LookupError)
     │   ├── AmbiguousAnswerError (ValueError)
     │   ├── NotWaitingError (RuntimeError)
@@ -85,7 +89,14 @@ class UnknownNodeError(GraphError):
 
 
 class GraphChangedError(GraphError):
-    """The stored thread waits at a node, or holds a key, that the graph no longer has."""
+    """The stored thread waits at a node, or holds a state key, that the graph no longer has. Nothing was run, and no answer was recorded.
+
+    `removed_nodes`, `removed_keys`: what the thread needs and the graph lost. `added_nodes`: what the graph has and had not then.
+    """
+
+    removed_nodes: tuple[str, ...] = ()
+    added_nodes: tuple[str, ...] = ()
+    removed_keys: tuple[str, ...] = ()
 
 
 class NoCheckpointerError(HitlError, RuntimeError):
@@ -109,7 +120,19 @@ class ConcurrentUpdateError(HitlError, ValueError):
 
 
 class NodeOutputError(HitlError, TypeError):
-    """A node returned something that is neither None, a mapping nor a Command."""
+    """A node returned something that is neither None, a mapping nor a Command, or that does not fit the state. `key`: the state key it is about."""
+
+    key: str | None = None
+
+
+class InvalidStateError(HitlError, ValueError):
+    """Values do not fit the class they are for: the input, the context, or the state as a node is to read it. `key`: the first one that does not."""
+
+    key: str | None = None
+
+
+class NodeTimeoutError(HitlError, TimeoutError):
+    """An async node took longer than the `timeout` it was added with, and was cancelled."""
 
 
 class ThreadError(HitlError):
@@ -132,6 +155,10 @@ class ThreadInputError(ThreadError, ValueError):
     """`review()` was called for an existing thread with an input that is not the stored one."""
 
 
+class ThreadExistsError(ThreadError, ValueError):
+    """A thread was to be copied to the name of one that exists; nothing was copied."""
+
+
 class ThreadBusyError(ThreadError, RuntimeError):
     """Another process or Python thread runs this thread. `answer_recorded`: True when an answer given in the same call is safely stored."""
 
@@ -151,9 +178,10 @@ class AnswerError(HitlError):
 
 
 class InvalidAnswerError(AnswerError, ValueError):
-    """The answer does not fit the question. `path`: where in the answer, as a list of keys and indices."""
+    """The answer does not fit the question. `path`: where in the answer, as a list of keys and indices. `reason`: what does not fit, alone."""
 
     path: list[str | int]
+    reason: str = ""
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message, **{"path": [], **details})
@@ -163,6 +191,13 @@ class AlreadyAnsweredError(AnswerError, RuntimeError):
     """Somebody else was first. `reviewer` and `answered_at` (aware UTC) say who and when."""
 
     reviewer: str | None = None
+    answered_at: datetime | None = None
+
+
+class DeadlinePassedError(AnswerError, TimeoutError):
+    """The answer came after the question's `deadline` (both it and `answered_at` are aware datetimes). The question is still open."""
+
+    deadline: datetime | None = None
     answered_at: datetime | None = None
 
 

@@ -1,36 +1,48 @@
 """The contract of a checkpointer, and everything about threads that does not depend on where the bytes lie.
 
-A backend supplies six small things: `_read`, `_put`, `_delete`, `_scan`, `_transaction` and `guard`. What a thread is, how it
+A backend supplies seven small things: `_read`, `_put`, `_delete`, `_erase`, `_scan`, `_transaction` and `guard`. What a thread is, how it
 moves and when an answer counts is written once, here, so all backends behave alike.
 
 Records (every key ends with what varies most, so no two can be confused; thread ids hold no control characters)::
 
-    h/<thread>                  Head; the only record of a thread that is overwritten
+    h/<thread>                  Head; the only record of a thread that is overwritten; seq -1 for a deleted thread that had decisions
     c/<seq>/<thread>            Checkpoint, with its small values
     v/<seq>/<slot>/<thread>     one large value
     p/<seq>/<n>/<thread>        a batch of events of checkpoint seq
     q/<interrupt id>            Question
     a/<number>/<thread>         Decision
     i/<interrupt id>            [thread, number]: the decision that answered it; written once, so an answer counts once
-    !o/<interrupt id>           an open question, in brief; sorts first, deleted when answered
+    !o/<interrupt id>           OpenQuestion, in brief; sorts first, overwritten when it is handed on, deleted when answered
+    k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
     d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash
 
-What is atomic: `commit` and `answer` are one transaction each. All of it is written or nothing.
+What is atomic: `commit` and `answer` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it or nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
+from hitl_nb.checkpoint import housekeeping
+from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, head_key, kept_key, question_key, value_key
 from hitl_nb.checkpoint.ledger import Ledger
+from hitl_nb.checkpoint.questions import (
+    DEADLINE_REVIEWER,
+    EXPIRED,
+    OpenQuestion,
+    decision_from_wire,
+    decision_to_wire,
+    question_from_wire,
+    question_to_wire,
+)
 from hitl_nb.checkpoint.records import (
-    UNSET,
     Answered,
     Checkpoint,
     Decision,
@@ -41,8 +53,6 @@ from hitl_nb.checkpoint.records import (
     Withdrawn,
     event_from_wire,
     event_to_wire,
-    from_epoch,
-    to_epoch,
 )
 from hitl_nb.checkpoint.serde import Serde, pack, unpack
 from hitl_nb.errors import (
@@ -54,22 +64,8 @@ from hitl_nb.errors import (
     UnknownThreadError,
 )
 
-OPEN_PREFIX: Final = "!o/"
 INLINE_MAX: Final = 4096
 """Bytes up to which a value lies inside its checkpoint's record."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenQuestion:
-    """An open question in brief, as a listing over all threads needs it."""
-
-    interrupt_id: str
-    thread_id: str
-    node: str
-    graph: str
-    created_at: datetime
-    deadline: datetime | None
-    assignee: str | None
 
 
 def check_thread_id(thread_id: object) -> str:
@@ -111,6 +107,10 @@ class Checkpointer(ABC):
         """Remove a small record; only inside `_transaction`."""
 
     @abstractmethod
+    def _erase(self, key: str) -> None:
+        """Remove a record that was to stay, for deleting and pruning threads; only inside `_transaction`. Decisions and the log are not for this."""
+
+    @abstractmethod
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """The records whose key starts with `prefix`, without reading others."""
 
@@ -129,20 +129,25 @@ class Checkpointer(ABC):
 
     def head(self, thread_id: str) -> Head | None:
         """Where the thread stands, or None when there is no such thread."""
-        raw = self._read(f"h/{thread_id}")
-        return None if raw is None else Head.from_wire(unpack(raw))
+        raw = self._read(head_key(thread_id))
+        head = None if raw is None else Head.from_wire(unpack(raw))
+        return head if head is not None and head.seq >= 0 else None
 
     def checkpoint(self, thread_id: str, seq: int) -> Checkpoint:
         """A checkpoint by number. Raises CorruptStoreError when it is missing."""
-        return Checkpoint.from_wire(unpack(self._must(f"c/{seq:010d}/{thread_id}", thread_id)))
+        return Checkpoint.from_wire(unpack(self._must(checkpoint_key(thread_id, seq), thread_id)))
 
     def ledger(self, thread_id: str, head: Head, seq: int | None = None) -> Ledger:
         """The events of a checkpoint (default: of the head's), added up."""
+        return Ledger(self.events(thread_id, head, seq))
+
+    def events(self, thread_id: str, head: Head, seq: int | None = None) -> Iterator[Event]:
+        """The events of a checkpoint (default: of the head's), in the order they happened."""
         if seq is None or seq == head.seq:
             seq, batches = head.seq, head.events
         else:
             batches = self.checkpoint(thread_id, seq + 1).events_before
-        return Ledger(event_from_wire(w) for n in range(batches) for w in unpack(self._must(f"p/{seq:010d}/{n:06d}/{thread_id}", thread_id)))
+        return (event_from_wire(w) for n in range(batches) for w in unpack(self._must(events_key(thread_id, seq, n), thread_id)))
 
     def values(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, Any]:
         """The whole state at a checkpoint: a fresh copy at each call."""
@@ -154,38 +159,52 @@ class Checkpointer(ABC):
         return {key: self._value(thread_id, key, ref, records) for key, ref in checkpoint.versions.items()}
 
     def question(self, interrupt_id: str) -> Question | None:
-        """A question by id, open or not; None when there never was one."""
-        raw = self._read(f"q/{interrupt_id}")
-        return None if raw is None else self._question_from(unpack(raw))
+        """A question by id, open or not; None when there never was one. An open one as it stands: who is asked, and until when, may have changed."""
+        raw = self._read(question_key(interrupt_id))
+        if raw is None:
+            return None
+        question = question_from_wire(self.serde, unpack(raw))
+        brief = None if question.escalate_to is None else self.open_question(interrupt_id)
+        return question if brief is None else brief.standing(question)
 
     def decision(self, interrupt_id: str) -> Decision | None:
         """The decision that answered this question, or None."""
-        raw = self._read(f"i/{interrupt_id}")
+        raw = self._read(decided_key(interrupt_id))
         if raw is None:
             return None
         thread_id, number = unpack(raw)
-        return self._decision_from(unpack(self._must(f"a/{number:010d}/{thread_id}", thread_id)))
+        return decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, number), thread_id)))
 
-    def decisions(self, thread_id: str) -> list[Decision]:
-        """Every decision of the thread, the oldest first; those on questions reopened later too."""
+    def decisions(self, thread_id: str, *, deleted: bool = False) -> list[Decision]:
+        """Every decision of the thread, the oldest first; those on questions reopened later too.
+
+        `deleted`: also, and before these, the ones of deleted threads that had this name.
+        """
         head = self.head(thread_id)
-        count = head.decisions if head else 0
-        return [self._decision_from(unpack(self._must(f"a/{n:010d}/{thread_id}", thread_id))) for n in range(count)]
+        first = 0 if deleted or head is None else head.first_decision
+        last = head.decisions if head is not None else self._left_behind(thread_id) if deleted else 0
+        return [decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, n), thread_id))) for n in range(first, last)]
 
     def open_questions(self) -> list[OpenQuestion]:
         """All open questions over all threads, the oldest first; costs nothing for threads that wait for nobody."""
-        found = []
-        for key, raw in self._scan(OPEN_PREFIX):
-            thread_id, node, graph, created, deadline, assignee = unpack(raw)
-            due = None if deadline is None else from_epoch(deadline)
-            found.append(OpenQuestion(key.removeprefix(OPEN_PREFIX), thread_id, node, graph, from_epoch(created), due, assignee))
+        found = [OpenQuestion.from_wire(key.removeprefix(OPEN_PREFIX), unpack(raw)) for key, raw in self._scan(OPEN_PREFIX)]
         return sorted(found, key=lambda q: (q.created_at, q.interrupt_id))
+
+    def open_question(self, interrupt_id: str) -> OpenQuestion | None:
+        """An open question by id, in brief; None when it is not open."""
+        raw = self._read(OPEN_PREFIX + interrupt_id)
+        return None if raw is None else OpenQuestion.from_wire(interrupt_id, unpack(raw))
+
+    def overdue(self, now: datetime) -> list[OpenQuestion]:
+        """The open questions, over all threads, whose deadline has passed, the oldest first. Costs what `open_questions` does."""
+        return [q for q in self.open_questions() if q.overdue(now)]
 
     def history(self, thread_id: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Checkpoint]:
         """The thread's checkpoints, the newest first, by computed keys: the cost is that of the ones read."""
         head = self.head(thread_id)
         top = -1 if head is None else head.seq if before is None else min(head.seq, before - 1)
-        low = -1 if limit is None else max(-1, top - limit)
+        end = -1 if head is None else head.first - 1
+        low = end if limit is None else max(end, top - limit)
         for seq in range(top, low, -1):
             yield self.checkpoint(thread_id, seq)
 
@@ -223,16 +242,16 @@ class Checkpointer(ABC):
                 )
             if (checkpoint is not None or decisions) and now and expect and now.events != expect.events:
                 raise ThreadMovedError(f"thread {thread_id!r} got an answer meanwhile; nothing was written, read it again", thread_id=thread_id)
-            head = now or Head(nonce=checkpoint.nonce if checkpoint else "", seq=-1)
+            head = now or self._new_head(thread_id, checkpoint.nonce if checkpoint else "")
             if closing and now is not None:
                 head = self._append(thread_id, head, closing)
             if checkpoint is not None:
                 if checkpoint.events_before != head.events:
                     checkpoint = replace(checkpoint, events_before=head.events)
                 for slot, record in (large or {}).items():
-                    self._put(f"v/{checkpoint.seq:010d}/{slot:04d}/{thread_id}", record)
-                self._put(f"c/{checkpoint.seq:010d}/{thread_id}", pack(checkpoint.to_wire()))
-                head = Head(head.nonce, checkpoint.seq, 0, head.decisions, head.input_digest)
+                    self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
+                self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
+                head = replace(head, seq=checkpoint.seq, events=0)
             if events:
                 head = self._append(thread_id, head, events)
             for question in questions:
@@ -241,14 +260,15 @@ class Checkpointer(ABC):
                 head = self._decide(thread_id, head, decision)
             if input_digest is not None:
                 head = replace(head, input_digest=input_digest)
-            self._put(f"h/{thread_id}", pack(head.to_wire()))
+            self._put(head_key(thread_id), pack(head.to_wire()))
         return head
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
         """Record the answers to open questions, all or none, without running the graph.
 
         Each `decision.answer` must have been checked before. `number` is assigned here. The answers are durable when this returns.
-        Raises UnknownThreadError, AlreadyAnsweredError (who and when), UnknownInterruptError; then nothing was written.
+        Raises UnknownThreadError, AlreadyAnsweredError (who and when), UnknownInterruptError, DeadlinePassedError when `decided_at` lies behind the
+        deadline; then nothing was written.
         """
         with self._transaction():
             head = self.head(thread_id)
@@ -262,8 +282,51 @@ class Checkpointer(ABC):
             head = self._append(thread_id, head, [Answered(d.interrupt_id, self.serde.dumps(d.answer, "answer")) for d in decisions])
             for decision in decisions:
                 head = self._decide(thread_id, head, decision)
-            self._put(f"h/{thread_id}", pack(head.to_wire()))
+            self._put(head_key(thread_id), pack(head.to_wire()))
         return head
+
+    def expire(self, interrupt_id: str, now: datetime) -> Literal["escalated", "default", "overdue"] | None:
+        """Do what is due for an open question whose deadline has passed at `now`, in one transaction; what it was.
+
+        It is handed on when somebody was named and it was not handed on before; else its default becomes its answer; else it stays open.
+        None: there was nothing to do, because it is not overdue, or was answered, withdrawn or handed on meanwhile.
+        """
+        with self._transaction():
+            brief = self.open_question(interrupt_id)
+            if brief is None or not brief.overdue(now):
+                return None
+            thread_id, head = brief.thread_id, self.head(brief.thread_id)
+            if head is None or not self.ledger(thread_id, head).is_open(interrupt_id):
+                return None
+            if brief.escalate_to is not None:
+                after, event = brief.handed_on(now)
+                head = self._append(thread_id, head, [event])
+                self._put(OPEN_PREFIX + interrupt_id, pack(after.to_wire()))
+            elif brief.has_default:
+                q = question_from_wire(self.serde, unpack(self._must(question_key(interrupt_id), thread_id)))
+                decision = Decision(q.id, thread_id, q.node, -1, q.default, DEADLINE_REVIEWER, now, EXPIRED, q.digest)
+                head = self._append(thread_id, head, [Answered(q.id, self.serde.dumps(q.default, "default"), expired=True)])
+                head = self._record(thread_id, head, decision)
+            else:
+                return "overdue"
+            self._put(head_key(thread_id), pack(head.to_wire()))
+        return "default" if brief.escalate_to is None else "escalated"
+
+    def kept(self, task_id: str) -> dict[bytes, bytes]:
+        """What `once` keeps for a task, by key."""
+        found: dict[bytes, bytes] = {}
+        while (raw := self._read(kept_key(task_id, len(found)))) is not None:
+            key, value = unpack(raw)
+            found[key] = value
+        return found
+
+    def keep(self, task_id: str, key: bytes, value: bytes) -> bytes:
+        """Keep a value for a task, in a transaction of its own that touches no thread; what is kept now. The first value of a key stays."""
+        with self._transaction():
+            known = self.kept(task_id)
+            if key not in known:
+                self._put(kept_key(task_id, len(known)), pack([key, value]))
+        return known.get(key, value)
 
     def require_open(self, thread_id: str, interrupt_id: str, ledger: Ledger | None = None) -> None:
         """Raise AlreadyAnsweredError (who and when) or UnknownInterruptError unless this question of the thread is open now."""
@@ -285,27 +348,101 @@ class Checkpointer(ABC):
             interrupt_id=interrupt_id,
         )
 
+    # -- threads as a whole ------------------------------------------------------------------------------------------------------
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Forget a thread: its checkpoints, values, events and open questions, and the threads of subgraphs inside it. One transaction.
+
+        What was decided is kept, for the decision log is append-only and stays verifiable: the decisions and the questions they answered, see
+        `decisions(thread_id, deleted=True)`. The name can be used again: that thread is a new one, with other ids, and its decisions are numbered
+        on from the kept ones. A thread that does not exist is no error, so a delete that was cut off can be repeated.
+
+        Raises ThreadBusyError, and deletes nothing, while somebody runs the thread.
+        """
+        housekeeping.delete(self, check_thread_id(thread_id))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Make a new thread that stands where `source_thread_id` stands, with its history and values. One transaction.
+
+        The copy is a thread of its own. Results of tasks that finished count in it. A question that is open is open in the copy too, under an id of
+        its own; an answer counts for one of them only. Decisions are not copied, as nobody made them twice: a node that had an answer and has not
+        finished asks again in the copy, from its first question. Questions of earlier checkpoints are not shown in the copy's history, and their
+        answers cannot be reopened there. Threads of subgraphs inside it are copied along.
+
+        Raises UnknownThreadError, ThreadExistsError when there is a thread of the new name, ThreadBusyError while somebody runs one of the two.
+        """
+        housekeeping.copy(self, check_thread_id(source_thread_id), check_thread_id(target_thread_id))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: Literal["keep_latest", "delete"] = "keep_latest") -> None:
+        """Free the space of old checkpoints, one transaction a thread.
+
+        "keep_latest": each thread keeps where it stands, with its open questions and every value of its state. Its history begins there, and nothing
+        goes back further: not `get_state` at an older checkpoint, not `reopen` of a question answered before. Decisions and the questions they
+        answered are kept. "delete": as `delete_thread`. A thread that does not exist is no error.
+
+        Raises ThreadBusyError at a thread that somebody runs; the threads named before it are done.
+        """
+        if isinstance(thread_ids, str):
+            raise TypeError(f"prune() got {thread_ids!r}; expected a list of thread ids: prune([{thread_ids!r}])")
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"strategy is {strategy!r}; expected 'keep_latest' or 'delete'")
+        for thread_id in [check_thread_id(t) for t in thread_ids]:
+            if strategy == "delete":
+                housekeeping.delete(self, thread_id)
+            else:
+                housekeeping.keep_latest(self, thread_id)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """`delete_thread` for asyncio."""
+        await asyncio.to_thread(self.delete_thread, thread_id)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """`copy_thread` for asyncio."""
+        await asyncio.to_thread(self.copy_thread, source_thread_id, target_thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: Literal["keep_latest", "delete"] = "keep_latest") -> None:
+        """`prune` for asyncio."""
+        await asyncio.to_thread(self.prune, thread_ids, strategy=strategy)
+
     # -- pieces of a transaction -------------------------------------------------------------------------------------------------
 
+    def _new_head(self, thread_id: str, nonce: str) -> Head:
+        """The head of a thread that begins. After a deleted one of the same name, its decisions are numbered on."""
+        left = self._left_behind(thread_id)
+        return Head(nonce, -1, decisions=left, first_decision=left)
+
+    def _left_behind(self, thread_id: str) -> int:
+        """How many decisions of deleted threads of this name there are, when no thread of the name exists."""
+        raw = self._read(head_key(thread_id))
+        return 0 if raw is None else Head.from_wire(unpack(raw)).decisions
+
     def _append(self, thread_id: str, head: Head, events: Sequence[Event]) -> Head:
-        self._put(f"p/{head.seq:010d}/{head.events:06d}/{thread_id}", pack([event_to_wire(e) for e in events]))
+        self._put(events_key(thread_id, head.seq, head.events), pack([event_to_wire(e) for e in events]))
         for event in events:
             if isinstance(event, Withdrawn):
                 self._delete(OPEN_PREFIX + event.interrupt_id)
         return replace(head, events=head.events + 1)
 
     def _ask(self, q: Question) -> None:
-        self._put(f"q/{q.id}", pack(self._question_wire(q)))
-        brief = [q.thread_id, q.node, q.graph, to_epoch(q.created_at), None if q.deadline is None else to_epoch(q.deadline), q.assignee]
-        self._put(OPEN_PREFIX + q.id, pack(brief))
+        self._put(question_key(q.id), pack(question_to_wire(self.serde, q)))
+        self._put(OPEN_PREFIX + q.id, pack(OpenQuestion.of(q).to_wire()))
 
     def _decide(self, thread_id: str, head: Head, decision: Decision) -> Head:
+        """Record what a person or a script answered: every answer comes through here, and none after the deadline."""
+        if decision.how == EXPIRED:
+            raise ValueError(f"how={EXPIRED!r} is reserved for the defaults that graph.expire() records; this answer was not taken, name another way")
+        brief = self.open_question(decision.interrupt_id)
+        if brief is not None:
+            brief.require_in_time(decision)
+        return self._record(thread_id, head, decision)
+
+    def _record(self, thread_id: str, head: Head, decision: Decision) -> Head:
         decision = replace(decision, number=head.decisions, seq=head.seq)
-        if self._read(f"i/{decision.interrupt_id}") is not None:
+        if self._read(decided_key(decision.interrupt_id)) is not None:
             raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open and answered at once", thread_id=thread_id)
-        record = pack(self._decision_wire(decision))
-        self._put(f"a/{decision.number:010d}/{thread_id}", record)
-        self._put(f"i/{decision.interrupt_id}", pack([thread_id, decision.number]))
+        record = pack(decision_to_wire(self.serde, decision))
+        self._put(decision_key(thread_id, decision.number), record)
+        self._put(decided_key(decision.interrupt_id), pack([thread_id, decision.number]))
         self._delete(OPEN_PREFIX + decision.interrupt_id)
         raw = self._read("d!head")
         n, last = unpack(raw) if raw else (0, b"")
@@ -317,7 +454,7 @@ class Checkpointer(ABC):
 
     def _value(self, thread_id: str, key: str, ref: ValueRef, records: dict[int, Mapping[str, bytes]]) -> bytes:
         if ref.slot >= 0:
-            name = f"v/{ref.seq:010d}/{ref.slot:04d}/{thread_id}"
+            name = value_key(thread_id, ref)
             raw = self._must(name, thread_id)
             if len(raw) != ref.length or blake2b(raw, digest_size=16).digest() != ref.digest:
                 raise CorruptStoreError(
@@ -335,44 +472,6 @@ class Checkpointer(ABC):
         if raw is None:
             raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
         return raw
-
-    def _question_wire(self, q: Question) -> list[Any]:
-        due = None if q.deadline is None else to_epoch(q.deadline)
-        default = [] if q.default is UNSET else [self.serde.dumps(q.default, "default")]
-        schema = None if q.schema is None else self.serde.dumps(dict(q.schema), "schema")
-        payload = self.serde.dumps(q.payload, "payload")
-        return [
-            q.id, q.thread_id, q.node, q.task_id, q.position, q.digest, payload, to_epoch(q.created_at),
-            q.kind, schema, q.key, due, default, q.assignee, q.graph, q.path,
-        ]  # fmt: skip
-
-    def _question_from(self, w: Sequence[Any]) -> Question:
-        loads = self.serde.loads
-        return Question(
-            id=w[0],
-            thread_id=w[1],
-            node=w[2],
-            task_id=w[3],
-            position=w[4],
-            digest=w[5],
-            payload=loads(w[6]),
-            created_at=from_epoch(w[7]),
-            kind=w[8],
-            schema=None if w[9] is None else loads(w[9]),
-            key=w[10],
-            deadline=None if w[11] is None else from_epoch(w[11]),
-            default=loads(w[12][0]) if w[12] else UNSET,
-            assignee=w[13],
-            graph=w[14],
-            path=tuple(w[15]),
-        )
-
-    def _decision_wire(self, d: Decision) -> list[Any]:
-        answer = self.serde.dumps(d.answer, "answer")
-        return [d.interrupt_id, d.thread_id, d.node, d.number, answer, d.reviewer, to_epoch(d.decided_at), d.how, d.payload_digest, d.seq]
-
-    def _decision_from(self, w: Sequence[Any]) -> Decision:
-        return Decision(w[0], w[1], w[2], w[3], self.serde.loads(w[4]), w[5], from_epoch(w[6]), w[7], w[8], w[9])
 
 
 def already_answered(decision: Decision) -> AlreadyAnsweredError:

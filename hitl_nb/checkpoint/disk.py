@@ -2,7 +2,8 @@
 
 What diskcache leaves open is closed here: eviction is off, and checked at each open; keys are text and values bytes, any other stored form is refused
 and never unpickled; every record is sealed with a digest over its key and content; a record is written once, except the few small ones that move
-(`h/`, `!o/`, `d!head`), which never lie in files; a failed transaction reports its real cause and leaves nothing behind.
+(`h/`, `!o/`, `d!head`), which never lie in files, and removed only with its thread; a failed transaction reports its real cause and leaves nothing
+behind.
 
 Keep the folder on a local disk: SQLite's write-ahead log and the locks of running threads are not safe on network file systems (NFS, SMB).
 """
@@ -27,7 +28,8 @@ import diskcache
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
-from hitl_nb.checkpoint.base import OPEN_PREFIX, Checkpointer
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError, ThreadBusyError
 
@@ -40,6 +42,10 @@ FILE_MIN: Final = 128 * 1024
 _SEAL: Final = 16
 _MOVING: Final = re.compile(r"h/|!o/|d!head\Z")
 """Keys of the records that are overwritten; all others are written once."""
+_ERASABLE: Final = re.compile(r"[cvpqkh]/")
+"""Keys of the records that go with their thread. Decisions (`a/`, `i/`) and their log (`d/`) never do."""
+_GONE_PREFIX: Final = "!gone/"
+"""Of the names of value files whose records are gone, while the files are being removed; sorts before all that can be many."""
 _VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _HOLDER_SIZE: Final = 120
@@ -68,7 +74,7 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def __init__(self, directory: str, **settings: Any) -> None:
         super().__init__(directory, **settings)
         self.written = local()
-        """`names`: the value files this Python thread wrote in its current transaction."""
+        """`names`: the value files this Python thread wrote in its current transaction; `gone`: those whose records it removed."""
 
     def put(self, key: Any) -> tuple[str, bool]:
         if type(key) is not str:
@@ -110,6 +116,13 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
         raise _DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
 
     def remove(self, file_path: Any) -> None:
+        if getattr(self.written, "names", None) is None:
+            self.unlink(file_path)
+        else:  # diskcache would remove it now, and a transaction that is rolled back has its record again
+            self._place(file_path)
+            self.written.gone.append(file_path)
+
+    def unlink(self, file_path: Any) -> None:
         # The folders stay: removing an empty one could hit a writer that has just made it.
         self._place(file_path).unlink(missing_ok=True)
 
@@ -207,16 +220,18 @@ class DiskCacheSaver(Checkpointer):
             raise StoreError(f"record {key!r} is kept for ever; only records {OPEN_PREFIX}… are deleted")
         self._cache().delete(key)
 
+    def _erase(self, key: str) -> None:
+        if not _ERASABLE.match(key):
+            raise StoreError(f"record {key!r} is kept for ever, whatever becomes of its thread")
+        self._cache().delete(key)
+
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         # In sorted order from the first key on, up to the first behind the prefix: cheap for prefixes that sort first, as "!o/" does.
         try:
-            for key in self._cache().iterkeys():
-                if key.startswith(prefix):
-                    record = self._read(key)
-                    if record is not None:  # else it was answered since it was listed
-                        yield key, record
-                elif key > prefix:
-                    return
+            for key in _beginning(self._cache(), prefix):
+                record = self._read(key)
+                if record is not None:  # else it was answered since it was listed
+                    yield key, record
         except _DamagedError as error:
             raise CorruptStoreError(f"the store {self.folder} was altered: it holds {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
@@ -234,17 +249,21 @@ class DiskCacheSaver(Checkpointer):
     def _transaction(self) -> Iterator[None]:
         cache = self._cache()
         written: list[str] = []
+        gone: list[str] = []
+        cache.disk.written.gone = gone
         cache.disk.written.names = written  # also says that this Python thread is inside a transaction
         ended = False
         try:
             with cache.transact():
                 yield
+                for name in gone:  # so that a process that is killed before it has removed them leaves none for good
+                    self._put(_GONE_PREFIX + name, b"")
                 ended = True
         except BaseException as error:
             if not ended:  # rolled back, so nothing refers to the files; after a failed commit that is not certain
                 for name in written:
                     with suppress(OSError):
-                        cache.disk.remove(name)
+                        cache.disk.unlink(name)
             if isinstance(error, HitlError):
                 raise
             # After a failed COMMIT the connection still holds its transaction, and the next one would write into it; after a Ctrl-C inside BEGIN the
@@ -255,6 +274,20 @@ class DiskCacheSaver(Checkpointer):
             raise
         finally:
             cache.disk.written.names = None
+        if gone:
+            self._remove_files(cache, gone)
+
+    def _remove_files(self, cache: diskcache.Cache, names: Iterable[str]) -> None:
+        """Remove the value files of records that are gone. One that cannot be removed now (Windows, while it is read) is at a later opening."""
+        with suppress(sqlite3.Error, diskcache.Timeout, _DamagedError):  # nothing is lost: whoever opens the store next tries again
+            removed = []
+            for name in names:
+                with suppress(OSError):
+                    cache.disk.unlink(name)
+                    removed.append(name)
+            with cache.transact():
+                for name in removed:
+                    cache.delete(_GONE_PREFIX + name)
 
     def _failed(self, doing: str, error: BaseException) -> StoreError:
         """The error to raise, told from its real cause: diskcache covers it with 'cannot rollback' or an empty Timeout."""
@@ -349,6 +382,7 @@ class DiskCacheSaver(Checkpointer):
                     raise StoreError(f"the store {self.folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
                 record = pack([FORMAT_VERSION])
                 cache.add(FORMAT_KEY, _seal(FORMAT_KEY, record) + record)
+                self._remove_files(cache, (key.removeprefix(_GONE_PREFIX) for key in _beginning(cache, _GONE_PREFIX)))
         except HitlError:
             raise
         except (sqlite3.Error, diskcache.Timeout, OSError) as error:
@@ -384,6 +418,15 @@ class DiskCacheSaver(Checkpointer):
             raise StoreVersionError(
                 f"the store {self.folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
             )
+
+
+def _beginning(cache: diskcache.Cache, prefix: str) -> Iterator[str]:
+    """The keys that start with `prefix`, in order."""
+    for key in cache.iterkeys():
+        if key.startswith(prefix):
+            yield key
+        elif key > prefix:
+            return
 
 
 def _file(folder: Path) -> tuple[int, int]:

@@ -37,6 +37,8 @@ class MemorySaver(Checkpointer):
     def _delete(self, key: str) -> None:
         self._stage()[key] = None
 
+    _erase = _delete
+
     def _stage(self) -> dict[str, bytes | None]:
         if self._staged is None:
             raise RuntimeError("a record was written outside a transaction")

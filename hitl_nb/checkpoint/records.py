@@ -43,6 +43,15 @@ def fingerprint(*parts: str | bytes | int, size: int = 16) -> str:
     return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in encoded]), digest_size=size).hexdigest()
 
 
+def task_id(nonce: str, seq: int, path: tuple[str | int, ...]) -> str:
+    return fingerprint(nonce, seq, *path)
+
+
+def boundary_id(nonce: str, seq: int) -> str:
+    """The task id under which a checkpoint's static pause is asked: one for before and after together."""
+    return task_id(nonce, seq, ("static",))
+
+
 def to_epoch(at: datetime) -> float:
     return at.timestamp()
 
@@ -156,15 +165,21 @@ class Head:
     events: int = 0
     """Events of checkpoint `seq` so far."""
     decisions: int = 0
-    """Decisions of the whole thread so far."""
+    """Decisions so far: the number of the next one."""
     input_digest: str = ""
+    first: int = 0
+    """The oldest checkpoint that is kept; the ones before it were pruned."""
+    first_decision: int = 0
+    """The number of the thread's first decision: the ones before it are of deleted threads of the same name."""
+    memories: tuple[str, ...] = ()
+    """The nodes of pruned checkpoints whose graphs remember their state from task to task."""
 
     def to_wire(self) -> list[Any]:
-        return [self.nonce, self.seq, self.events, self.decisions, self.input_digest]
+        return [self.nonce, self.seq, self.events, self.decisions, self.input_digest, self.first, self.first_decision, self.memories]
 
     @classmethod
     def from_wire(cls, w: Sequence[Any]) -> Head:
-        return cls(*w)
+        return cls(*w[:-1], tuple(w[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +220,7 @@ class Decision:
     thread_id: str
     node: str
     number: int
-    """0, 1, … within the thread."""
+    """0, 1, … under the thread's name."""
     answer: Any
     reviewer: str
     decided_at: datetime
@@ -296,6 +311,11 @@ class Withdrawn:
     reason: str = ""
     owner: tuple[str, ...] = ()
     """As in the question's Asked event."""
+
+    @property
+    def task(self) -> str:
+        """As in the question's Asked event."""
+        return self.owner[0] if self.owner else self.task_id
 
     @classmethod
     def of(cls, asked: Asked, reason: str) -> Withdrawn:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError
+from hitl_nb.graph.attempt import is_async
 from hitl_nb.graph.compiled import CompiledGraph
+from hitl_nb.graph.retry import RetryPolicy
+from hitl_nb.graph.runtime import injections
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Branch, Node, Topology
 from hitl_nb.graph.types import END, START
 
 Names = Sequence[str] | Literal["*"] | None
+NodeFunction = Callable[..., Any] | CompiledGraph
 
 
 class StateGraph:
@@ -29,22 +32,78 @@ class StateGraph:
         self._schema = StateSchema(schema)
         self._topology = Topology()
 
-    def add_node(self, name: str | Callable[..., Any], fn: Callable[..., Any] | None = None) -> StateGraph:
+    def add_node(
+        self,
+        name: str | NodeFunction,
+        fn: NodeFunction | None = None,
+        *,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        error_handler: Callable[..., Any] | None = None,
+        timeout: float | timedelta | None = None,
+        defer: bool = False,
+        destinations: Sequence[str] | Mapping[str, str] = (),
+    ) -> StateGraph:
         """Add a node: `add_node("review", fn)` or `add_node(fn)`.
 
-        `fn(state)` or `fn(state, config)`, sync or async, returns an update, a Command or None.
+        `fn(state)`, sync or async, returns an update, a Command or None. It may ask for more by the name or annotation of further parameters:
+        `config`, `runtime: Runtime`, `writer: StreamWriter`. Or `fn` is a compiled graph, which then runs as one node: it gets the keys of the state
+        that it shares, what it ends with is the update, and its questions are questions of this graph.
+
+        retry_policy: run the node again when it raises; of several policies the first that applies.
+        error_handler: `handler(state, error: NodeError)`, called when the last attempt failed; what it returns counts as what the node
+            returned, and it may ask with `interrupt()`: the node itself does not run again for the answer.
+        timeout: seconds (or a timedelta) that an attempt of an async node may take.
+        defer: run it when nothing else is left to run.
+        destinations: where its commands may lead, for the picture of the graph.
+
+        Raises GraphError for what cannot be a node.
         """
-        if callable(name):
-            fn, name = name, str(getattr(name, "__name__", type(name).__name__))
+        if not isinstance(name, str):
+            fn, name = name, str(getattr(name, "__name__", None) or getattr(name, "name", None) or type(name).__name__)
         if not isinstance(name, str) or not name:
             raise GraphError(f"a node was named {name!r}; expected a non-empty str")
-        if fn is None or not callable(fn):
-            raise GraphError(f"node {name!r} is {fn!r}; expected a function: add_node({name!r}, fn)", node=name)
+        if fn is None or not (callable(fn) or isinstance(fn, CompiledGraph)):
+            raise GraphError(f"node {name!r} is {fn!r}; expected a function or a compiled graph: add_node({name!r}, fn)", node=name)
         if name in (START, END) or any(ord(c) < 32 for c in name):
             raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)
         if name in self._topology.nodes:
             raise GraphError(f"node {name!r} is there already; each name is used once", node=name)
-        self._topology.nodes[name] = Node(name, fn, _takes_config(fn), fn if isinstance(fn, CompiledGraph) else None)
+        subgraph = fn if isinstance(fn, CompiledGraph) else None
+        if subgraph is not None and subgraph.checkpointer is not None:
+            raise GraphError(
+                f"node {name!r} is a graph with a checkpointer of its own, so its pauses could not reach the graph around it; compile it without "
+                f"checkpointer=, or with checkpointer=True for a memory over several runs of the node",
+                node=name,
+            )
+        self._topology.nodes[name] = Node(
+            name,
+            fn.invoke if isinstance(fn, CompiledGraph) else fn,
+            subgraph,
+            inject=() if isinstance(fn, CompiledGraph) else injections(fn),
+            retry=(retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
+            error_handler=error_handler,
+            handler_inject=() if error_handler is None else injections(error_handler, handler=True),
+            timeout_s=_timeout_s(timeout, name, fn),
+            defer=defer,
+            destinations=tuple(destinations),
+        )
+        return self
+
+    def add_sequence(self, nodes: Sequence[NodeFunction | tuple[str, NodeFunction]]) -> StateGraph:
+        """Add the nodes with an edge from each to the next: functions, or `(name, function)` pairs."""
+        if not nodes:
+            raise GraphError("add_sequence([]) has no node; give at least one")
+        before = None
+        for entry in nodes:
+            known = set(self._topology.nodes)
+            if isinstance(entry, tuple):
+                self.add_node(*entry)
+            else:
+                self.add_node(entry)
+            (added,) = set(self._topology.nodes) - known
+            if before is not None:
+                self.add_edge(before, added)
+            before = added
         return self
 
     def add_edge(self, source: str | Sequence[str], target: str) -> StateGraph:
@@ -79,7 +138,7 @@ class StateGraph:
 
     def compile(
         self,
-        checkpointer: Checkpointer | None = None,
+        checkpointer: Checkpointer | Literal["inherit"] | bool | None = None,  # noqa: FBT001  # as users know it
         *,
         interrupt_before: Names = None,
         interrupt_after: Names = None,
@@ -89,22 +148,25 @@ class StateGraph:
     ) -> CompiledGraph:
         """Check the graph and make it runnable.
 
-        checkpointer: keeps threads; without one the graph runs, but cannot pause.
+        checkpointer: keeps threads; without one the graph runs, but cannot pause. For a graph that is to run inside a node of another one, which
+            keeps its threads: None or "inherit" (each run of the node begins anew), True (the graph remembers its state from one run of the node to
+            the next), False (nothing is kept, it cannot pause).
         interrupt_before, interrupt_after: node names (or "*" for every node) at which each run pauses until it is told to go on.
         name: shown to reviewers. now, new_nonce: the clock and the source of thread identities, injected in tests.
 
         Raises GraphError for an edge from or to nowhere, NoCheckpointerError for static pauses without a checkpointer.
         """
-        if checkpointer is not None and not isinstance(checkpointer, Checkpointer):
+        if not isinstance(checkpointer, Checkpointer) and checkpointer not in (None, True, False, "inherit"):
             raise GraphError(
                 f"checkpointer is {checkpointer!r:.100} ({type(checkpointer).__name__}); expected MemorySaver() or DiskCacheSaver(folder)"
             )
         topology = self._checked()
         before, after = self._pauses("interrupt_before", interrupt_before), self._pauses("interrupt_after", interrupt_after)
-        if (before or after) and checkpointer is None:
-            raise NoCheckpointerError("interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …)")
-        if checkpointer is not None:
-            checkpointer.serde.register(*self._schema.types)
+        if (before or after) and not checkpointer:
+            raise NoCheckpointerError(
+                "interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …), or checkpointer=\"inherit\" for a "
+                "graph that runs inside a node of another one"
+            )
         return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce)
 
     def _checked(self) -> Topology:
@@ -136,8 +198,12 @@ class StateGraph:
         return frozenset(names)
 
 
-def _takes_config(fn: Callable[..., Any]) -> bool:
-    try:
-        return "config" in inspect.signature(fn).parameters
-    except (TypeError, ValueError):
-        return False
+def _timeout_s(timeout: float | timedelta | None, name: str, fn: NodeFunction) -> float | None:
+    if timeout is None:
+        return None
+    timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not timeout_s > 0:
+        raise GraphError(f"the timeout of node {name!r} is {timeout!r}; expected seconds above 0", node=name)
+    if isinstance(fn, CompiledGraph) or not is_async(fn):
+        raise GraphError(f"node {name!r} has a timeout, but only async nodes can be stopped while they run; write it with `async def`", node=name)
+    return timeout_s

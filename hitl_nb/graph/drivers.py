@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
@@ -15,8 +14,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from hitl_nb.graph.attempt import Job, Outcome, attempt
-from hitl_nb.graph.effects import Emit, Flow, Io, More, Start
+from hitl_nb.graph.attempt import Job, Outcome, attempt, is_async
+from hitl_nb.graph.effects import Flow, Io, More, Start
+from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Topology
 
@@ -31,6 +31,8 @@ class Setting:
     """How many nodes of one superstep run at the same time."""
     blocking: bool
     """True: Io effects may wait, so the async driver hands them to a thread."""
+    live: bool = False
+    """True: what nodes write to the stream is wanted while they run."""
 
 
 def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
@@ -78,7 +80,7 @@ async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> 
                     case More():
                         reply = await crew.more()
                     case Io(call):
-                        reply = await _to_thread(call) if setting.blocking else call()
+                        reply = await to_thread(call) if setting.blocking else call()
                     case Emit() as event:
                         yield event
             except Exception as error:  # noqa: BLE001  # the flow decides what an error means
@@ -116,9 +118,9 @@ class _Stepper:
             self.ended, self.value = True, stop.value
 
 
-def _outcomes(found: Sequence[Outcome | BaseException]) -> list[Outcome]:
-    """The outcomes; what no task may catch (SystemExit, a cancellation) is raised and ends the run."""
-    outcomes: list[Outcome] = []
+def _outcomes(found: Sequence[Outcome | Emit | BaseException]) -> list[Outcome | Emit]:
+    """The outcomes and events; what no task may catch (SystemExit, a cancellation) is raised and ends the run."""
+    outcomes: list[Outcome | Emit] = []
     for outcome in found:
         if isinstance(outcome, BaseException):
             raise outcome
@@ -133,13 +135,14 @@ class Crew:
         self._setting = setting
         self._pool: ThreadPoolExecutor | None = None
         self._todo: SimpleQueue[Job] = SimpleQueue()
-        self._done: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+        self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
         self._stopped = False
         self._context = Context()
 
-    def start(self, jobs: Sequence[Job]) -> list[Outcome]:
-        if len(jobs) == 1:
-            return [copy_context().run(self._attempt, jobs[0])]
+    def start(self, jobs: Sequence[Job]) -> list[Outcome | Emit]:
+        if len(jobs) == 1 and not self._setting.live:
+            self._done.put(copy_context().run(self._attempt, jobs[0]))
+            return self.more()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._setting.max_concurrency, thread_name_prefix="hitl-nb-node")
         self._context = copy_context()
@@ -149,8 +152,8 @@ class Crew:
             self._pool.submit(self._pull)
         return self.more()
 
-    def more(self) -> list[Outcome]:
-        """At least one outcome; all that are there, so that one transaction stores them."""
+    def more(self) -> list[Outcome | Emit]:
+        """At least one outcome or event; all that are there, so that one transaction stores them."""
         found = [self._done.get()]
         while not self._done.empty():
             found.append(self._done.get())
@@ -168,12 +171,15 @@ class Crew:
                 self._done.put(error)
 
     def _attempt(self, job: Job) -> Outcome:
+        job.scope.tell = self._done.put
         steps = attempt(job, self._setting.topology, self._setting.schema)
         try:
             fn, arguments = next(steps)
+            call: Any
             while True:
                 try:
-                    returned = fn(*arguments)
+                    call = getattr(fn, "invoke", fn)
+                    returned = call(*arguments)
                     if hasattr(returned, "__await__"):
                         returned = _in_background(returned)
                 except BaseException as error:  # noqa: BLE001  # the attempt decides
@@ -197,17 +203,17 @@ class AsyncCrew:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._tasks: set[asyncio.Task[None]] = set()
-        self._done: asyncio.Queue[Outcome | BaseException] = asyncio.Queue()
+        self._done: asyncio.Queue[Outcome | Emit | BaseException] = asyncio.Queue()
         self._slots = asyncio.Semaphore(setting.max_concurrency)
 
-    async def start(self, jobs: Sequence[Job]) -> list[Outcome]:
+    async def start(self, jobs: Sequence[Job]) -> list[Outcome | Emit]:
         for job in jobs:
             task = asyncio.create_task(self._run(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await self.more()
 
-    async def more(self) -> list[Outcome]:
+    async def more(self) -> list[Outcome | Emit]:
         found = [await self._done.get()]
         while not self._done.empty():
             found.append(self._done.get_nowait())
@@ -222,12 +228,15 @@ class AsyncCrew:
             self._done.put_nowait(outcome)
 
     async def _attempt(self, job: Job) -> Outcome:
+        job.scope.tell = self._teller()
         steps = attempt(job, self._setting.topology, self._setting.schema)
         try:
             fn, arguments = next(steps)
+            call: Any
             while True:
                 try:
-                    returned = fn(*arguments) if _is_async(fn) else await _to_thread(partial(fn, *arguments))
+                    call = getattr(fn, "ainvoke", fn)
+                    returned = call(*arguments) if is_async(call) else await to_thread(partial(call, *arguments))
                     if hasattr(returned, "__await__"):
                         returned = await returned
                 except BaseException as error:  # noqa: BLE001  # the attempt decides
@@ -238,6 +247,18 @@ class AsyncCrew:
             outcome: Outcome = stop.value
             return outcome
 
+    def _teller(self) -> Callable[[Emit], None]:
+        """Puts an event in line, from the event loop or from the thread of a sync node; always before the outcome of the node that wrote it."""
+        loop = asyncio.get_running_loop()
+
+        def tell(event: Emit) -> None:
+            if _running_loop() is loop:
+                self._done.put_nowait(event)
+            else:
+                loop.call_soon_threadsafe(self._done.put_nowait, event)
+
+        return tell
+
     async def stop(self) -> None:
         """Cancel what runs and wait until it has ended, whoever is impatient: a node must not go on after its thread was given free."""
         for task in self._tasks:
@@ -247,11 +268,7 @@ class AsyncCrew:
                 await asyncio.wait(self._tasks)
 
 
-def _is_async(fn: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # the method itself is wanted
-
-
-async def _to_thread(call: Callable[[], Any]) -> Any:
+async def to_thread(call: Callable[[], Any]) -> Any:
     """Like asyncio.to_thread, but a cancelled caller waits for the call to end: no commit and no node is left running behind its back."""
     work = asyncio.ensure_future(asyncio.to_thread(_attempted, call))
     try:

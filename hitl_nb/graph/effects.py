@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from hitl_nb.graph.attempt import Job
+from hitl_nb.graph.emit import Emit
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Effect: start these jobs. The reply is the first outcomes, one or more."""
+    """Effect: start these jobs. The reply is the first outcomes and events that nodes wrote, one or more in all."""
 
     jobs: Sequence[Job]
 
 
 @dataclass(frozen=True, slots=True)
 class More:
-    """Effect: wait for further outcomes of the jobs started. The reply is one or more."""
+    """Effect: wait for what else comes of the jobs started: outcomes and events, one or more in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,6 @@ class Commit:
 @dataclass(frozen=True, slots=True)
 class Reload:
     """Effect: read the thread again. The reply is `(Head, Ledger, values)`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """Effect: hand an event to the consumer of `stream`."""
-
-    mode: str
-    event: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,24 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import UNSET, Asked, PlannedTask, Question, fingerprint
+from hitl_nb.checkpoint.records import UNSET, Asked, Event, PlannedTask, Question, Withdrawn, fingerprint
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
+from hitl_nb.graph.deadlines import with_terms
+from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.kept import Kept, once_running
+from hitl_nb.graph.runtime import Runtime
 from hitl_nb.graph.sameness import asks_the_same
+
+if TYPE_CHECKING:
+    from hitl_nb.graph.run import Run
 
 
 def interrupt(
@@ -28,40 +35,48 @@ def interrupt(
     deadline: datetime | timedelta | None = None,
     default: Any = UNSET,
     assignee: str | None = None,
+    escalate_to: str | None = None,
 ) -> Any:
     """Ask a person, and return the answer.
 
     The first call stores the question and pauses the node (semantics R2): the graph returns, and when the answer is there the node runs again from
-    its top, this call then returns the answer. A node that asks n questions runs n + 1 times, so do expensive work in a node of its own.
+    its top, this call then returns the answer. A node that asks n questions runs n + 1 times: do expensive work in a node of its own, or in `once`.
 
     payload: what the reviewer sees; anything the checkpointer can store.
     schema (or response_schema): a pydantic model, dataclass, TypedDict, Enum, Literal, builtin type or JSON Schema dict. Answers are checked
         against it before they are recorded, and come back as an instance of it.
     key: a name for this question, for answers files.
-    deadline: an aware datetime, or a timedelta from now; stored with the question. default: stored with it.
-    assignee: who is asked.
+    deadline: an aware datetime, or a timedelta from now: until when it can be answered, this instant included. It is taken when the question is asked
+        first, and stored with it in UTC. Later answers, scripted ones too, raise DeadlinePassedError; nothing else happens by itself, see
+        `graph.expire`.
+    assignee: who is asked. escalate_to: who is asked next when the deadline passes, for as long again.
+    default: the answer that `graph.expire` records when the deadline passes and there is nobody (more) to ask; it must be a valid one.
 
     Raises NotSerializableError when the payload cannot be stored, NoCheckpointerError when the graph has no checkpointer, OutsideNodeError when no
-    node runs, QuestionChangedError when the node asks something else than what was answered.
+    node runs, QuestionChangedError when the node asks something else than what was answered, GraphError for a deadline that has passed already and
+    for a default that could never be an answer.
     """
     scope = current_scope.get()
     if scope is None:
-        raise OutsideNodeError("interrupt() was called where no node runs; call it inside a node, on the node's own thread or task")
+        raise _outside()
     if schema is not None and response_schema is not None:
         raise TypeError("interrupt() got schema= and response_schema=; they are the same, give one")
-    return scope.ask(
-        payload, schema=schema if schema is not None else response_schema, key=key, deadline=deadline, default=default, assignee=assignee
-    )
+    terms = {"deadline": deadline, "default": default, "assignee": assignee, "escalate_to": escalate_to}
+    return scope.ask(payload, schema=schema if schema is not None else response_schema, key=key, terms=terms)
 
 
 class Pause(BaseException):
     """The signal that unwinds a node that asks. A BaseException, so that `except Exception` cannot swallow it (semantics R3)."""
 
-    def __init__(self, question: Question, replaces: str | None = None) -> None:
-        super().__init__(f"node {question.node!r} asks; this signal must reach the graph")
-        self.question = question
-        self.replaces = replaces
-        """Id of an open or answered question at this position that no longer applies."""
+    def __init__(self, events: tuple[Event, ...], questions: tuple[Question, ...]) -> None:
+        super().__init__("a node asks; this signal must reach the graph")
+        self.events = events
+        """What the pause means for the thread: questions asked, and questions at their place that no longer apply."""
+        self.questions = questions
+
+
+def _nobody(_: Emit) -> None:
+    """Nobody listens."""
 
 
 @dataclass(slots=True)
@@ -86,12 +101,47 @@ class Scope:
     """The thread or asyncio task in which `pause` was raised."""
     refused: Exception | None = None
     """Why a question got no answer and cannot get one: a node that catches this must not end as if it had been answered."""
+    host: Run | None = None
+    """The run that the node belongs to; None in a path function that is asked on its own."""
+    tell: Callable[[Emit], None] = _nobody
+    """Hands an event to the run while the node runs; from any thread."""
+    context: Any = None
+    calls: int = 0
+    """How many graphs the node has run inside itself so far."""
+    kept: Kept = field(default_factory=Kept)
+    """What `once` keeps."""
 
-    def ask(self, payload: Any, *, schema: Any, **rest: Any) -> Any:
+    def runtime(self) -> Runtime[Any]:
+        """What the node may ask for."""
+        config = {} if self.host is None else self.host.config
+        return Runtime(self.context, self.write, config, self.thread_id, self.task.node, self.task.id)
+
+    def write(self, event: Any, /) -> None:
+        """A custom event for whoever streams the run."""
+        if self.host is not None and "custom" in self.host.modes:
+            self.tell(Emit("custom", event))
+
+    def again(self) -> None:
+        """Begin at the top: the node is to be called once more."""
+        self.position = self.calls = 0
+
+    def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...]) -> Pause:
+        """The signal to raise when the node waits for the answers to these questions."""
+        if self.pause is None:
+            self.pause, self.asker = Pause(events, questions), _asker()
+        else:  # two graphs inside one node, side by side
+            self.pause = Pause((*self.pause.events, *events), (*self.pause.questions, *questions))
+        return self.pause
+
+    def not_while_paused(self) -> None:
+        """Raise when the node has asked already: the signal again for what runs side by side, for example in one TaskGroup; else an error."""
         if self.pause is not None:
-            if _asker() != self.asker:  # asked side by side with the first question, for example in one TaskGroup: its turn comes
-                raise Pause(self.pause.question, self.pause.replaces)
+            if _asker() != self.asker:  # its turn comes
+                raise Pause(self.pause.events, self.pause.questions)
             raise SwallowedInterruptError(_swallowed(self.task.node), node=self.task.node, thread_id=self.thread_id) from self.pause
+
+    def ask(self, payload: Any, *, schema: Any, key: str | None, terms: Mapping[str, Any]) -> Any:
+        self.not_while_paused()
         if self.refused is not None:
             raise self.refused
         if self.serde is None:
@@ -103,8 +153,6 @@ class Scope:
             raise self.refused
         position, self.position = self.position, self.position + 1
         digest = self.serde.digest(payload, "payload")
-        if rest["default"] is not UNSET:
-            self.serde.dumps(rest["default"], "default")  # fails here, in the node, and not when the question is stored
         asked = next((a for a in self.ledger.of_task(self.task.id) if a.position == position), None)
         answered = self.ledger.answered.get(asked.interrupt_id) if asked else None
         same = asked is not None and self._same(asked, digest, payload)
@@ -116,11 +164,14 @@ class Scope:
                 self._changed(asked, position), node=self.task.node, thread_id=self.thread_id, interrupt_id=asked.interrupt_id
             )
             raise self.refused
-        question = self.questions[asked.interrupt_id] if asked and same else self._question(payload, schema, position, digest, **rest)
+        known = self.questions[asked.interrupt_id] if asked and same else None
+        question = known or self._question(payload, schema, position, digest, key)
         if schema is not None:
             remember_schema(question.id, schema)
-        self.pause, self.asker = Pause(question, replaces=asked.interrupt_id if asked and not same else None), _asker()
-        raise self.pause
+        if known is None:
+            question = self._with_terms(question, terms, self.serde)
+        replaced = () if asked is None or same else (Withdrawn.of(asked, "the node asks something else after an update of the state"),)
+        raise self.stopped((*replaced, Asked(self.task.id, position, question.id, question.digest)), (question,))
 
     def _same(self, asked: Asked, digest: str, payload: Any) -> bool:
         """True when the payload is what was asked, or differs by readings of the clock only."""
@@ -131,7 +182,28 @@ class Scope:
         stored = self.questions[asked.interrupt_id]
         return asks_the_same(stored.payload, payload, stored.created_at, self.now(), partial(self.serde.digest, path="payload"))
 
-    def _question(self, payload: Any, schema: Any, position: int, digest: str, *, key: Any, deadline: Any, default: Any, assignee: Any) -> Question:
+    def within_once(self, key: str) -> OutsideNodeError:
+        """The error for a question asked by the function of `once(key, …)`. The node must not end as if it had been answered."""
+        error = OutsideNodeError(
+            f"interrupt() was called by the function of once({key!r}, …) in node {self.task.node!r}; what is to run once cannot wait for an answer. "
+            f"Ask outside of it, and give the answer to the function",
+            node=self.task.node,
+            thread_id=self.thread_id,
+        )
+        self.refused = self.refused or error
+        return error
+
+    def _with_terms(self, question: Question, terms: Mapping[str, Any], serde: Serde) -> Question:
+        try:
+            question = with_terms(question, **terms)
+            if question.default is not UNSET:
+                serde.dumps(question.default, "default")  # fails here, in the node, and not when the question is stored
+        except (TypeError, ValueError) as error:
+            self.refused = error
+            raise
+        return question
+
+    def _question(self, payload: Any, schema: Any, position: int, digest: str, key: str | None) -> Question:
         return Question(
             id=self._id(position, digest),
             thread_id=self.thread_id,
@@ -143,10 +215,8 @@ class Scope:
             created_at=self.now(),
             schema=None if schema is None else answer_schema(schema),
             key=key,
-            deadline=_due(deadline, self.now),
-            default=default,
-            assignee=assignee,
             graph=self.graph,
+            path=() if self.host is None else self.host.path,
         )
 
     def _id(self, position: int, digest: str) -> str:
@@ -163,6 +233,14 @@ class Scope:
             f"that was answered ({asked.interrupt_id}), so the answer was not delivered. Make the node ask the same until it returns (keep what "
             f"changes in the state), or discard the answer with graph.reopen(config, {asked.interrupt_id!r}) to ask again"
         )
+
+
+def _outside() -> OutsideNodeError:
+    if once := once_running.get():
+        scope, key = once[-1]
+        error: OutsideNodeError = scope.within_once(key)
+        return error
+    return OutsideNodeError("interrupt() was called where no node runs; call it inside a node, on the node's own thread or task")
 
 
 def _asker() -> object:
@@ -186,13 +264,3 @@ def _swallowed(node: str) -> str:
         f"node {node!r} caught the pause signal of interrupt() (a bare `except:` or `except BaseException`) and went on; nothing was answered. "
         f"Catch Exception instead, or re-raise hitl_nb's signal"
     )
-
-
-def _due(deadline: Any, now: Callable[[], datetime]) -> datetime | None:
-    if deadline is None:
-        return None
-    if isinstance(deadline, timedelta):
-        return now() + deadline
-    if not isinstance(deadline, datetime) or deadline.tzinfo is None:
-        raise TypeError(f"deadline is {deadline!r}; expected a timedelta, or a datetime with a time zone such as datetime.now(UTC) + …")
-    return deadline.astimezone(UTC)

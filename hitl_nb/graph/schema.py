@@ -1,109 +1,249 @@
-"""State keys: which there are, how two writes combine, what an absent one reads as."""
+"""The state of a graph: which keys there are, how writes combine, what is checked, and what of it a node, an input or a result sees."""
 
 from __future__ import annotations
 
-import inspect
-import types
-import typing
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
-from enum import Enum
-from typing import Any, NotRequired, Required, get_args, get_origin
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
-from hitl_nb.errors import ConcurrentUpdateError, GraphError, UnknownStateKeyWarning
+from hitl_nb.errors import ConcurrentUpdateError, GraphError, HitlError, InvalidStateError, NodeOutputError, UnknownStateKeyWarning
+from hitl_nb.graph.state_class import Key, Reducer, StateClass, as_context, parts_of, read_class, shown
+from hitl_nb.graph.state_model import complaint
+from hitl_nb.graph.types import Overwrite
 
-Reducer = Callable[[Any, Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of the state."""
-
-    name: str
-    reducer: Reducer | None = None
-    """`reducer(old, new)` combines; None: the last write wins and two in one superstep are an error."""
-    initial: Any = UNSET
-    """Makes the value before the first write, for keys with a reducer."""
+Write = tuple[str, str, str, Any]
+"""`(task id, node, key, value)`"""
+_OVERWRITE: Final = "__overwrite__"
 
 
 class StateSchema:
-    """The keys of a state: from a TypedDict, or free-form (any key, the last write wins)."""
+    """The keys of a state: those of its classes, or any (free-form, the last write wins).
 
-    def __init__(self, schema: type | None = None) -> None:
-        self.name = "free-form state" if schema is None else schema.__name__
-        self.keys: dict[str, Key] | None = None
-        self.types: set[type] = set()
-        """Dataclasses and Enums the annotations name: values of these classes can be stored."""
-        if schema is not None:
-            self.keys = dict(self._read(schema))
+    The keys of the input's and the output's class, and of the classes that nodes read, are keys of the state too. What is stored is one value a key,
+    whatever the class is.
+    """
+
+    def __init__(
+        self,
+        schema: Any = None,
+        *,
+        input_schema: Any = None,
+        output_schema: Any = None,
+        context_schema: Any = None,
+        strict: bool = False,
+    ) -> None:
+        self.state = None if schema is None else read_class(schema, "StateGraph")
+        self._input = self.state if input_schema is None else read_class(input_schema, "input_schema")
+        self._output = self.state if output_schema is None else read_class(output_schema, "output_schema")
+        self._context = None if context_schema is None else read_class(context_schema, "context_schema")
+        self._strict = strict or (self.state is not None and self.state.strict)
+        self._known: dict[str, Key] = {}
+        self._homes: dict[str, StateClass] = {}
+        """By key: the class that describes it first, whose types its values have."""
+        self._checked: dict[type, frozenset[str]] = {}
+        """By class: the keys that are at home there."""
+        self._instances: tuple[type, ...] = ()
+        """The classes above of which there are instances."""
         self._warned: set[str] = set()
+        self.types: set[type] = set()
+        """Dataclasses, models, Enums and named tuples the annotations name: values of these classes can be stored."""
+        self.checks = self._strict
+        """True when what a node writes may be refused."""
+        for described in (self.state, self._input, self._output):
+            if described is not None:
+                self.add(described)
 
-    def _read(self, schema: type) -> Iterable[tuple[str, Key]]:
-        if not typing.is_typeddict(schema):
-            raise GraphError(f"StateGraph got {schema!r}; expected a TypedDict class, or nothing for a free-form state")
-        try:
-            hints = typing.get_type_hints(schema, include_extras=True)
-        except NameError as error:
-            raise GraphError(
-                f"an annotation of {schema.__name__} names {error.name!r}, which cannot be found; define it in the same module (or cell) as "
-                f"{schema.__name__}, or drop `from __future__ import annotations` there"
-            ) from error
-        for name, hint in hints.items():
-            self._collect(hint)
-            yield name, _key(name, hint)
+    @property
+    def name(self) -> str:
+        return "free-form state" if self.state is None else self.state.name
 
-    def _collect(self, hint: Any) -> None:
-        if isinstance(hint, type) and (is_dataclass(hint) or issubclass(hint, Enum) or hasattr(hint, "model_fields")):
-            if hint in self.types:
-                return
-            self.types.add(hint)
-            for inner in getattr(hint, "__annotations__", {}).values():
-                self._collect(inner)
-        for arg in get_args(hint):
-            self._collect(arg)
+    @property
+    def keys(self) -> dict[str, Key] | None:
+        """By name; None: any key."""
+        return None if self.state is None else self._known
+
+    def add(self, described: StateClass) -> None:
+        """Make the keys of a class keys of the state too. Raises GraphError for one that is there with another reducer."""
+        for name, key in described.keys.items():
+            there = self._known.setdefault(name, key)
+            if key.reducer is not None and not _same(there.reducer, key.reducer):
+                raise GraphError(
+                    f"{described.name}.{name} has the reducer {key.reducer!r}, and {self._homes[name].name}.{name} has "
+                    f"{there.reducer or 'none'!r}; a key has one reducer, so give both the same, or leave it out of {described.name}"
+                )
+            self._homes.setdefault(name, described)
+        if described.kind != "typeddict":
+            self._instances = (*self._instances, described.cls)
+        self.types |= described.types
+        self._checked.clear()
+        self.checks = self._strict or any(home.model is not None for home in self._homes.values())
+
+    def knows(self, name: str) -> bool:
+        return self.state is None or name in self._known
+
+    # -- writing ---------------------------------------------------------------------------------------------------------------------
 
     def initial(self) -> dict[str, Any]:
         """The values that reducers start from."""
-        return {k.name: k.initial() for k in (self.keys or {}).values() if k.initial is not UNSET}
+        return {k.name: k.initial() for k in self._known.values() if k.initial is not UNSET}
 
-    def apply(self, values: Mapping[str, Any], writes: Iterable[tuple[str, str, str, Any]]) -> tuple[dict[str, Any], set[str]]:
-        """The values after the writes of one superstep, and the keys that were written. `writes`: (task id, node, key, value), in task order.
+    def start(self, values: Mapping[str, Any] | None, writes: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], set[str]]:
+        """The values after the input, and the keys that were written; `values` None: a new thread, which begins with the defaults of its classes.
 
-        Raises ConcurrentUpdateError for two writers of a key without a reducer.
+        Raises InvalidStateError for input that does not fit, warns of keys that the input does not have.
         """
-        after, writers = dict(values), dict[str, tuple[str, str]]()
-        for task_id, node, name, value in writes:
-            key = self._key(name, node)
+        kept = [("input", "the input", name, value) for name, value in writes if self._input is None or self._has(self._input, name)]
+        base = self.initial() if values is None else values
+        after, written = self._combined(base, kept, InvalidStateError)
+        if values is None:
+            for described in dict.fromkeys(d for d in (self.state, self._input, self._output) if d is not None):
+                given = {name: value for name, value in after.items() if name in written}
+                made = described.defaults(given)
+                after |= made
+                written |= set(made)
+            written |= set(base)
+        if self._input is not None:
+            self._made(self._input, after, f"the input does not fit {self._input.name}")
+        return after, written
+
+    def apply(self, values: Mapping[str, Any], writes: Iterable[Write]) -> tuple[dict[str, Any], set[str]]:
+        """The values after the writes of one superstep (in task order), and the keys that were written.
+
+        Where the key's class is a pydantic model, the combined value is checked, and stored as what the check made of it.
+        Raises ConcurrentUpdateError for two writers of a key without a reducer, NodeOutputError for a value that does not fit.
+        """
+        return self._combined(values, writes, NodeOutputError)
+
+    def preview(self, values: Mapping[str, Any], writes: Iterable[Write]) -> dict[str, Any]:
+        """The values as they would be after these writes, to be looked at: what cannot be combined or does not fit is shown as it came."""
+        writes = list(writes)
+        try:
+            return self.apply(values, writes)[0]
+        except Exception:  # noqa: BLE001  # reducers and validators raise anything; the run that stores these writes says so
+            after = dict(values)
+        for write in writes:
+            try:
+                after, _ = self._combined(after, [write], NodeOutputError)
+            except Exception:  # noqa: BLE001  # as above
+                after[write[2]] = write[3]
+        return after
+
+    def _combined(self, values: Mapping[str, Any], writes: Iterable[Write], refusal: Callable[..., HitlError]) -> tuple[dict[str, Any], set[str]]:
+        after = dict(values)
+        writers: dict[str, tuple[str, str]] = {}
+        replaced: dict[str, tuple[str, str]] = {}
+        for task_id, node, name, given in writes:
+            key = self._known.get(name)
             if key is None:
-                continue
-            if key.reducer is not None:
-                after[name] = key.reducer(_own(after[name]), value) if name in after else value
-            elif name in writers and writers[name][0] != task_id:
-                raise ConcurrentUpdateError(
-                    f"nodes {writers[name][1]!r} and {node!r} both wrote state[{name!r}] in one superstep; give the key a reducer "
-                    f"(Annotated[…, operator.add], for example) or let only one of them write it",
-                    node=node,
-                    key=name,
-                )
-            else:
+                if self.state is not None:
+                    self._refuse_or_warn(name, node, self.name, self._known, refusal)
+                    continue
+                key = Key(name)
+            value, replaces = _unwrapped(key, given)
+            first = (writers if key.reducer is None else replaced if replaces else {}).get(name)
+            if first is not None and first[0] != task_id:
+                raise _concurrent(key, first[1], node)
+            if key.reducer is None or replaces:
                 after[name] = value
-            writers[name] = (task_id, node)
+            elif name not in replaced:
+                after[name] = key.reducer(_own(after[name]), value) if name in after else value
+            if replaces:
+                replaced[name] = (task_id, node)
+            if replaces or name not in replaced:
+                writers[name] = (task_id, node)
+        if self.checks:
+            self._fit(after, {name: node for name, (_, node) in writers.items()}, refusal)
         return after, set(writers)
 
-    def _key(self, name: str, writer: str) -> Key | None:
-        if self.keys is None:
-            return Key(name)
-        key = self.keys.get(name)
-        if key is None and name not in self._warned:
+    def _fit(self, values: dict[str, Any], writers: Mapping[str, str], refusal: Callable[..., HitlError]) -> None:
+        """Replace the written values by what their models make of them."""
+        for home in dict.fromkeys(self._homes[name] for name in writers if name in self._homes):
+            if home.model is None:
+                continue
+            from pydantic import ValidationError
+
+            mine = {name: values[name] for name in writers if self._homes.get(name) is home}
+            try:
+                values |= home.model.check(mine, {name: values[name] for name in home.keys if name in values})
+            except ValidationError as error:
+                name, why = complaint(error, "state", shown)
+                writer = writers.get(name or "", "a node")
+                raise refusal(f"{writer} wrote what does not fit {home.name}: {why}", key=name, node=writer) from None
+
+    def _has(self, described: StateClass, name: str) -> bool:
+        """Whether the input may hold this key."""
+        if name not in described.keys:
+            self._refuse_or_warn(name, "the input", described.name, described.keys, InvalidStateError)
+        return name in described.keys
+
+    def _refuse_or_warn(self, name: str, writer: str, place: str, known: Iterable[str], refusal: Callable[..., HitlError]) -> None:
+        """Raise for an unknown key when the graph is strict; else warn, once a key."""
+        what = f"{writer} wrote state[{name!r}], which {place} does not have"
+        if self._strict:
+            raise refusal(f"{what}. Known keys: {', '.join(known)}", key=name, node=writer)
+        if name not in self._warned:
             self._warned.add(name)
-            warnings.warn(
-                f"{writer} wrote state[{name!r}], which {self.name} does not have; it was dropped. Known keys: {', '.join(self.keys)}",
-                UnknownStateKeyWarning,
-                stacklevel=2,
-            )
-        return key
+            warnings.warn(f"{what}; it was dropped. Known keys: {', '.join(known)}", UnknownStateKeyWarning, stacklevel=4)
+
+    def parts(self, returned: object) -> dict[str, Any] | None:
+        """What an instance that a node returned writes; None for what is no instance of the state."""
+        parts = None if self.state is None else parts_of(returned)
+        if parts is None or isinstance(returned, self._instances):
+            return parts
+        return parts if parts and parts.keys() <= self._known.keys() else None
+
+    # -- reading ---------------------------------------------------------------------------------------------------------------------
+
+    def for_node(self, values: Mapping[str, Any], described: StateClass | None, reader: str) -> Any:
+        """What `reader` is given: the state as the class it asks for (None: the state's), a dict or an instance of its own.
+
+        Raises InvalidStateError when the state does not fit that class.
+        """
+        described = described or self.state
+        if described is None:
+            return values
+        return self._made(described, values, f"{reader} reads the state as {described.name}, which it does not fit")
+
+    def output(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of the state that callers get."""
+        if self._output is None:
+            return dict(values)
+        return {name: values[name] for name in self._output.keys if name in values}
+
+    def context(self, given: Any) -> Any:
+        """The context of a run as an instance of the graph's context class; as it came when the graph has none.
+
+        None becomes the class's defaults where every field has one, and stays None elsewhere. Raises InvalidStateError naming what came.
+        """
+        return given if self._context is None else as_context(self._context, given)
+
+    def _made(self, described: StateClass, values: Mapping[str, Any], where: str) -> Any:
+        checked = self._checked.get(described.cls)
+        if checked is None:
+            checked = frozenset(name for name in described.keys if self._homes[name].cls is described.cls) if described.model else frozenset()
+            self._checked[described.cls] = checked
+        return described.make(values, checked=checked, where=where)
+
+
+def _concurrent(key: Key, first: str, second: str) -> ConcurrentUpdateError:
+    if key.reducer is not None:
+        text = f"nodes {first!r} and {second!r} both overwrote state[{key.name!r}] in one superstep; let only one of them return an Overwrite"
+    else:
+        text = (
+            f"nodes {first!r} and {second!r} both wrote state[{key.name!r}] in one superstep; give the key a reducer "
+            f"(Annotated[…, operator.add], for example) or let only one of them write it"
+        )
+    return ConcurrentUpdateError(text, node=second, key=key.name)
+
+
+def _unwrapped(key: Key, value: Any) -> tuple[Any, bool]:
+    """The value to write, and whether it replaces what is there. `{"__overwrite__": value}` is an Overwrite that came through JSON."""
+    if type(value) is Overwrite:
+        return value.value, True
+    if key.reducer is not None and type(value) is dict and len(value) == 1 and _OVERWRITE in value:
+        return value[_OVERWRITE], True
+    return value, False
 
 
 def _own(value: Any) -> Any:
@@ -111,53 +251,11 @@ def _own(value: Any) -> Any:
     return value.copy() if type(value) in (list, dict, set) else value
 
 
-def _key(name: str, hint: Any) -> Key:
-    while get_origin(hint) in (Required, NotRequired):
-        hint = get_args(hint)[0]
-    if get_origin(hint) is not typing.Annotated:
-        return Key(name)
-    inner, *extras = get_args(hint)
-    reducers = [e for e in extras if callable(e) and _takes_two(e)]
-    if not reducers:
-        return Key(name)
-    return Key(name, reducers[-1], _maker(inner))
-
-
-def _takes_two(fn: Callable[..., Any]) -> bool:
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):
-        return True  # a builtin without a signature, such as some ufuncs
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) >= 2 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
-
-
-def _maker(hint: Any) -> Any:
-    origin = get_origin(hint) or hint
-    if origin in (typing.Union, types.UnionType):
-        return UNSET
-    for abstract, concrete in _CONCRETE:
-        if origin is abstract:
-            return concrete
-    if isinstance(origin, type):
-        try:
-            origin()
-        except Exception:  # noqa: BLE001  # no empty value of this type: the first write is taken as it is
-            return UNSET
-        return origin
-    return UNSET
-
-
-_CONCRETE: tuple[tuple[Any, Any], ...] = tuple(
-    (get_origin(abstract), concrete)
-    for abstract, concrete in (
-        (typing.Sequence[int], list),
-        (typing.MutableSequence[int], list),
-        (typing.Iterable[int], list),
-        (typing.Collection[int], list),
-        (typing.Mapping[str, int], dict),
-        (typing.MutableMapping[str, int], dict),
-        (typing.AbstractSet[int], set),
-        (typing.MutableSet[int], set),
-    )
-)
+def _same(one: Reducer | None, other: Reducer | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    code, other_code = getattr(one, "__code__", None), getattr(other, "__code__", None)
+    # a class that is defined again, in a cell that ran again, brings new functions of the same code
+    if code is None or other_code is None:
+        return one == other
+    return (code.co_code, code.co_consts, code.co_names) == (other_code.co_code, other_code.co_consts, other_code.co_names)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
 from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, Finished, PlannedTask, Withdrawn
+from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, Finished, Head, PlannedTask, Withdrawn, boundary_id, task_id
 from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownNodeError, UnknownThreadError
 from hitl_nb.graph.attempt import Done
-from hitl_nb.graph.boundaries import boundary_id
 from hitl_nb.graph.effects import Steps
-from hitl_nb.graph.loop import Run
+from hitl_nb.graph.loop import flush, move, pause_at_boundary, route
+from hitl_nb.graph.run import Run
 from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.topology import Topology, task_id
+from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Config, Interrupt, Send, StateSnapshot, TaskSnapshot, pairs
 
 
@@ -32,12 +32,15 @@ class Threads:
     after: frozenset[str]
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
+    memory: bool | None = None
+    """For a graph inside a node. None: each task begins it anew. True: it remembers its state from task to task. False: nothing is kept."""
 
     def fresh(self, thread_id: str, config: Config) -> Run:
         """A run of a thread that does not exist yet."""
-        serde = self.saver.serde if self.saver else None
         start = Checkpoint(seq=-1, nonce=self.new_nonce(), parent=None, step=-2, source="input", created_at=self.now(), versions={})
-        return Run(self.topology, self.schema, thread_id, self.name, config, self.now, serde, start, {}, before=self.before, after=self.after)
+        return Run(
+            self.topology, self.schema, thread_id, thread_id, self.name, config, self.now, self.saver, start, {}, before=self.before, after=self.after
+        )
 
     def load(self, saver: Checkpointer, thread_id: str, config: Config, seq: int | None = None) -> Run | None:
         """The thread at its head, or at checkpoint `seq`; None when there is no such thread. `head` is always the thread's real head."""
@@ -51,20 +54,29 @@ class Threads:
         at = head.seq if seq is None else seq
         if not 0 <= at <= head.seq:
             raise UnknownThreadError(f"thread {thread_id!r} has no checkpoint {at}; its checkpoints are 0 to {head.seq}", thread_id=thread_id)
-        checkpoint = saver.checkpoint(thread_id, at)
-        encoded = saver.encoded(thread_id, checkpoint)
         run = self.fresh(thread_id, config)
-        run.checkpoint, run.head, run.ledger = checkpoint, head, saver.ledger(thread_id, head, at)
-        run.values = {key: saver.serde.loads(data) for key, data in encoded.items()}
-        run.inline = {key: encoded[key] for key, ref in checkpoint.versions.items() if ref.slot < 0}
-        for task in checkpoint.tasks:
-            if (finished := run.ledger.finished.get(task.id)) is not None:
-                run.results[task.id] = _done(saver, task, finished)
+        _read(saver, run, head, at, saver.ledger(thread_id, head, at))
         for asked in run.ledger.asked.values():
             question = saver.question(asked.interrupt_id)
             if question is None:
                 raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
             run.questions[question.id] = question
+        return run
+
+    def inside(self, saver: Checkpointer, host: Run, key: str, task: PlannedTask) -> Run | None:
+        """The graph that runs inside this task of `host`, where it stands; None when it has not begun."""
+        head = saver.head(key)
+        if head is None:
+            return None
+        run = self.placed(host, key, task, host.config)
+        _read(saver, run, head, head.seq, Ledger([*host.ledger.inside(task.id), *saver.events(key, head)]))
+        run.questions = dict(host.questions)
+        return run
+
+    def placed(self, host: Run, key: str, task: PlannedTask, config: Config) -> Run:
+        """A run of this graph inside a task of `host` that has not begun."""
+        run = self.fresh(host.thread_id, config)
+        run.key, run.graph, run.now, run.saver, run.path = key, host.graph, host.now, host.saver, (*host.path, task.node)
         return run
 
     def must_load(self, thread_id: str, config: Config, seq: int | None = None) -> Run:
@@ -102,6 +114,17 @@ class Threads:
         return self.saver
 
 
+def _read(saver: Checkpointer, run: Run, head: Head, at: int, ledger: Ledger) -> None:
+    """Put the run to checkpoint `at` of its key, with what this ledger says of it."""
+    run.checkpoint, run.head, run.ledger = saver.checkpoint(run.key, at), head, ledger
+    encoded = saver.encoded(run.key, run.checkpoint)
+    run.values = {key: saver.serde.loads(data) for key, data in encoded.items()}
+    run.inline = {key: encoded[key] for key, ref in run.checkpoint.versions.items() if ref.slot < 0}
+    for task in run.checkpoint.tasks:
+        if (finished := ledger.finished.get(task.id)) is not None:
+            run.results[task.id] = _done(saver, task, finished)
+
+
 def _done(saver: Checkpointer, task: PlannedTask, finished: Finished) -> Done:
     update = [(key, value) for key, value in saver.serde.loads(finished.update)]
     return Done(task, update, [node if arg is None else Send(node, saver.serde.loads(arg)) for node, arg in finished.goto])
@@ -119,14 +142,16 @@ def snapshot(run: Run) -> StateSnapshot:
     c = run.checkpoint
     past = run.head is not None and run.head.seq != c.seq
     interrupts = {a.interrupt_id: Interrupt.of(run.questions[a.interrupt_id]) for a in run.open()}
+    expired = {i for i, answered in run.ledger.answered.items() if answered.expired}
     tasks = tuple(
         TaskSnapshot(
             id=t.id,
             name=t.node,
             path=t.path,
-            error=run.ledger.failed[t.id].error if t.id in run.ledger.failed else None,
-            interrupts=tuple(interrupts[a.interrupt_id] for a in run.ledger.of_task(t.id) if a.interrupt_id in interrupts),
+            error=failed.error if (failed := run.ledger.failed.get(t.id) or run.ledger.handled.get(t.id)) else None,
+            interrupts=tuple(interrupts[a.interrupt_id] for a in run.ledger.of_tree(t.id) if a.interrupt_id in interrupts),
             result=dict(run.results[t.id].update) if t.id in run.results else None,
+            expired=tuple(a.interrupt_id for a in run.ledger.of_tree(t.id) if a.interrupt_id in expired),
         )
         for t in c.tasks
     )
@@ -152,18 +177,19 @@ def update(run: Run, values: object, as_node: str | None) -> Steps:
         raise UnknownNodeError(f"as_node={node!r} is no node of this graph; known: {', '.join(run.topology.nodes)}", node=node)
     writes = pairs(values or {}, "update_state(…, values)")
     after, written = run.schema.apply(run.values, ((node, node, key, value) for key, value in writes))
-    goto = yield from run.route(node, after)
+    goto = yield from route(run, node, after)
     seq = _next_seq(run)
-    planned, arrived = run.topology.plan([(node, goto)], run.checkpoint.arrived, run.checkpoint.nonce, seq)
     kept = [t for t in run.checkpoint.tasks if t.node != node and (_started(run, t) or t.by != (node,))]
+    planned, arrived = run.topology.plan([(node, goto)], run.checkpoint.arrived, run.checkpoint.nonce, seq, busy=bool(kept))
     pulled = {t.node for t in kept if t.arg is None}
     tasks = (*kept, *(t for t in planned if t.arg is not None or t.node not in pulled))
     _withdraw(run, except_tasks={t.id for t in kept})
     wrote = () if node == START else (node,)
-    yield from run.move(
+    yield from move(
+        run,
         after, written, tasks, arrived, source="update", wrote=wrote, parent=run.checkpoint.seq, events=_carried(run, {t.id for t in kept})
     )
-    yield from run.pause_at_boundary()
+    yield from pause_at_boundary(run)
 
 
 def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send], decisions: Sequence[Decision]) -> Steps:
@@ -180,7 +206,8 @@ def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send
         events += _passed_boundary(run, answered)
     events += [Answered(d.interrupt_id, run.codec.dumps(d.answer, "answer"), rebind=True) for d in decisions]
     _withdraw(run, except_tasks={t.id for t in run.checkpoint.tasks}, except_ids=answered)
-    yield from run.move(
+    yield from move(
+        run,
         after,
         written,
         tasks,
@@ -206,7 +233,7 @@ def reopen(run: Run, interrupt_id: str) -> Steps:
     for later in run.ledger.of_task(asked.task_id):
         if later.position >= asked.position:
             run.note(Withdrawn.of(later, "reopened"))
-    yield from run.flush()
+    yield from flush(run)
 
 
 def reopen_earlier(run: Run, head_ledger: Ledger, interrupt_id: str) -> Steps:
@@ -234,14 +261,15 @@ def _return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], ev
         if not kept.is_open(asked.interrupt_id):
             run.closing.append(Withdrawn.of(asked, "the thread went back to an earlier checkpoint"))
     c = run.checkpoint
-    yield from run.move(run.values, (), tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=events)
+    yield from move(run, run.values, (), tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=events)
 
 
 def _carried(run: Run, tasks: set[str]) -> list[Event]:
     """The events of these tasks that hold at the next checkpoint too."""
-    events: list[Event] = [w for (task, _), gone in run.ledger.withdrawn.items() if task in tasks for w in gone]
+    events: list[Event] = [w for gone in run.ledger.withdrawn.values() for w in gone if w.task in tasks]
+    events += [f for f in run.ledger.handled.values() if f.task_id in tasks]
     for asked in run.ledger.asked.values():
-        if asked.task_id not in tasks:
+        if asked.task not in tasks:
             continue
         answer = run.ledger.answered.get(asked.interrupt_id)
         # an answer that came with an update was for the payload after that one, not for what a later update makes of it
@@ -262,12 +290,12 @@ def _passed_boundary(run: Run, answered: set[str]) -> list[Event]:
 
 def _withdraw(run: Run, except_tasks: set[str], except_ids: set[str] | frozenset[str] = frozenset()) -> None:
     for asked in run.ledger.open():
-        if asked.task_id not in except_tasks and asked.interrupt_id not in except_ids:
+        if asked.task not in except_tasks and asked.interrupt_id not in except_ids:
             run.closing.append(Withdrawn.of(asked, "replaced by an update of the state"))
 
 
 def _started(run: Run, task: PlannedTask) -> bool:
-    return task.id in run.results or bool(run.ledger.of_task(task.id))
+    return task.id in run.results or bool(run.ledger.of_tree(task.id))
 
 
 def _last_writer(run: Run) -> str:
@@ -279,6 +307,14 @@ def _last_writer(run: Run) -> str:
 
 def _next_seq(run: Run) -> int:
     return run.head.seq + 1 if run.head else 0
+
+
+def thread_id_of(config: Config) -> str:
+    """The thread that a config names. Raises TypeError, ValueError."""
+    configurable = config.get("configurable", {})
+    if "thread_id" not in configurable:
+        raise TypeError(f'config is {dict(config)!r}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
+    return check_thread_id(configurable["thread_id"])
 
 
 def named_seq(config: Config) -> int | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from hitl_nb.checkpoint.records import PlannedTask, fingerprint
+from hitl_nb.checkpoint.records import PlannedTask, fingerprint, task_id
 from hitl_nb.errors import UnknownNodeError
+from hitl_nb.graph.retry import RetryPolicy
 from hitl_nb.graph.types import END, Send
 
 if TYPE_CHECKING:
@@ -20,9 +21,21 @@ class Node:
 
     name: str
     fn: Callable[..., Any]
-    takes_config: bool = False
     subgraph: CompiledGraph | None = None
     """The graph that this node runs, when it is one."""
+    inject: tuple[tuple[str, str], ...] = ()
+    """Parameters besides the state: (name, what fills it)."""
+    retry: tuple[RetryPolicy, ...] = ()
+    """The first policy that applies to an error decides."""
+    error_handler: Callable[..., Any] | None = None
+    """Called with the state when the last attempt failed; what it returns counts as what the node returned."""
+    handler_inject: tuple[tuple[str, str], ...] = ()
+    timeout_s: float | None = None
+    """Seconds an attempt may take; async nodes only."""
+    defer: bool = False
+    """True: waits until nothing else is left to run."""
+    destinations: tuple[str, ...] = ()
+    """Where its commands may lead; only the picture of the graph reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class Branch:
         return targets
 
 
+DEFERRED: Final = "\x1fdeferred"
+"""Where `Checkpoint.arrived` keeps the deferred nodes whose turn comes when nothing else is left; no join is called so."""
 Target = tuple[str, Any]
 """`(node, None)`, or `(node, argument)` for a Send: encoded bytes, or `(value,)` in a run without a checkpointer."""
 
@@ -74,11 +89,12 @@ class Topology:
         return target  # type: ignore[return-value]  # both kinds were just checked
 
     def plan(
-        self, done: Iterable[tuple[str, Sequence[Target]]], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int
+        self, done: Iterable[tuple[str, Sequence[Target]]], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int, *, busy: bool = False
     ) -> tuple[tuple[PlannedTask, ...], dict[str, tuple[str, ...]]]:
-        """The tasks of the superstep after `done`, and what the list-joins have seen.
+        """The tasks of the superstep after `done`, and what waits for later: the list-joins with what they have seen, and the deferred nodes.
 
         `done`: (node, targets it chose) for each finished task, in task order. Edges that meet at one node give one task; each Send one of its own.
+        `busy`: other tasks are planned already.
         """
         pulled: dict[str, list[str]] = {}
         pushed: list[tuple[str, Any, str]] = []
@@ -100,6 +116,7 @@ class Topology:
                 del waiting[key]
                 pulled.setdefault(target, []).extend(sources)
         pulled.pop(END, None)
+        self._defer(pulled, waiting, others=busy or any(name != END for name, _, _ in pushed))
         tasks = [
             PlannedTask(task_id(nonce, seq, ("pull", name)), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name])))
             for name in self.nodes
@@ -111,6 +128,17 @@ class Topology:
         ]
         return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
 
+    def _defer(self, pulled: dict[str, list[str]], waiting: dict[str, set[str]], *, others: bool) -> None:
+        """Hold deferred nodes back while anything else is to run; let them go when nothing is."""
+        held = waiting.pop(DEFERRED, set()) | {name for name in pulled if self.nodes[name].defer}
+        if others or any(name not in held for name in pulled):
+            for name in held:
+                pulled.pop(name, None)
+            waiting[DEFERRED] = held
+        else:
+            for name in held:
+                pulled.setdefault(name, [])
+
     def fingerprint(self) -> str:
         """Changes when nodes or edges do."""
         parts = [*self.nodes, "|"]
@@ -118,10 +146,6 @@ class Topology:
         parts += [join_key(s, t) for s, t in self.joins]
         parts += [f"{s}?{sorted(map(str, (b.mapping or {}).items()))}" for s in sorted(self.branches) for b in self.branches[s]]
         return fingerprint(*parts, size=8)
-
-
-def task_id(nonce: str, seq: int, path: tuple[str | int, ...]) -> str:
-    return fingerprint(nonce, seq, *path)
 
 
 def join_key(sources: Sequence[str], target: str) -> str:

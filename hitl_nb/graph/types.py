@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from types import GenericAlias
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from hitl_nb.checkpoint.records import UNSET, Question
 
@@ -28,6 +28,18 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Overwrite:
+    """In an update: this value replaces what the key holds, past its reducer. Whatever else is written to the key in the same superstep is dropped.
+
+    >>> from hitl_nb import Overwrite
+    >>> def forget(state):
+    ...     return {"messages": Overwrite([])}
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """From a node: write `update` and go to `goto`. To `invoke`: answer open questions with `resume`, after writing `update`.
 
@@ -35,9 +47,13 @@ class Command:
     `resume`: any value, None included; see semantics R10 for how a mapping of ids and a list are read.
     """
 
+    PARENT: ClassVar[str] = "__parent__"
+
     update: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None
     resume: Any = UNSET
     goto: str | Send | Sequence[str | Send] = ()
+    graph: str | None = None
+    """None: the graph of the node. `Command.PARENT`: the graph around it, whose node ends with this command."""
 
     def __class_getitem__(cls, goto: Any) -> GenericAlias:
         """`-> Command[Literal["a", "b"]]` says where a node may go; only the picture of the graph reads it."""
@@ -78,10 +94,12 @@ class Interrupt(Mapping[str, Any]):
     created_at: datetime | None = None
     deadline: datetime | None = None
     assignee: str | None = None
+    path: tuple[str, ...] = ()
+    """The nodes around `node`, the outermost first, when it belongs to a graph that runs inside a node."""
 
     @classmethod
     def of(cls, q: Question) -> Interrupt:
-        return cls(q.payload, q.id, q.node, q.schema, q.created_at, q.deadline, q.assignee)
+        return cls(q.payload, q.id, q.node, q.schema, q.created_at, q.deadline, q.assignee, q.path)
 
     def __getitem__(self, name: str) -> Any:
         if name not in _INTERRUPT_FIELDS:
@@ -169,6 +187,8 @@ class TaskSnapshot:
     """Its open questions."""
     result: dict[str, Any] | None = None
     """Its update, when it finished while others of its superstep had not."""
+    expired: tuple[str, ...] = ()
+    """Its questions that nobody answered in time: their default counts, and no person's answer."""
 
 
 @dataclass(frozen=True, slots=True)

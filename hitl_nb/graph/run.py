@@ -1,0 +1,179 @@
+"""One run of a thread: where it stands, in memory, and what it has to store with its next commit. No I/O here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from traceback import format_exception
+from typing import Any, Final
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.ledger import Ledger
+from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
+from hitl_nb.checkpoint.serde import Serde
+from hitl_nb.graph.attempt import Done
+from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.topology import Target, Topology
+from hitl_nb.graph.types import Command, Config, Interrupt, Send
+
+_IMMUTABLE: Final = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+@dataclass(slots=True)
+class Further:
+    """Answers of a list that go beyond the open questions: for what the same nodes ask later in this run (semantics R10)."""
+
+    answers: deque[Any]
+    nodes: frozenset[str]
+    decide: Callable[[Question, Any], Decision]
+    recorded_at: Head | None = None
+    """The head that the answers before these left behind."""
+    disturbed: bool = False
+    """True when somebody else answered meanwhile: an order that leaves out that question no longer says which answer is for which."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a thread, or of a graph inside one of its nodes. Without a checkpointer nothing is kept."""
+
+    topology: Topology
+    schema: StateSchema
+    thread_id: str
+    key: str
+    """Under which the checkpoints are stored: the thread's id, or that of a graph inside a node, see `nested`."""
+    graph: str
+    config: Config
+    now: Callable[[], datetime]
+    saver: Checkpointer | None
+    checkpoint: Checkpoint
+    values: dict[str, Any]
+    head: Head | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    inline: dict[str, bytes] = field(default_factory=dict)
+    """The encoded small values of the state, to see what a superstep changed."""
+    before: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+    modes: frozenset[str] = frozenset()
+    further: Further | None = None
+    limit: int = 10_000
+    context: Any = None
+    results: dict[str, Done] = field(default_factory=dict)
+    """Tasks of the current superstep that finished, by id."""
+    questions: dict[str, Question] = field(default_factory=dict)
+    """What the tasks of this superstep have asked, by id."""
+    closing: list[Event] = field(default_factory=list)
+    """Events that go with the next commit."""
+    fresh: list[Question] = field(default_factory=list)
+    """Questions that go with the next commit."""
+    announce: list[Emit] = field(default_factory=list)
+    """Events for the consumer of `stream`, held back until what they tell is stored."""
+    path: tuple[str, ...] = ()
+    """The nodes around this graph, the outermost first; empty for the thread itself."""
+    upward: list[Event] = field(default_factory=list)
+    """Events of questions, which a graph inside a node leaves to the thread to store."""
+    up: Command | None = None
+    """The command for the graph around with which a node of this one ended it."""
+
+    @property
+    def serde(self) -> Serde | None:
+        return None if self.saver is None else self.saver.serde
+
+    @property
+    def codec(self) -> Serde:
+        if self.saver is None:
+            raise RuntimeError("a run without a checkpointer has nothing encoded")
+        return self.saver.serde
+
+    # -- what the caller reads when the run is over --------------------------------------------------------------------------------
+
+    def interrupts(self) -> list[Interrupt]:
+        return [Interrupt.of(self.ledger.standing(self.questions[a.interrupt_id])) for a in self.open()]
+
+    def open(self) -> list[Asked]:
+        """The open questions, in task order."""
+        order = {t.id: n for n, t in enumerate(self.checkpoint.tasks)}
+        return sorted(self.ledger.open(), key=lambda a: order.get(a.task, -1))
+
+    def next_nodes(self) -> tuple[str, ...]:
+        return tuple(t.node for t in self.checkpoint.tasks if t.id not in self.results)
+
+    def state(self) -> dict[str, Any]:
+        """The state, with what finished tasks of an unfinished superstep wrote."""
+        writes = [(t.id, t.node, k, v) for t in self.checkpoint.tasks if t.id in self.results for k, v in self.results[t.id].update]
+        values = self.schema.apply(self.values, writes)[0] if writes else self.values
+        return {key: values[key] for key in self.schema.keys or values if key in values}
+
+    def runnable(self) -> list[PlannedTask]:
+        """The tasks of the superstep that have neither finished nor wait for an answer."""
+        return [t for t in self.checkpoint.tasks if t.id not in self.results and not self.ledger.waits(t.id)]
+
+    def own_state(self) -> dict[str, Any]:
+        """The state, for one execution to read: what it changes in place stays its own, so that a run does not differ from a resumed one.
+
+        Small values are read from their stored bytes again; of a large list, dict or set the outermost level is a copy. Without a checkpointer
+        nothing is ever resumed, and the values are handed on as they are.
+        """
+        if self.serde is None:
+            return dict(self.values)
+        own = self.serde.loads
+        return {
+            key: value
+            if type(value) in _IMMUTABLE
+            else own(self.inline[key])
+            if key in self.inline
+            else copy(value)
+            if type(value) in (list, dict, set)
+            else value
+            for key, value in self.values.items()
+        }
+
+    # -- what there is to store ----------------------------------------------------------------------------------------------------
+
+    def note(self, event: Event) -> None:
+        """Take an event in; the next `flush` stores it, or the thread that this graph runs in."""
+        self.ledger.add(event)
+        (self.upward if self.path and isinstance(event, Asked | Withdrawn | Waits) else self.closing).append(event)
+
+    def ask(self, question: Question) -> None:
+        """Take a question in that goes with the next commit, unless it is known."""
+        if question.id not in self.questions:
+            self.questions[question.id] = question
+            self.fresh.append(question)
+
+    def take(self, done: Done) -> None:
+        """Keep a result; with others of its superstep still open it is stored by itself. Raises NotSerializableError."""
+        if self.serde is not None and len(self.checkpoint.tasks) > 1:
+            for key, value in done.update:
+                self.serde.dumps(value, f"state[{key!r}]")  # names the path of what cannot be stored
+            self.note(Finished(done.task.id, self.serde.dumps(done.update, "update"), self.targets(done.goto)))
+        self.results[done.task.id] = done
+        if self.ledger.inside(done.task.id):
+            for asked in self.ledger.of_tree(done.task.id):
+                if asked.owner and asked.interrupt_id not in self.ledger.answered:  # inside a graph that its node left by a command
+                    self.note(Withdrawn.of(asked, "its node ended without the answer"))
+
+    def failed(self, task: PlannedTask, error: BaseException, handler_from: int = -1) -> Failed:
+        kind = type(error)
+        text = f"{kind.__module__}.{kind.__qualname__}: {error}".encode("utf-8", "backslashreplace").decode()
+        trace = "".join(format_exception(error)).encode("utf-8", "backslashreplace").decode()
+        return Failed(task.id, text[:10_000], trace[-20_000:], self.now().timestamp(), handler_from)
+
+    def targets(self, goto: Iterable[str | Send]) -> tuple[Target, ...]:
+        """Where a task goes, in the form that is stored."""
+        return tuple((t.node, self._argument(t)) if isinstance(t, Send) else (t, None) for t in goto)
+
+    def _argument(self, send: Send) -> bytes | tuple[Any]:
+        return (send.arg,) if self.serde is None else self.serde.dumps(send.arg, f"Send({send.node!r}, …)")
+
+    def argument(self, task: PlannedTask) -> Any:
+        """What a Send gave to this task."""
+        return task.arg[0] if isinstance(task.arg, tuple) else self.codec.loads(task.arg or b"")
+
+    def disturb(self) -> None:
+        """Somebody else answered meanwhile."""
+        if self.further:
+            self.further.disturbed = True

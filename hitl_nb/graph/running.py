@@ -1,0 +1,247 @@
+"""One call of invoke or stream, as a flow of effects: record the answers, hold the thread, open it, run it, let it go."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import UNSET, Decision
+from hitl_nb.decisions.reviewer import reviewer_name
+from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning
+from hitl_nb.graph import answers, threads
+from hitl_nb.graph.effects import Commit, Flow, Io, More, Reload, Start, Steps
+from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.loop import begin, supersteps
+from hitl_nb.graph.run import Further, Run
+from hitl_nb.graph.threads import Threads, named_seq, thread_id_of
+from hitl_nb.graph.types import Command, Config, pairs
+
+RECURSION_LIMIT: Final = 10_000
+"""Supersteps of one run, unless the config says otherwise."""
+ADVANCE: Final = object()
+"""Input of a flow that answers nothing: only goes on with what can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Input of a flow that begins a new thread with `input`, and goes on with one that is there, finished or not."""
+
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the caller of invoke or stream asked for."""
+
+    given: Any
+    config: Config
+    modes: frozenset[str] = frozenset()
+    """What the caller wants to be told."""
+    context: Any = None
+    """An instance of the graph's context schema, or what was given."""
+    limit: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        limit = self.config.get("recursion_limit", RECURSION_LIMIT)
+        if not isinstance(limit, int) or limit < 1:
+            raise ValueError(f"recursion_limit is {limit!r}; expected a whole number of supersteps, 1 or more")
+        object.__setattr__(self, "limit", limit)
+
+
+def flow(known: Threads, call: Call) -> Flow:
+    """Run the thread that the call's config names. Answers are recorded first, so that they count even when somebody else runs the thread."""
+    saver = known.saver
+    if saver is None:
+        return (yield from run_unstored(known, call))
+    thread_id, given = thread_id_of(call.config), call.given
+    recorded = None
+    if given is None or (isinstance(given, Command) and given.resume is not UNSET and not given.writes() and not given.targets()):
+        recorded = yield Io(lambda: _record(known, saver, thread_id, UNSET if given is None else given.resume, call.config))
+        if recorded is not None:
+            call = replace(call, given=ADVANCE)
+    while True:
+        run = yield from _guarded(known, saver, thread_id, recorded, call)
+        # an answer that came after the last look, from someone who then found the thread busy, must not be left lying
+        head = yield Io(lambda: saver.head(thread_id))
+        if head is None or run.head is None or head.seq != run.head.seq or head.events == run.head.events:
+            return run
+        call, recorded = replace(call, given=ADVANCE), None
+
+
+def run_unstored(known: Threads, call: Call, run: Run | None = None) -> Flow:
+    """Run from the input to the end with nothing stored."""
+    given = call.given
+    if known.before or known.after:
+        raise NoCheckpointerError("this graph has static pauses, but nothing stores its threads here; compile(checkpointer=MemorySaver(), …)")
+    if isinstance(given, Command) and given.resume is not UNSET:
+        raise NoCheckpointerError(
+            "Command(resume=…) needs a stored thread, but this graph has no checkpointer; compile(checkpointer=MemorySaver())"
+        )
+    run = prepared(run or known.fresh("", call.config), call)
+    yield from perform(begin(run, written(given, ""), ""), None, run)
+    yield from perform(supersteps(run), None, run)
+    return run
+
+
+def prepared(run: Run, call: Call) -> Run:
+    """The run with what the call asks for."""
+    run.modes, run.limit, run.context = call.modes, call.limit, call.context
+    return run
+
+
+def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Further | None, call: Call) -> Generator[Any, Any, Run]:
+    holding = ExitStack()
+    guard = saver.guard(thread_id)
+    try:
+        try:
+            # entered inside the effect: a caller that is cancelled meanwhile still lets go of it below
+            yield Io(lambda: holding.enter_context(guard))
+        except ThreadBusyError as busy:
+            if recorded is None:
+                raise
+            raise ThreadBusyError(
+                f"{busy} The answer is recorded; whoever runs the thread goes on with it.", thread_id=thread_id, answer_recorded=True
+            ) from None
+        opened: tuple[Run, Steps] = yield Io(lambda: _open(known, saver, thread_id, call))
+        run, first = prepared(opened[0], call), opened[1]
+        run.further = recorded or run.further
+        if recorded is not None and recorded.recorded_at != run.head:  # somebody else ran or answered in between
+            recorded.disturbed = True
+        yield from perform(first, saver, run)
+        yield from perform(supersteps(run), saver, run)
+        if run.further is not None and run.further.answers:
+            warnings.warn(
+                f"{len(run.further.answers)} of the answers in Command(resume=[…]) were left over when thread {thread_id!r} "
+                f"{'paused' if run.next_nodes() else 'ended'}; they were not recorded"
+                f"{', because somebody else answered meanwhile; go by id' if run.further.disturbed else ''}",
+                UnusedAnswersWarning,
+                stacklevel=2,
+            )
+        return run
+    finally:
+        holding.close()
+
+
+def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tuple[Run, Steps]:
+    """The thread, and the steps that come before its supersteps."""
+    given, config = call.given, call.config
+    seq = named_seq(config)
+    run = known.load(saver, thread_id, config)
+    if isinstance(given, Begin):
+        given = given.input if run is None else ADVANCE
+    if given is ADVANCE or given is None:
+        if run is None and given is None:
+            raise EmptyInputError(
+                f"thread {thread_id!r} is new and invoke() got None; give the initial state: invoke({{…}}, config)", thread_id=thread_id
+            )
+        run = run or known.must_load(thread_id, config)
+        if given is None and seq is not None and run.head is not None and seq != run.head.seq:
+            earlier = known.must_load(thread_id, config, seq)
+            return earlier, threads.fork(earlier, run.ledger)
+        return run, nothing()
+    if run is not None and run.head is not None:
+        resumes = isinstance(given, Command) and given.resume is not UNSET
+        answers.require_current(saver, thread_id, run.head, seq, given="the answer" if resumes else "the input")
+    if isinstance(given, Command) and run is not None:
+        decisions: list[Decision] = []
+        if given.resume is not UNSET and run.head is not None:
+            decide = answers.decider(_reviewer(config), _how(config), known.now)
+            decisions, left = answers.match(saver, thread_id, run.head, run.open(), given.resume, decide)
+            run.further = Further(left, frozenset(d.node for d in decisions), decide)
+        return run, threads.amend(run, given.writes(), given.targets(), decisions)
+    if isinstance(given, Command) and given.resume is not UNSET:
+        run = known.must_load(thread_id, config)
+    writes = written(given, thread_id)
+    if run is not None and run.checkpoint.tasks:
+        raise ThreadWaitingError(
+            f"thread {thread_id!r} is not finished (next: {', '.join(run.next_nodes())}; open questions: {len(run.ledger.open())}), so new "
+            f"input would lose them. Answer with Command(resume=…), go on with None, write with update_state, or use another thread_id",
+            thread_id=thread_id,
+        )
+    run = run or known.fresh(thread_id, config)
+    return run, begin(run, writes, input_digest(saver, given, writes))
+
+
+def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, config: Config) -> Further | None:
+    """Store the answers of `resume` before anything runs; None when there was nothing to answer. `resume` UNSET: only pass a static pause."""
+    run = known.load(saver, thread_id, config)
+    seq = named_seq(config)
+    open_ = run.open() if run else []
+    if resume is UNSET:
+        if not any(a.kind == "static" for a in open_) or (run and run.head and seq not in (None, run.head.seq)):
+            return None
+        open_, resume = [a for a in open_ if a.kind == "static"], None
+    run = run or known.must_load(thread_id, config)
+    assert run.head is not None  # a loaded thread has one
+    answers.require_current(saver, thread_id, run.head, seq)
+    decide = answers.decider(_reviewer(config), _how(config), known.now)
+    decisions, left = answers.match(saver, thread_id, run.head, open_, resume, decide)
+    head = saver.answer(thread_id, decisions)
+    return Further(left, frozenset(d.node for d in decisions), decide, head)
+
+
+def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
+    """The loop's own effects on the store, as Io. Without a checkpointer the loop has none."""
+    reply: Any = None
+    error: Exception | None = None
+    try:
+        while True:
+            effect = steps.send(reply) if error is None else steps.throw(error)
+            reply, error = None, None
+            try:
+                match effect:
+                    case Commit(arguments) if saver is not None:
+                        reply = yield Io(partial(saver.commit, run.key, **arguments))
+                    case Reload() if saver is not None:
+                        reply = yield Io(partial(_reload, saver, run))
+                    case Start() | More() | Emit():
+                        reply = yield effect
+            except Exception as raised:  # noqa: BLE001  # the loop decides what an error means
+                error = raised
+    except StopIteration:
+        return
+
+
+def _reload(saver: Checkpointer, run: Run) -> tuple[Any, Any, Any]:
+    head = saver.head(run.key)
+    assert head is not None  # only threads that were loaded are reloaded
+    return head, saver.ledger(run.key, head), saver.values(run.key, run.checkpoint)
+
+
+def nothing() -> Steps:
+    """No steps."""
+    yield from ()
+
+
+def written(given: Any, thread_id: str) -> list[tuple[str, Any]]:
+    """The input of a new run as writes."""
+    if given is None:
+        raise EmptyInputError("invoke() got None, but there is nothing to go on with; give the initial state", thread_id=thread_id or None)
+    if isinstance(given, Command):
+        if given.targets():
+            raise EmptyInputError(
+                f"Command(goto=…) came for the new thread {thread_id!r}, which begins at START; give the initial state: invoke({{…}}, config)",
+                thread_id=thread_id or None,
+            )
+        return given.writes()
+    if not isinstance(given, Mapping):
+        raise TypeError(f"invoke() got {given!r:.200} ({type(given).__name__}); expected a mapping of state keys, a Command, or None")
+    return pairs(given, "invoke(input)")
+
+
+def input_digest(saver: Checkpointer, given: Any, writes: list[tuple[str, Any]]) -> str:
+    """What a thread was begun with, to tell another input from the same."""
+    return saver.serde.digest(dict(given) if isinstance(given, Mapping) else writes, "input")
+
+
+def _reviewer(config: Config) -> str:
+    return reviewer_name(config.get("configurable", {}).get("reviewer"))
+
+
+def _how(config: Config) -> str:
+    return str(config.get("configurable", {}).get("how", "invoke"))
