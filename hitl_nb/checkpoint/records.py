@@ -8,7 +8,7 @@ plain lists; values of the user's state travel inside as bytes that `Serde` made
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
@@ -179,7 +179,7 @@ class Head:
 
     @classmethod
     def from_wire(cls, w: Sequence[Any]) -> Head:
-        return cls(*w[:-1], tuple(w[-1]))
+        return replace(cls(*w), memories=tuple(w[-1]))
 
 
 @dataclass(frozen=True, slots=True)
