@@ -141,3 +141,68 @@ def test_a_human_who_answers_after_the_monitor_is_told_and_not_dropped(app, conf
         app.invoke(Command(resume={"result": "new"}), config)
     with pytest.raises(errors.AlreadyAnsweredError):
         app.invoke(Command(resume={question.id: {"result": "new"}}), config)
+
+
+# -- done right: the deadline is the question's ----------------------------------------------------------------------------------------
+
+
+def review_with_deadline(state: TimeoutState) -> Command:
+    """The seed's review; when nobody answers in time, the stored default does."""
+    decision = interrupt(
+        {"type": "review_with_timeout", "task": state["task"], "current_result": state["result"]},
+        deadline=timedelta(hours=state.get("timeout_hours", 24)),
+        default={"action": "timeout"},
+    )
+    if decision.get("action") == "timeout":
+        return Command(goto="escalate", update={"escalated": True, "escalation_reason": f"no review within {state['timeout_hours']} hours"})
+    return Command(goto="continue_workflow", update={"result": decision.get("result", state["result"]), "escalated": False})
+
+
+@pytest.fixture
+def timed(saver, clock):
+    return workflow(saver, review_with_deadline, clock)
+
+
+def test_a_review_within_the_deadline_counts(timed, clock, config):
+    timed.invoke(TASK, config)
+    clock.at += timedelta(minutes=59)
+    assert timed.expire(config, now=clock.at) == []
+    result = timed.invoke(Command(resume={"result": "new"}), config)
+    assert (result["result"], result["escalated"]) == ("new", False)
+
+
+def test_a_human_who_answers_after_the_deadline_is_refused_and_nothing_is_decided(timed, clock, saver, config):
+    (question,) = timed.invoke(TASK, config).interrupts
+    clock.at += timedelta(hours=48)
+    with pytest.raises(errors.DeadlinePassedError):
+        timed.invoke(Command(resume={"result": "two days late"}), config)
+    assert saver.decisions("seed") == []
+    assert timed.get_state(config).interrupts == (question,)
+
+
+def test_after_the_deadline_the_scheduler_lets_the_default_escalate_once(timed, clock, config):
+    """What the seed's monitor is for: run it as often as you like."""
+    timed.invoke(TASK, config)
+    clock.at += timedelta(hours=48)
+    (expiry,) = timed.expire(config, now=clock.at)
+    assert (expiry.node, expiry.outcome) == ("review", "default")
+    assert timed.expire(config, now=clock.at) == []
+    result = timed.invoke(None, config)
+    assert (result["escalated"], result["result"]) == (True, "ESCALATED: Check the figures - no review within 1 hours")
+
+
+def test_a_review_may_be_handed_on_to_the_escalation_contact_instead(saver, clock, config):
+    def review(state: TimeoutState) -> Command:
+        decision = interrupt(
+            {"task": state["task"]}, deadline=timedelta(hours=1), assignee="junior@company.com", escalate_to="senior.manager@company.com"
+        )
+        return Command(goto="continue_workflow", update={"result": decision["result"], "escalated": False})
+
+    graph = workflow(saver, review, clock)
+    graph.invoke(TASK, config)
+    clock.at += timedelta(hours=2)
+    (expiry,) = graph.expire(config, now=clock.at)
+    assert (expiry.outcome, expiry.escalated_to) == ("escalated", "senior.manager@company.com")
+    (open_now,) = graph.get_state(config).interrupts
+    assert open_now.assignee == "senior.manager@company.com"
+    assert graph.invoke(Command(resume={"result": "seen by the senior manager"}), config)["result"] == "seen by the senior manager"
