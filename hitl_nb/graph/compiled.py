@@ -150,10 +150,20 @@ class CompiledGraph:
             return StateSnapshot({}, (), {"configurable": {"thread_id": thread_id}}, {}, None, None)
         return snapshot(run)
 
-    def get_state_history(self, config: Config, *, before: Config | None = None, limit: int | None = None) -> Iterator[StateSnapshot]:
-        """The thread's checkpoints, the newest first, each read when the iterator reaches it. `before`: start below that config's checkpoint."""
-        at = named_seq(before) if before is not None else None
-        yield from threads.history(self._threads, thread_id_of(config), config, at, limit)
+    def get_state_history(
+        self,
+        config: Config,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # the name users know
+        before: Config | None = None,
+        limit: int | None = None,
+    ) -> Iterator[StateSnapshot]:
+        """The thread's checkpoints, the newest first, each read when the iterator reaches it.
+
+        filter: only those whose metadata has these values, `{"source": "update"}` for example. before: start below that config's checkpoint.
+        limit: at most so many.
+        """
+        yield from threads.history(self._threads, thread_id_of(config), config, filter, before, limit)
 
     def update_state(self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None) -> dict[str, Any]:
         """Write to the state as if node `as_node` (default: the last one that ran) had returned `values`; the config of the new checkpoint.
@@ -204,9 +214,16 @@ class CompiledGraph:
         """`get_state` for asyncio."""
         return await asyncio.to_thread(self.get_state, config)
 
-    async def aget_state_history(self, config: Config, *, before: Config | None = None, limit: int | None = None) -> AsyncIterator[StateSnapshot]:
+    async def aget_state_history(
+        self,
+        config: Config,
+        *,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002  # as get_state_history
+        before: Config | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[StateSnapshot]:
         """`get_state_history` for asyncio."""
-        iterator = self.get_state_history(config, before=before, limit=limit)
+        iterator = self.get_state_history(config, filter=filter, before=before, limit=limit)
         while (found := await asyncio.to_thread(next, iterator, None)) is not None:
             yield found
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
@@ -44,16 +45,25 @@ class Threads:
 
     def load(self, saver: Checkpointer, thread_id: str, config: Config, seq: int | None = None) -> Run | None:
         """The thread at its head, or at checkpoint `seq`; None when there is no such thread. `head` is always the thread's real head."""
-        head = saver.head(thread_id)
-        if head is None:
-            return None
+        while (head := saver.head(thread_id)) is not None:
+            try:
+                return self._load(saver, thread_id, config, head, seq)
+            except CorruptStoreError:
+                now = saver.head(thread_id)
+                if now is not None and (now.nonce, now.first) == (head.nonce, head.first):
+                    raise
+                # it was deleted or pruned while it was read: look again at what is there now
+        return None
+
+    def _load(self, saver: Checkpointer, thread_id: str, config: Config, head: Head, seq: int | None) -> Run:
         if (named := _named(config)) is not None and named[0] != head.nonce:
-            raise UnknownThreadError(
-                f"checkpoint {named[0]}-{named[1]:010d} is not of thread {thread_id!r}; take one from get_state_history(config)", thread_id=thread_id
-            )
+            raise _of_another_thread(named, thread_id)
         at = head.seq if seq is None else seq
-        if not 0 <= at <= head.seq:
-            raise UnknownThreadError(f"thread {thread_id!r} has no checkpoint {at}; its checkpoints are 0 to {head.seq}", thread_id=thread_id)
+        if not head.first <= at <= head.seq:
+            pruned = f"; those before {head.first} were pruned" if head.first else ""
+            raise UnknownThreadError(
+                f"thread {thread_id!r} has no checkpoint {at}; its checkpoints are {head.first} to {head.seq}{pruned}", thread_id=thread_id
+            )
         run = self.fresh(thread_id, config)
         _read(saver, run, head, at, saver.ledger(thread_id, head, at))
         for asked in run.ledger.asked.values():
@@ -100,6 +110,13 @@ class Threads:
                 if interrupt_id in ledger.answered:
                     return self.must_load(run.thread_id, run.config, seq)
                 seq = self.store.checkpoint(run.thread_id, seq).parent
+        if decision is not None and decision.thread_id == run.thread_id and run.head is not None and 0 <= decision.seq < run.head.first:
+            raise UnknownInterruptError(
+                f"{interrupt_id!r} was answered at checkpoint {decision.seq} of thread {run.thread_id!r}, whose checkpoints before {run.head.first} "
+                f"were pruned; nothing was reopened. To change what came of it, write with update_state(config, values, as_node={decision.node!r})",
+                thread_id=run.thread_id,
+                interrupt_id=interrupt_id,
+            )
         raise UnknownInterruptError(
             f"{interrupt_id!r} is no answered question of thread {run.thread_id!r} as it stands; nothing was reopened. The decisions that count are "
             f"those of get_state_history(config); a question that was reopened before goes by its newer id",
@@ -137,6 +154,11 @@ def checkpoint_config(thread_id: str, nonce: str, seq: int) -> dict[str, Any]:
     return {"configurable": {"thread_id": thread_id, "checkpoint_id": f"{nonce}-{seq:010d}"}}
 
 
+def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint says about itself: what made it, its step (-1 for the first input), the nodes whose results it holds."""
+    return {"source": checkpoint.source, "step": checkpoint.step, "writes": list(checkpoint.wrote)}
+
+
 def snapshot(run: Run) -> StateSnapshot:
     """The thread at the run's checkpoint; an earlier one reads as it did before any of its tasks had finished."""
     c = run.checkpoint
@@ -159,7 +181,7 @@ def snapshot(run: Run) -> StateSnapshot:
         values=dict(run.values) if past else run.state(),
         next=tuple(t.node for t in c.tasks) if past else run.next_nodes(),
         config=checkpoint_config(run.thread_id, c.nonce, c.seq),
-        metadata={"source": c.source, "step": c.step, "writes": list(c.wrote)},
+        metadata=metadata(c),
         created_at=c.created_at,
         parent_config=None if c.parent is None else checkpoint_config(run.thread_id, c.nonce, c.parent),
         tasks=tasks,
@@ -333,7 +355,26 @@ def _named(config: Config) -> tuple[str, int] | None:
     return nonce, int(number)
 
 
-def history(threads: Threads, thread_id: str, config: Config, before: int | None, limit: int | None) -> Iterable[StateSnapshot]:
-    """Snapshots, the newest first; each read when asked for."""
-    for checkpoint in threads.store.history(thread_id, before=before, limit=limit):
-        yield snapshot(threads.must_load(thread_id, config, checkpoint.seq))
+def history(
+    threads: Threads, thread_id: str, config: Config, wanted: Mapping[str, Any] | None, before: Config | None, limit: int | None
+) -> Iterator[StateSnapshot]:
+    """Snapshots whose metadata has what is wanted, the newest first; each read when asked for."""
+    unknown = sorted(set(wanted or ()) - {"source", "step", "writes"})
+    if unknown:
+        raise ValueError(f"filter names {', '.join(map(repr, unknown))}; the metadata of a checkpoint has 'source', 'step' and 'writes'")
+    below, head = None if before is None else _named(before), threads.store.head(thread_id)
+    if below is not None and head is not None and below[0] != head.nonce:
+        raise _of_another_thread(below, thread_id)
+    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in (wanted or {}).items()}
+    found = (
+        snapshot(threads.must_load(thread_id, config, checkpoint.seq))
+        for checkpoint in threads.store.history(thread_id, before=None if below is None else below[1])
+        if wanted.items() <= metadata(checkpoint).items()
+    )
+    yield from islice(found, limit)
+
+
+def _of_another_thread(named: tuple[str, int], thread_id: str) -> UnknownThreadError:
+    return UnknownThreadError(
+        f"checkpoint {named[0]}-{named[1]:010d} is not of thread {thread_id!r}; take one from get_state_history(config)", thread_id=thread_id
+    )
