@@ -1,0 +1,65 @@
+"""Until when a question can be answered, and what happens then: checked while the node asks, so that it never fails when nobody is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hitl_nb.checkpoint.questions import LATEST
+from hitl_nb.checkpoint.records import UNSET, Question, from_epoch, to_epoch
+from hitl_nb.decisions.check import check_answer
+from hitl_nb.errors import GraphError, InvalidAnswerError
+
+
+def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any, escalate_to: Any) -> Question:
+    """The question with its terms. `deadline` counts from its `created_at`; `default` becomes the answer that would be recorded.
+
+    Raises TypeError for a term of the wrong type or one that says nothing without a deadline, GraphError for a deadline that has passed or is too far
+    away, and for a default that could never be an answer.
+    """
+    for name, given in (("assignee", assignee), ("escalate_to", escalate_to)):
+        if given is not None and (not isinstance(given, str) or not given.strip()):
+            raise TypeError(f"{name} is {given!r:.200} ({type(given).__name__}); expected a name")
+    if deadline is None and (default is not UNSET or escalate_to is not None):
+        name = "escalate_to" if default is UNSET else "default"
+        raise TypeError(f"interrupt() got {name}= without deadline=; it says what happens when the deadline passes, so give both, or neither")
+    due = None if deadline is None else _due(question, deadline)
+    question = replace(question, deadline=due, assignee=assignee, escalate_to=escalate_to)
+    return question if default is UNSET else replace(question, default=_checked_default(question, default))
+
+
+def _due(question: Question, deadline: Any) -> datetime:
+    """The deadline in UTC, as precise as it is stored."""
+    now = question.created_at
+    try:
+        if isinstance(deadline, timedelta):
+            due = now + deadline
+        elif isinstance(deadline, datetime) and deadline.tzinfo is not None and deadline.utcoffset() is not None:
+            due = deadline.astimezone(UTC)
+        else:
+            raise TypeError(f"deadline is {deadline!r:.200}; expected a timedelta, or a datetime with a time zone such as datetime.now(UTC) + …")
+    except (OverflowError, ValueError):
+        due = LATEST + timedelta(microseconds=1)
+    if due > LATEST:
+        text = f"deadline={deadline!r:.200} of node {question.node!r} lies behind {LATEST:%Y-%m-%d}; leave it out for none"
+        raise GraphError(text, node=question.node, thread_id=question.thread_id)
+    if due <= now:
+        raise GraphError(
+            f"deadline={deadline!r:.200} of node {question.node!r} has passed already: it is {now:%Y-%m-%d %H:%M:%S} UTC, and nobody could "
+            f"answer. Give a later one, or a timedelta, which counts from the asking",
+            node=question.node,
+            thread_id=question.thread_id,
+        )
+    return from_epoch(to_epoch(due))
+
+
+def _checked_default(question: Question, default: Any) -> Any:
+    try:
+        return check_answer(question, default)
+    except InvalidAnswerError as error:
+        raise GraphError(
+            f"default={default!r:.200} of node {question.node!r} could never be an answer to its question: {error.reason or error}",
+            node=question.node,
+            thread_id=question.thread_id,
+        ) from error
