@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypedDict
 
 import pytest
 
-from hitl_nb import Command, interrupt
-from hitl_nb.errors import InvalidAnswerError, NotWaitingError
+from hitl_nb import START, Command, StateGraph, interrupt
+from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError, NotWaitingError
 
 
 def prepare(state):
@@ -45,6 +46,15 @@ def test_parallel_questions_are_all_asked_and_every_result_is_kept(fan, saver, r
     assert asked.keys() == {"left?", "right?"}
     assert run(graph, Command(resume={asked["right?"]: "R"}), cfg).is_interrupted
     assert run(graph, Command(resume={asked["left?"]: "L"}), cfg) == {"prepared": True, "left": "L", "right": "R"}
+
+
+def test_a_question_inside_a_subgraph_is_a_question_of_the_run_around_it(chain, saver, run, cfg, only):
+    """19 Locus: the pause is swallowed, and the run ends with success=True."""
+    inner = chain(None, ask)
+    graph = StateGraph().add_node("prepare", prepare).add_node("inner", inner).add_edge(START, "prepare").add_edge("prepare", "inner").compile(saver)
+    asked = only(run(graph, {}, cfg))
+    assert (asked.value, graph.get_state(cfg).next) == ("Go on?", ("inner",))
+    assert run(graph, Command(resume={asked.id: "yes"}), cfg) == {"prepared": True, "answer": "yes"}
 
 
 def test_a_double_resume_is_refused_and_the_action_is_not_repeated(chain, saver, run, cfg):
@@ -110,6 +120,23 @@ def test_invoke_works_where_an_event_loop_runs_also_with_async_nodes(chain, save
         return graph.invoke(Command(resume="yes"), cfg)
 
     assert asyncio.run(cell()) == {"prepared": True, "answer": "yes"}
+
+
+def test_after_the_deadline_no_answer_is_taken_and_nothing_is_approved_by_default(chain, saver, run, cfg, only):
+    """25 LangGraph, in the timeout pattern of seed 003: two days late, the old result is taken."""
+    now = [datetime(2026, 1, 5, 9, tzinfo=UTC)]
+
+    def review(state):
+        return {"approved": interrupt("Approve?", deadline=timedelta(hours=1))}
+
+    graph = chain(saver, review, now=lambda: now[0])
+    asked = only(run(graph, {}, cfg))
+    now[0] += timedelta(hours=48)
+    with pytest.raises(DeadlinePassedError):
+        run(graph, Command(resume=True), cfg)
+    assert [expiry.outcome for expiry in graph.expire(cfg)] == ["overdue"]
+    assert only(run(graph, None, cfg)) == asked
+    assert saver.decisions("t-1") == []
 
 
 class Verdict(TypedDict):
