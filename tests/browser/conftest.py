@@ -65,8 +65,14 @@ def page(server, browser):
     opened = browser.new_context().new_page()
     opened.set_default_timeout(15_000)
     opened.goto(f"{server.url}/lab?token={server.token}&reset")
-    opened.wait_for_function("() => window.jupyterapp?.restored.then(() => true)", timeout=60_000)
+    loaded(opened)
     return opened
+
+
+def loaded(page):
+    """Wait until JupyterLab opens nothing more by itself. After it has restored its layout it still opens the notebook in the page's address."""
+    opening = "document.querySelector('.jp-FileBrowser.jp-mod-restoring')"
+    page.wait_for_function(f"() => window.jupyterapp?.restored.then(() => document.querySelector('.jp-FileBrowser') && !{opening})", timeout=60_000)
 
 
 @pytest.fixture
@@ -77,13 +83,15 @@ def lab(server, page):
         name = f"{secrets.token_hex(4)}/work.ipynb"
         server.write(name, cells)
         page.set_viewport_size({"width": width, "height": height})
-        if page.locator(".jp-Dialog").count():  # an earlier test that failed may have left it open
+        while page.locator(".jp-Dialog").count():  # an earlier test that failed may have left it open
+            dialog = page.locator(".jp-Dialog").first.element_handle()
             page.keyboard.press("Escape")
-        notebook = Notebook(server, page, name)
-        notebook.command("apputils:change-theme", {"theme": f"JupyterLab {theme.title()}"})
+            dialog.wait_for_element_state("hidden")
+        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme.title()}")
         page.wait_for_selector(f'body[data-jp-theme-light="{str(theme == "light").lower()}"]', state="attached")
-        page.evaluate("() => { for (const w of [...window.jupyterapp.shell.widgets('main')]) w.dispose(); window.jupyterapp.shell.collapseLeft(); }")
-        notebook.command("docmanager:open", {"path": name})
+        page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", name)
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        notebook = Notebook(server, page, name)
         notebook.ready()
         return notebook
 
@@ -170,45 +178,100 @@ class Server:
 
 
 class Notebook:
-    """A notebook in JupyterLab, driven through the page."""
+    """A notebook in JupyterLab, driven through the page.
 
-    FIND = "(() => window.jupyterapp?.shell.currentWidget)()"
+    Whatever tab is in front, `W` in a script is the tab of this notebook, and a command is applied to it.
+    """
+
+    # Notes down which cells the kernel was asked to execute, what it replied, and whether it went away in between.
+    WATCH = """
+        const session = W.sessionContext.session;
+        if (W.watched?.session === session) return;
+        const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [] };
+        session.anyMessage.connect((_, { msg, direction }) => {
+            if (direction === 'send' && msg.header.msg_type === 'execute_request') watched.asked[msg.metadata.cellId] = { id: msg.header.msg_id };
+            if (direction === 'recv' && msg.header.msg_type === 'execute_reply')
+                for (const asked of Object.values(watched.asked)) if (asked.id === msg.parent_header.msg_id) asked.reply = msg.content;
+        });
+        session.statusChanged.connect((_, status) => {
+            if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) watched.lost.push(status);
+        });
+    """
 
     def __init__(self, server, page, path):
         self.server, self.page, self.path = server, page, path
         self.folder = (server.root / path).parent
+        self.find = f"[...(window.jupyterapp?.shell.widgets('main') ?? [])].find(w => w.context?.path === {json.dumps(path)})"
 
     def ready(self):
-        self.wait(f"W?.context?.path === '{self.path}' && W.sessionContext.session?.kernel?.status === 'idle'", 60)
+        """Wait until this notebook is the only thing open, and its kernel is the one the server runs for it and has nothing to do."""
+        self.wait("W?.context.isReady", 60)
+        self.js("for (const w of [...window.jupyterapp.shell.widgets('main')]) if (w !== W) w.dispose();")
+        self.wait("window.jupyterapp.shell.currentWidget === W && [...window.jupyterapp.shell.widgets('main')].length === 1")
+        self.wait("(k => k?.status === 'idle' && k.connectionStatus === 'connected')(W.sessionContext.session?.kernel)", 60)
         # The page may be idle before it has made its cells, one after the other.
         self.wait("W.content.widgets.length > 0 && W.content.widgets.length === W.content.model?.cells.length", 60)
+        self.js(self.WATCH)
+        kernel = self.js("return W.watched.kernel")
+        assert [s["kernel"]["id"] for s in self.server.api("/api/sessions") if s["path"] == self.path] == [kernel], self.state()
 
     def js(self, body, argument=None):
-        return self.page.evaluate(f"(arg) => {{ const W = {self.FIND}; {body} }}", argument)
+        return self.page.evaluate(f"(arg) => {{ const W = {self.find}; {body} }}", argument)
 
     def wait(self, condition, seconds=20, argument=None):
-        self.page.wait_for_function(f"(arg) => {{ const W = {self.FIND}; return {condition}; }}", arg=argument, timeout=seconds * 1000)
+        from playwright.sync_api import TimeoutError as TookTooLong
 
-    def command(self, name, arguments=None):
-        self.page.evaluate("([n, a]) => { void window.jupyterapp.commands.execute(n, a || {}); }", [name, arguments])
+        try:
+            self.page.wait_for_function(f"(arg) => {{ const W = {self.find}; return {condition}; }}", arg=argument, timeout=seconds * 1000)
+        except TookTooLong:
+            raise AssertionError(f"not within {seconds} s: {condition} with {argument}\n{self.state()}") from None
 
-    def finish(self, name):
-        self.page.evaluate("async (n) => { await window.jupyterapp.commands.execute(n); }", name)
+    def state(self):
+        """What the page and the server know about this notebook, for the message of a failure."""
+        page = self.js(
+            """const name = w => w?.context?.path ?? w?.id, kernel = W?.sessionContext?.session?.kernel, watched = W?.watched;
+            return {
+                address: location.pathname, front: name(window.jupyterapp?.shell.currentWidget),
+                tabs: [...(window.jupyterapp?.shell.widgets('main') ?? [])].map(name), dialog: document.querySelector('.jp-Dialog')?.innerText,
+                kernel: [kernel?.id, kernel?.status, kernel?.connectionStatus], watched: [watched?.kernel, ...(watched?.lost ?? [])],
+                cells: W?.content?.widgets.map(({ model: m }) => {
+                    const asked = watched?.asked[m.id], reply = asked?.reply;
+                    return [m.executionState, m.executionCount, reply ? [reply.status, reply.execution_count] : asked ? 'no reply' : 'not asked'];
+                }),
+            }"""
+        )
+        sessions = [[s["path"], s["kernel"]["id"], s["kernel"]["execution_state"]] for s in self.server.api("/api/sessions")]
+        return f"{self.path}: the page has {json.dumps(page)}, the server has {json.dumps(sessions)}"
+
+    def command(self, name):
+        self.js("void window.jupyterapp.commands.execute(arg, { semanticWidget: W.id });", name)
 
     def run_all(self):
+        self.js("W.watched.asked = {};")
         self.command("notebook:run-all-cells")
 
-    def run(self, index, *, wait=True):
-        self.js("W.content.activeCellIndex = arg; W.content.deselectAll(); W.content.widgets[arg].model.executionCount = null;", index)
+    def start(self, index):
+        """Run a cell without waiting for it."""
+        self.js("W.content.activeCellIndex = arg; W.content.deselectAll(); delete W.watched.asked[W.content.widgets[arg].model.id];", index)
         self.command("notebook:run-cell")
-        if wait:
-            self.done(index)
+
+    def run(self, index):
+        self.start(index)
+        self.done(index)
 
     def done(self, index, seconds=30):
-        """Wait until the cell has been executed."""
-        self.wait("(m => m.executionState === 'idle' && m.executionCount !== null)(W.content.widgets[arg].model)", seconds, index)
-        errors = self.js("return W.content.widgets[arg].model.outputs.toJSON().filter(o => o.output_type === 'error')", index)
+        """Wait until this notebook's kernel has executed the cell: it replied, and the page shows the number of the reply."""
+        cell = "const m = W.content.widgets[arg].model, reply = W.watched.asked[m.id]?.reply;"
+        shown = "m.executionState === 'idle' && m.executionCount === reply.execution_count"
+        self.wait(f"(() => {{ {cell} return W.watched.lost.length > 0 || (reply && (reply.status !== 'ok' || {shown})); }})()", seconds, index)
+        reply, errors, same = self.js(
+            f"""{cell} const same = !W.watched.lost.length && W.sessionContext.session?.kernel?.id === W.watched.kernel;
+            return [reply, m.outputs.toJSON().filter(o => o.output_type === 'error'), same];""",
+            index,
+        )
         assert not errors, f"{errors[0]['ename']}: {errors[0]['evalue']}"
+        executed = same and reply and reply["status"] == "ok" and isinstance(reply["execution_count"], int)
+        assert executed, f"cell {index} was not executed, the reply is {reply}\n{self.state()}"
 
     def is_running(self, index):
         return self.js("return W.content.widgets[arg].model.executionState !== 'idle';", index)
@@ -216,16 +279,21 @@ class Notebook:
     def cells(self):
         return self.js("return W.content.widgets.map(w => [w.model.type, w.model.sharedModel.getSource()]);")
 
+    def cell(self, index):
+        return self.page.locator(f'[id="{self.js("return W.id;")}"] .jp-Notebook .jp-Cell').nth(index)
+
     def output(self, index):
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-Cell-outputArea")
+        return self.cell(index).locator(".jp-Cell-outputArea")
 
     def reload(self):
         self.page.reload()
+        loaded(self.page)
         self.ready()
 
     def saved(self):
         """Save, and read what is in the file."""
-        self.finish("docmanager:save")
+        self.js("if (window.jupyterapp.shell.currentWidget !== W) throw new Error('another tab is in front');")
+        self.js("return window.jupyterapp.commands.execute('docmanager:save').then(() => {});")
         return nbformat.read(self.server.root / self.path, 4)
 
     def button(self, label, nth=0):
@@ -241,17 +309,19 @@ class Notebook:
         path = self.folder / name
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def kernel_pid(self, name="pid"):
-        return int((self.folder / name).read_text())
+    def kill_kernel(self, name="pid"):
+        """Kill the kernel whose process id a cell wrote into the file."""
+        os.kill(int((self.folder / name).read_text()), signal.SIGKILL)
 
     def settle(self):
-        """Wait until the kernel that was killed is back: the server starts it again by itself."""
-        dialog = self.page.locator(".jp-Dialog button", has_text="Ok")
-        self.page.wait_for_function(f"() => document.querySelector('.jp-Dialog') || {self.FIND}.sessionContext.session?.kernel?.status === 'idle'")
-        if dialog.count():
-            dialog.click()
+        """Wait until the kernel that was killed is back: the server starts it again by itself, and the page says so in a dialog."""
+        dialog = self.page.locator(".jp-Dialog").filter(has_text="Kernel Restarting")
+        dialog.get_by_role("button", name="Ok").click()
+        dialog.wait_for(state="detached")
+        self.wait("W.watched.lost.includes('autorestarting')")
         self.ready()
+        self.js("W.watched.lost.length = 0;")
 
     def shot(self, path, index=0):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self.page.locator(".jp-Notebook .jp-Cell").nth(index).screenshot(path=str(path))
+        self.cell(index).screenshot(path=str(path))

@@ -1,8 +1,5 @@
 """The whole way: a graph pauses, a person answers in JupyterLab, a killed kernel loses nothing."""
 
-import os
-import signal
-
 GRAPH = """
 import os, time
 from pathlib import Path
@@ -72,7 +69,7 @@ def test_a_killed_kernel_loses_nothing(lab):
         notebook.run(cell)
     notebook.button("Approve").wait_for()
     before = notebook.output(2).inner_text()
-    os.kill(notebook.kernel_pid(), signal.SIGKILL)
+    notebook.kill_kernel()
     notebook.page.get_by_text("This card lost its kernel.").wait_for(timeout=60_000)  # the server looks for dead kernels every few seconds
     assert not notebook.button("Approve").is_visible()
     notebook.settle()
@@ -137,8 +134,7 @@ def test_a_reload_and_a_second_run_of_the_cell_show_the_same_question_again(lab)
     notebook.run(1)
     notebook.button("Reject").wait_for()
     assert notebook.card().count() == 1
-    notebook.js("W.content.activeCellIndex = 2")
-    notebook.command("notebook:run-cell")
+    notebook.start(2)
     notebook.button("Reject").click()
     notebook.done(2)
     assert "{'action': 'reject'}" in notebook.output(2).inner_text()
