@@ -2,9 +2,10 @@
 # ruff: noqa: RET505  # else after return, as the seed writes it
 
 import operator
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 import pytest
+from typing_extensions import TypedDict
 
 from hitl_nb import END, START, Command, StateGraph, interrupt
 

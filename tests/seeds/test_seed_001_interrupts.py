@@ -1,8 +1,7 @@
 """Seed 001 (LangGraph): interrupt points, streaming, dynamic and multiple interrupts, editing the state while paused, resuming by id."""
 
-from typing import TypedDict
-
 import pytest
+from typing_extensions import TypedDict
 
 from hitl_nb import END, START, Command, InMemorySaver, InvalidAnswerError, StateGraph, interrupt
 
