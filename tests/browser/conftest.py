@@ -190,8 +190,9 @@ class Notebook:
         const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [] };
         session.anyMessage.connect((_, { msg, direction }) => {
             if (direction === 'send' && msg.header.msg_type === 'execute_request') watched.asked[msg.metadata.cellId] = { id: msg.header.msg_id };
-            if (direction === 'recv' && msg.header.msg_type === 'execute_reply')
-                for (const asked of Object.values(watched.asked)) if (asked.id === msg.parent_header.msg_id) asked.reply = msg.content;
+            const asked = direction === 'recv' && Object.values(watched.asked).find(a => a.id === msg.parent_header.msg_id);
+            if (asked && msg.header.msg_type === 'execute_input') asked.begun = true;
+            if (asked && msg.header.msg_type === 'execute_reply') asked.reply = msg.content;
         });
         session.statusChanged.connect((_, status) => {
             if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) watched.lost.push(status);
@@ -273,8 +274,9 @@ class Notebook:
         executed = same and reply and reply["status"] == "ok" and isinstance(reply["execution_count"], int)
         assert executed, f"cell {index} was not executed, the reply is {reply}\n{self.state()}"
 
-    def is_running(self, index):
-        return self.js("return W.content.widgets[arg].model.executionState !== 'idle';", index)
+    def executing(self, index):
+        """Wait until the kernel is in the middle of the cell: it has begun, and has not replied."""
+        self.wait("(a => a?.begun && !a.reply)(W.watched.asked[W.content.widgets[arg].model.id])", argument=index)
 
     def cells(self):
         return self.js("return W.content.widgets.map(w => [w.model.type, w.model.sharedModel.getSource()]);")
