@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hitl_nb import END, START, Command, MemorySaver, Send, StateGraph, interrupt
+from hitl_nb import END, START, Command, MemorySaver, Send, StateGraph, interrupt, once
 from hitl_nb.errors import (
     AlreadyAnsweredError,
     AmbiguousAnswerError,
+    GraphChangedError,
     NoCheckpointerError,
     StaleCheckpointError,
     UnknownInterruptError,
@@ -73,6 +75,23 @@ def test_an_unknown_id_and_an_empty_map_are_errors(chain, saver, run, cfg, only,
     assert only(graph.get_state(cfg)) == asked
 
 
+def test_an_approval_given_in_one_thread_is_asked_for_in_every_other(chain, saver, run, cfg, only):
+    """5 LangGraph: with the node cached, the approval counts for other threads. What is kept here (`once`) is kept for one execution of a node."""
+    looked_up = []
+
+    def approve(state):
+        amount = once("look up", lambda: looked_up.append(1) or state["amount"])
+        return {"approved": interrupt({"amount": amount})}
+
+    graph, other = chain(saver, approve), {"configurable": {"thread_id": "t-2"}}
+    run(graph, {"amount": 5}, cfg)
+    assert run(graph, Command(resume=True), cfg)["approved"] is True
+    assert only(run(graph, {"amount": 5}, other)).value == {"amount": 5}
+    assert len(looked_up) == 2
+    with pytest.raises(TypeError, match="cache_policy"):
+        StateGraph().add_node("approve", approve, cache_policy=object())
+
+
 def test_of_two_answers_at_once_one_counts_and_the_action_happens_once(chain, saver, cfg, only):
     """6 LangGraph: both run their side effects."""
     effects, gate, found = [], threading.Barrier(2), []
@@ -113,6 +132,48 @@ def test_a_payload_of_tables_numpy_numbers_and_timestamps_comes_back_as_it_was(c
     seen = only(graph.get_state(cfg)).value["shown"]
     assert (type(seen), repr(seen)) == (type(shown), repr(shown))
     assert run(graph, Command(resume=True), cfg) == {"ok": True}
+
+
+def test_a_node_that_is_gone_is_named_and_no_answer_is_lost(chain, saver, run, cfg, only):
+    """8 LangGraph: the resume "succeeds", and the answer is lost."""
+
+    def pay_out(state):
+        return pay(state)
+
+    asked = only(run(chain(saver, pay), {}, cfg))
+    with pytest.raises(GraphChangedError, match="node 'pay'"):
+        run(chain(saver, pay_out), Command(resume="yes"), cfg)
+    assert saver.decisions("t-1") == []
+    assert run(chain(saver, pay_out, renamed={"pay": "pay_out"}), Command(resume={asked.id: "yes"}), cfg) == {"paid": "yes"}
+
+
+class Before(TypedDict, total=False):
+    amount: int
+    note: str
+    paid: bool
+
+
+class After(TypedDict, total=False):
+    amount: int
+    paid: bool
+
+
+def test_a_state_key_that_is_gone_is_named_and_the_pause_can_be_passed_without_it(chain, saver, run, cfg):
+    """9 LangGraph: pauses again on the same node for ever."""
+
+    def prepare(state):
+        return {"amount": 5}
+
+    def transfer(state):
+        return {"paid": True}
+
+    def graph(schema, **options):
+        return chain(saver, prepare, transfer, schema=schema, interrupt_before=["transfer"], **options)
+
+    run(graph(Before), {"note": "rent"}, cfg)
+    with pytest.raises(GraphChangedError, match=r"state\['note'\]"):
+        run(graph(After), None, cfg)
+    assert run(graph(After, renamed={"note": None}), None, cfg) == {"amount": 5, "paid": True}
 
 
 def test_updating_as_one_waiting_node_keeps_the_question_of_the_other(fan, saver, run, cfg, only):
