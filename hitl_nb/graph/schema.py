@@ -80,7 +80,12 @@ class StateSchema:
         self.checks = self._strict or any(home.model is not None for home in self._homes.values())
 
     def knows(self, name: str) -> bool:
+        """Whether nodes can write the key."""
         return self.state is None or name in self._known
+
+    def takes(self, name: str) -> bool:
+        """Whether the input can hold the key."""
+        return self._input is None or name in self._input.keys
 
     # -- writing ---------------------------------------------------------------------------------------------------------------------
 

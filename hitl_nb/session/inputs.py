@@ -8,6 +8,7 @@ from typing import Any
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Head
 from hitl_nb.errors import EmptyInputError, ThreadInputError
+from hitl_nb.graph.types import pairs
 
 
 def check_input(saver: Checkpointer, thread_id: str, given: Mapping[str, Any] | None, head: Head | None) -> None:
@@ -16,7 +17,7 @@ def check_input(saver: Checkpointer, thread_id: str, given: Mapping[str, Any] | 
         raise EmptyInputError(
             f"thread {thread_id!r} is new and review() got no input; give the initial state: review(graph, {{…}}, thread_id=…)", thread_id=thread_id
         )
-    if head is not None and given is not None and head.input_digest != saver.serde.digest(dict(given), "input"):
+    if head is not None and given is not None and head.input_digest != saver.serde.digest(dict(pairs(given, "review(input)")), "input"):
         raise ThreadInputError(
             f"thread {thread_id!r} was started with another input. To start anew, use another thread_id; to go on with this thread, leave the "
             "input out: review(graph, thread_id=…)",
