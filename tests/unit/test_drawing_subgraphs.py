@@ -126,6 +126,8 @@ def test_opened_mermaid_has_a_cluster_with_the_node_as_its_top_and_ids_of_its_ow
         '    n2_3 -.->|"yes"| n3',
         '    n2_3 -.->|"no"| n1',
         "    n3 --> n4",
+        "    classDef frame fill:none,stroke:#8c8c8c",
+        "    class n2,n2_2 frame",
     ]
 
 
@@ -202,7 +204,8 @@ def drawn(svg):
                 width = 0.61 * size * len(part.text or part[0].tail)
                 left = x + float(part.get("x")) - (width / 2 if anchor == "middle" else 0)
                 bottom = y + float(part.get("y"))
-                found.append(("text", depth, (left, bottom - 0.7 * size, left + width, bottom)))
+                kind = "title" if found and found[-1][0] == "frame" else "text"
+                found.append((kind, depth, (left, bottom - 0.7 * size, left + width, bottom)))
 
     root = ET.fromstring(svg)
     walk(root, 0, 0, 0)
@@ -224,19 +227,21 @@ def test_frames_hold_all_of_their_graph_and_nothing_else(seed):
     found, size = drawn(random_graph(Random(seed), 2).draw(xray=True).svg)
     everything = [rect for _, _, rect in found]
     assert all(holds((0, 0, *size), rect) for rect in everything)
-    boxes = [(kind, rect) for kind, _, rect in found if kind != "text"]
+    boxes = [(kind, rect) for kind, _, rect in found if kind not in ("text", "title")]
     for (one, a), (other, b) in combinations(boxes, 2):
         within = (one == "frame" and holds(a, b, 10)) or (other == "frame" and holds(b, a, 10))
         assert within or apart(a, b), (one, a, other, b)
     for frame in (rect for kind, _, rect in found if kind == "frame"):
-        assert all(holds(frame, rect, 4) or apart(frame, rect) for kind, _, rect in found if kind == "text"), "no text on a frame's line"
+        assert all(holds(frame, rect, 4) or apart(frame, rect) for kind, _, rect in found if kind in ("text", "title")), "no text on a frame's line"
+    for title in (rect for kind, _, rect in found if kind == "title"):
+        assert all((kind == "frame" and holds(rect, title)) or apart(title, rect) for kind, rect in boxes)
 
 
 def test_a_long_name_fits_into_the_title_of_its_frame():
     name = "gather_" + "x" * 60
     found, _ = drawn(graph((START, name), **{name: graph((START, "a"))}).draw(xray=True).svg)
     (frame,) = (rect for kind, _, rect in found if kind == "frame")
-    (title,) = (rect for kind, depth, rect in found if kind == "text" and depth == 1 and rect[2] - rect[0] > 200)
+    (title,) = (rect for kind, _, rect in found if kind == "title")
     assert holds(frame, title, 10)
 
 
@@ -273,7 +278,7 @@ def test_no_name_gets_out_of_the_svg(hostile):
 def test_no_name_gets_out_of_its_quotes_in_mermaid(hostile):
     entity = r"(?:[^\W_]|[ ]|#\d+;|(?<=[^\W_])_(?=[^\W_]))+"
     box = rf'(\[\["{entity}"\]\]|\["{entity}"\]|\(\["{entity}"\]\))'
-    line = rf'flowchart TD|subgraph n\d+\[" "\]|end|n[\d_]+{box}|n[\d_]+ (-->|-\.->\|"{entity}"\|) n[\d_]+'
+    line = rf'flowchart TD|subgraph n\d+\[" "\]|end|n[\d_]+{box}|n[\d_]+ (-->|-\.->\|"{entity}"\|) n[\d_]+|class(Def)? [\w, #:]+'
     for shown in hostile.draw(xray=True).mermaid.splitlines():
         assert re.fullmatch(line, shown.strip()), shown
         assert not re.search(r"direction\s+(TB|TD|BT|LR|RL)", shown, re.IGNORECASE), "Mermaid would read it as a statement, quotes or not"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 from hitl_nb.graph.drawing.lettering import one_line
-from hitl_nb.graph.drawing.marks import MARKS, Mark
 from hitl_nb.graph.drawing.outline import Arrow, Outline, Shape
 from hitl_nb.graph.types import END, START
 
@@ -19,7 +18,8 @@ _FRAMES: Final = {
     "open": ('>"', '"]'),
     "end": ('(["', '"])'),
 }
-_CLASSES: Final[dict[Mark, str]] = {
+_CLASSES: Final = {
+    "frame": "fill:none,stroke:#8c8c8c",  # themes fill clusters with a loud colour
     "done": "fill:#eef6ee,stroke:#2a6a2d,color:#1f1f1f",
     "running": "fill:#ffffff,stroke:#145ca4,color:#1f1f1f",
     "waiting": "fill:#e3effb,stroke:#145ca4,stroke-width:3px,color:#1f1f1f",
@@ -34,15 +34,15 @@ A space after "direction" is special too: Mermaid reads any line that holds the 
 
 def to_mermaid(outline: Outline) -> str:
     """The source. Names are shown as they are: nothing in one can close its quotes, or be read as Mermaid, Markdown or HTML."""
-    marked: dict[Mark, list[str]] = {mark: [] for mark in MARKS}
-    lines = ["flowchart TD", *_graph(outline, outline.shapes[START], "n", marked)]
-    for mark, ids in marked.items():
+    styled: dict[str, list[str]] = {style: [] for style in _CLASSES}
+    lines = ["flowchart TD", *_graph(outline, outline.shapes[START], "n", styled)]
+    for style, ids in styled.items():
         if ids:
-            lines += [f"    classDef {mark} {_CLASSES[mark]}", f"    class {','.join(ids)} {mark}"]
+            lines += [f"    classDef {style} {_CLASSES[style]}", f"    class {','.join(ids)} {style}"]
     return "\n".join(lines)
 
 
-def _graph(outline: Outline, top: Shape, prefix: str, marked: dict[Mark, list[str]]) -> list[str]:
+def _graph(outline: Outline, top: Shape, prefix: str, styled: dict[str, list[str]]) -> list[str]:
     """Shapes and arrows of one graph with `top` for its start. Ids follow the prefix: n1 is a node, n1_0 the top of the graph it runs.
 
     An opened node is a cluster with the node itself as its top, where the arrows to it end. Those from it leave at the end of its graph: where
@@ -55,13 +55,14 @@ def _graph(outline: Outline, top: Shape, prefix: str, marked: dict[Mark, list[st
         if shape.inner is not None:
             inner = _ending(shape.inner)
             inside = {key: f"{ids[i]}_{n}" for n, key in enumerate(inner.shapes)}
+            styled["frame"].append(ids[i])
             first[i], last[i] = inside[START], inside[END]
-            cluster = [f'subgraph {ids[i]}[" "]', *_graph(inner, replace(shape, inner=None), f"{ids[i]}_", marked), "end"]
+            cluster = [f'subgraph {ids[i]}[" "]', *_graph(inner, replace(shape, inner=None), f"{ids[i]}_", styled), "end"]
             lines += [f"    {line}" for line in cluster]
             continue
         lines.append(f"    {ids[i]}{_framed(shape)}")
         if shape.mark is not None:
-            marked[shape.mark].append(ids[i])
+            styled[shape.mark].append(ids[i])
     for arrow in outline.arrows:
         shaft = "-.->" if arrow.conditional else "-->"
         label = f'|"{_quoted(arrow.label)}"|' if arrow.label else ""
