@@ -253,6 +253,12 @@ def _asker() -> object:
 current_scope: ContextVar[Scope | None] = ContextVar("hitl_nb_scope", default=None)
 
 
+def node_scope() -> Scope | None:
+    """The node execution that runs here, also inside the function of `once`, where `current_scope` is hidden."""
+    running = once_running.get()
+    return current_scope.get() or (running[-1][0] if running else None)
+
+
 def check_not_swallowed(scope: Scope) -> None:
     """Raise SwallowedInterruptError when the node came to an end although it had asked."""
     if scope.pause is not None:

@@ -12,7 +12,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import OutsideNodeError
 from hitl_nb.graph.attempt import is_async
 from hitl_nb.graph.drivers import to_thread
-from hitl_nb.graph.interrupt import Scope, current_scope
+from hitl_nb.graph.interrupt import Scope, current_scope, node_scope
 from hitl_nb.graph.kept import once_running
 
 T = TypeVar("T")
@@ -50,15 +50,14 @@ def once(key: str, fn: Callable[[], Any], /) -> Any:
     >>> graph.invoke(Command(resume=True), config)
     {'paid': True}
     """
-    running = once_running.get()
-    scope = current_scope.get() or (running[-1][0] if running else None)
+    scope = node_scope()
     if scope is None:
         raise OutsideNodeError("once() was called where no node runs; call it inside a node, on the node's own thread or task")
     if not isinstance(key, str) or not key:
         raise TypeError(f"once() got the key {key!r:.200} ({type(key).__name__}); expected a non-empty str: once('charge', fn)")
     if not callable(fn):
         raise TypeError(f"once({key!r}, …) got {fn!r:.200} ({type(fn).__name__}); expected a function without arguments")
-    if any(key == other and scope is around for around, other in running):
+    if any(key == other and scope is around for around, other in once_running.get()):
         raise OutsideNodeError(f"the function of once({key!r}, …) called once({key!r}, …) and would wait for itself; give the inner one another key")
     call = _Call(scope, key)
     return call.later(fn) if is_async(fn) else call.now(fn)

@@ -72,9 +72,9 @@ def _annotated(annotation: Any) -> str:
 
 def get_runtime() -> Runtime[Any]:
     """The Runtime of the node that runs here. Raises OutsideNodeError where none does."""
-    from hitl_nb.graph.interrupt import current_scope
+    from hitl_nb.graph.interrupt import node_scope
 
-    scope = current_scope.get()
+    scope = node_scope()
     if scope is None:
         raise OutsideNodeError("get_runtime() was called where no node runs; call it inside a node, on the node's own thread or task")
     return scope.runtime()

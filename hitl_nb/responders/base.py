@@ -14,7 +14,7 @@ class Submit(Protocol):
     """Hand over the answer to one request; may be called now, later, from any thread, once. `reviewer`: who gave it, when not the session's.
 
     Checks the answer and records it durably, then returns; the graph goes on afterwards, elsewhere.
-    Raises InvalidAnswerError (the question stays open), AlreadyAnsweredError, UnknownInterruptError.
+    Raises InvalidAnswerError and DeadlinePassedError (the question stays open), AlreadyAnsweredError, UnknownInterruptError.
     """
 
     def __call__(self, answer: Any, *, reviewer: str | None = None) -> Decision: ...

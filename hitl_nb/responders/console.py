@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_nb.decisions.forms import build_answer
 from hitl_nb.decisions.request import Form, Option, Request
-from hitl_nb.errors import InvalidAnswerError
+from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
 
 
@@ -24,7 +24,7 @@ def tell(text: str) -> None:
 
 
 class ConsoleResponder:
-    """Shows each question on the terminal and asks again until the answer is valid. Ctrl-D leaves the question open."""
+    """Shows each question on the terminal and asks again until the answer is valid. Ctrl-D or a passed deadline leaves it open."""
 
     how = "console"
     answers_later = False
@@ -42,6 +42,9 @@ class ConsoleResponder:
                     submit(self._answer(form))
                 except InvalidAnswerError as error:
                     self._write(f"Not sent: {error}")
+                except DeadlinePassedError as error:  # no other answer would be taken either
+                    self._write(f"Not sent: {error}")
+                    return
                 else:
                     return
         except EOFError:

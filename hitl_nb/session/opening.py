@@ -39,7 +39,8 @@ def review(
 
     Scripted answers have all been given when this returns; a card is answered later, see `ReviewSession.result`.
     Raises ThreadInputError for a thread that was started with another input, EmptyInputError for a new thread without input, NoCheckpointerError,
-    AnswersFileError (before anything runs), MissingAnswerError, InvalidAnswerError, and what a node raises.
+    AnswersFileError (before anything runs), MissingAnswerError, InvalidAnswerError, DeadlinePassedError for a scripted answer that comes late, and
+    what a node raises.
 
     >>> from hitl_nb import MemorySaver, StateGraph, interrupt, review
     >>> def publish(state):
@@ -59,6 +60,6 @@ def review(
     if on_missing not in get_args(OnMissing):
         raise ValueError(f"on_missing is {on_missing!r}; expected 'fail' or 'leave_open'")
     front = choose_front_end(responder=responder, answers=answers, on_missing=on_missing)
-    session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer))
+    session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer), now=graph.now)
     session.open(input)
     return session

@@ -191,7 +191,7 @@ class ReviewSession:
     def answer(self, value: Any, id: str | None = None, *, reviewer: str | None = None) -> Decision:  # noqa: A002  the name the docs use
         """Answer the open question (or the one with this id) from code, and run the graph to its next question.
 
-        Raises InvalidAnswerError, AlreadyAnsweredError, AmbiguousAnswerError, NotWaitingError, and what a node raises.
+        Raises InvalidAnswerError, AlreadyAnsweredError, DeadlinePassedError, AmbiguousAnswerError, NotWaitingError, and what a node raises.
         """
         decision = self._record(self._request(id) if id is not None else self._only_question(), value, reviewer, "code")
         self._asks = True

@@ -14,7 +14,7 @@ import ipywidgets
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.forms import build_answer, sends
 from hitl_nb.decisions.request import Option, Request
-from hitl_nb.errors import AlreadyAnsweredError, InvalidAnswerError
+from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
@@ -229,6 +229,8 @@ class Card:
             decision = self._submit(answer)
         except InvalidAnswerError as error:
             self._reopen(str(error), "comment" if error.path[:1] == ["comment"] and self._comment is not None else "main")
+        except DeadlinePassedError as error:
+            self._reopen(str(error), "")
         except AlreadyAnsweredError as error:
             self.show_elsewhere(error.reviewer, error.answered_at)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell

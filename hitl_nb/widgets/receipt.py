@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
 
+from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import readable
@@ -17,7 +18,7 @@ from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.style import receipt_css
 
 MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
-_PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code"}
+_PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code", EXPIRED: "nowhere: the default counts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Receipt:
 
     @property
     def signature(self) -> str:
-        """`Dana Ruiz, 20 Nov 2026, 09:41 UTC`, or `by Dana Ruiz, scripted`."""
-        who = self.decision.reviewer
+        """`Dana Ruiz, 20 Nov 2026, 09:41 UTC`, or `by Dana Ruiz, scripted`, or that it is a default."""
+        who = self.decision.reviewer if self.decision.how != EXPIRED else "default, as nobody answered in time"
         return f"by {who}, scripted" if self.scripted else f"{who}, {times.absolute(self.decision.decided_at)}"
 
     def html(self, *, is_open: bool = False) -> str:
