@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.disk import DiskCacheSaver
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
     from hitl_nb.checkpoint.records import Decision
-    from hitl_nb.errors import AlreadyAnsweredError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
+    from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
     from hitl_nb.graph.builder import StateGraph
     from hitl_nb.graph.failure import NodeError
     from hitl_nb.graph.interrupt import interrupt
+    from hitl_nb.graph.once import once
     from hitl_nb.graph.retry import RetryPolicy
     from hitl_nb.graph.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
-    from hitl_nb.graph.types import END, START, Command, Interrupt, Send
+    from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send
     from hitl_nb.session import ReviewSession, review
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "AlreadyAnsweredError",
     "Checkpointer",
     "Command",
+    "DeadlinePassedError",
     "Decision",
     "DiskCacheSaver",
     "HitlError",
@@ -38,6 +40,7 @@ __all__ = [
     "MemorySaver",
     "MissingAnswerError",
     "NodeError",
+    "Overwrite",
     "RetryPolicy",
     "ReviewSession",
     "Runtime",
@@ -49,6 +52,7 @@ __all__ = [
     "get_runtime",
     "get_stream_writer",
     "interrupt",
+    "once",
     "review",
 ]
 
@@ -56,6 +60,7 @@ _HOMES = {
     "AlreadyAnsweredError": "errors",
     "Checkpointer": "checkpoint.base",
     "Command": "graph.types",
+    "DeadlinePassedError": "errors",
     "Decision": "checkpoint.records",
     "DiskCacheSaver": "checkpoint.disk",
     "END": "graph.types",
@@ -65,6 +70,7 @@ _HOMES = {
     "InvalidAnswerError": "errors",
     "MemorySaver": "checkpoint.memory",
     "MissingAnswerError": "errors",
+    "Overwrite": "graph.types",
     "NodeError": "graph.failure",
     "RetryPolicy": "graph.retry",
     "ReviewSession": "session",
@@ -77,6 +83,7 @@ _HOMES = {
     "get_runtime": "graph.runtime",
     "get_stream_writer": "graph.runtime",
     "interrupt": "graph.interrupt",
+    "once": "graph.once",
     "review": "session",
 }
 
