@@ -13,6 +13,7 @@ Records (every key ends with what varies most, so no two can be confused; thread
     a/<number>/<thread>         Decision
     i/<interrupt id>            [thread, number]: the decision that answered it; written once, so an answer counts once
     !o/<interrupt id>           OpenQuestion, in brief; sorts first, overwritten when it is handed on, deleted when answered
+    g/<fingerprint>             what a graph looked like that wrote checkpoints: nodes, edges, state keys
     k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
     d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash
 
@@ -31,7 +32,18 @@ from hashlib import blake2b
 from typing import Any, ClassVar, Final, Literal
 
 from hitl_nb.checkpoint import housekeeping
-from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, head_key, kept_key, question_key, value_key
+from hitl_nb.checkpoint.keys import (
+    OPEN_PREFIX,
+    checkpoint_key,
+    decided_key,
+    decision_key,
+    events_key,
+    graph_key,
+    head_key,
+    kept_key,
+    question_key,
+    value_key,
+)
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.questions import (
     DEADLINE_REVIEWER,
@@ -91,6 +103,8 @@ class Checkpointer(ABC):
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
         self.serde = Serde(types)
+        self._graphs: set[str] = set()
+        """Fingerprints of graphs that the store is known to hold, so that not every commit has to look."""
 
     # -- what a backend supplies -------------------------------------------------------------------------------------------------
 
@@ -222,12 +236,14 @@ class Checkpointer(ABC):
         questions: Sequence[Question] = (),
         decisions: Sequence[Decision] = (),
         input_digest: str | None = None,
+        graph: bytes | None = None,
     ) -> Head:
         """Move the thread on, in one transaction.
 
         `expect` is the head the caller worked from (None: the thread is new). `closing` events belong to that head's checkpoint, `events` to the
         new `checkpoint` (or to the current one when none is given). `large` holds the value records by slot. `questions` are stored and listed as
         open; `decisions` (whose Answered events the caller put among the events) are numbered, stored and logged.
+        `graph` is what the graph that the checkpoint names looks like; it is stored with its first checkpoint.
 
         Returns the new head. Its `events` is larger than the caller's own count when answers arrived meanwhile.
         Raises ThreadMovedError, and writes nothing, when the thread is elsewhere than `expect`, or when a new checkpoint would pass over events
@@ -251,6 +267,8 @@ class Checkpointer(ABC):
                 for slot, record in (large or {}).items():
                     self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
                 self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
+                if graph is not None and checkpoint.graph not in self._graphs and self.graph(checkpoint.graph) is None:
+                    self._put(graph_key(checkpoint.graph), graph)
                 head = replace(head, seq=checkpoint.seq, events=0)
             if events:
                 head = self._append(thread_id, head, events)
@@ -261,6 +279,8 @@ class Checkpointer(ABC):
             if input_digest is not None:
                 head = replace(head, input_digest=input_digest)
             self._put(head_key(thread_id), pack(head.to_wire()))
+        if checkpoint is not None and graph is not None:
+            self._graphs.add(checkpoint.graph)
         return head
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
@@ -311,6 +331,10 @@ class Checkpointer(ABC):
                 return "overdue"
             self._put(head_key(thread_id), pack(head.to_wire()))
         return "default" if brief.escalate_to is None else "escalated"
+
+    def graph(self, fingerprint: str) -> bytes | None:
+        """What the graph looked like that checkpoints name by this fingerprint; None when the store does not know it."""
+        return self._read(graph_key(fingerprint))
 
     def kept(self, task_id: str) -> dict[bytes, bytes]:
         """What `once` keeps for a task, by key."""

@@ -20,6 +20,10 @@ def nested_thread_id(thread_id: str, place: str, number: int) -> str:
     return f"{thread_id}\x1f{place}\x1f{number}"
 
 
+def graph_key(fingerprint: str) -> str:
+    return f"g/{fingerprint}"
+
+
 def head_key(thread_id: str) -> str:
     return f"h/{thread_id}"
 

@@ -34,7 +34,9 @@ def changed_values(
     Raises NotSerializableError naming the path of a value that cannot be stored.
     """
     refs, inline, large, small = dict(versions), dict[str, bytes](), dict[int, bytes](), dict(known)
-    for key in sorted(written):
+    # a key that goes on under a new name is in the store under its old one
+    renamed = (key for key, ref in versions.items() if ref.slot < 0 and key not in known)
+    for key in sorted({*written, *renamed}):
         data = serde.dumps(values[key], f"state[{key!r}]")
         if len(data) <= INLINE_MAX:
             if small.get(key) != data:

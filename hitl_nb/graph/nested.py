@@ -17,6 +17,7 @@ from hitl_nb.checkpoint.records import Asked, Event, Waits, Withdrawn
 from hitl_nb.errors import QuestionChangedError
 from hitl_nb.graph.attempt import ParentCommand
 from hitl_nb.graph.effects import Flow, Io, Steps
+from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Run
@@ -71,6 +72,7 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
             thread_id=host.thread_id,
         )
         raise scope.refused
+    require_unchanged(run)
     return run, nothing()
 
 
