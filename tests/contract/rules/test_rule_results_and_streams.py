@@ -88,7 +88,7 @@ def test_an_interrupt_reads_as_an_object_and_as_a_mapping(chain, saver, cfg, onl
     question = only(chain(saver, node).invoke({}, cfg))
     assert isinstance(question, Interrupt)
     assert question["value"] == question.value == {"q": 1}
-    assert set(question) == {"value", "id", "node", "schema", "created_at", "deadline", "assignee"}
+    assert set(question) == {"value", "id", "node", "schema", "created_at", "deadline", "assignee", "path"}
     assert question["node"] == "node"
     assert question["assignee"] == "legal"
     assert question["deadline"] == due
@@ -182,7 +182,7 @@ def test_several_modes_yield_pairs(chain, saver, cfg, collect, kind):
 
 def test_an_unknown_mode_is_refused_before_anything_runs(chain, saver, cfg):
     with pytest.raises(ValueError, match="values, updates"):
-        list(chain(saver, a, schema=Log).stream({"log": []}, cfg, stream_mode="debug"))
+        list(chain(saver, a, schema=Log).stream({"log": []}, cfg, stream_mode="messages"))
     assert saver.head("t-1") is None
 
 
