@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
 from hitl_nb.graph.threads import named_seq
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import StateSnapshot, TaskSnapshot
@@ -37,15 +38,14 @@ class Marks:
 UNMARKED: Final = Marks()
 
 
-def marks_of(topology: Topology, store: Checkpointer, snapshot: StateSnapshot) -> Marks:
+def marks_of(topology: Topology, store: Checkpointer, snapshot: StateSnapshot, thread_id: str) -> Marks:
     """How the nodes stand at the snapshot. What waits or failed in a node's graph, the node itself does too.
 
-    Reads the checkpoints before the snapshot's without their values, back to the input of this run.
+    `thread_id`: what the store calls the thread. Reads its checkpoints before the snapshot's without their values, back to the input of this run, and
+    so those of the graphs that its nodes ran.
     """
-    found: dict[str, Mark] = {}
     seq = named_seq(snapshot.config)
-    if seq is not None:  # else there is no such thread
-        found |= dict.fromkeys(_done(store, str(snapshot.config["configurable"]["thread_id"]), seq), "done")
+    before = UNMARKED if seq is None else _done(topology, store, thread_id, seq)  # None: there is no such thread
     in_tasks = {i.id for task in snapshot.tasks for i in task.interrupts}
     static = [i for i in snapshot.interrupts if i.id not in in_tasks]
     now: dict[str, Mark] = {}
@@ -54,12 +54,13 @@ def marks_of(topology: Topology, store: Checkpointer, snapshot: StateSnapshot) -
         node, nested = topology.nodes.get(task.name), getattr(task, "state", None)
         inner = UNMARKED
         if node is not None and node.subgraph is not None and nested is not None:
-            inner = marks_of(node.subgraph.topology, store, nested)
+            inner = marks_of(node.subgraph.topology, store, nested, _thread_inside(store, thread_id, task.name, task.id))
             inside[task.name] = inside.get(task.name, UNMARKED).joined(inner)
         now[task.name] = _later(now.get(task.name), _of(task, inner, paused=bool(static)))
     if not snapshot.tasks:  # paused after a node that nothing follows
         now |= {i.node: "waiting" for i in static}
-    return Marks({name: mark for name, mark in (found | now).items() if name in topology.nodes}, inside)
+    earlier = {name: marks for name, marks in before.inside.items() if name not in now}
+    return Marks({name: mark for name, mark in {**before.nodes, **now}.items() if name in topology.nodes}, earlier | inside)
 
 
 def _later(*marks: Mark | None) -> Mark:
@@ -76,15 +77,32 @@ def _of(task: TaskSnapshot, inner: Marks, *, paused: bool) -> Mark:
     return _later("waiting" if paused else "running", *inner.nodes.values())  # a static pause holds up everything that is planned
 
 
-def _done(store: Checkpointer, thread_id: str, seq: int) -> set[str]:
-    """The nodes that led to the checkpoint. By parents, so that what a fork or an undo left behind does not count."""
-    done: set[str] = set()
+def _done(topology: Topology, store: Checkpointer, thread_id: str, seq: int) -> Marks:
+    """The nodes that led to the checkpoint. By parents, so that what a fork or an undo left behind does not count.
+
+    In the graph of a node, what its newest task went through.
+    """
+    done: dict[str, Mark] = {}
+    inside: dict[str, Marks] = {}
+    wrote: tuple[str, ...] = ()
     parent: int | None = seq
     for checkpoint in store.history(thread_id, before=seq + 1, limit=LOOK_BACK):
         if checkpoint.seq != parent:
             continue
-        done.update(checkpoint.wrote)
+        for task in checkpoint.tasks:  # those in `wrote` have finished on the way to the checkpoint after this one
+            node = topology.nodes.get(task.node)
+            if task.node in wrote and node is not None and node.subgraph is not None and task.node not in inside:
+                within = _thread_inside(store, thread_id, task.node, task.id)
+                head = store.head(within)
+                inside[task.node] = UNMARKED if head is None else _done(node.subgraph.topology, store, within, head.seq)
+        done |= dict.fromkeys(checkpoint.wrote, "done")
         if checkpoint.source == "input":  # an input to a finished thread begins a new run
             break
-        parent = checkpoint.parent
-    return done
+        wrote, parent = checkpoint.wrote, checkpoint.parent
+    return Marks(done, {name: marks for name, marks in inside.items() if marks != UNMARKED})
+
+
+def _thread_inside(store: Checkpointer, thread_id: str, node: str, task_id: str) -> str:
+    """What the store calls the thread of the graph that this task runs."""
+    memory = nested_thread_id(thread_id, memory_place(node), 0)
+    return memory if store.head(memory) is not None else nested_thread_id(thread_id, task_id, 0)

@@ -48,4 +48,5 @@ def draw(topology: Topology, name: str, marks: Marks = UNMARKED, *, xray: bool |
 
 def draw_thread(threads: Threads, snapshot: StateSnapshot, *, xray: bool | int = False) -> GraphPicture:
     """The picture of a thread as the snapshot shows it; of the bare graph when there is no such thread."""
-    return draw(threads.topology, threads.name, marks_of(threads.topology, threads.store, snapshot), xray=xray)
+    thread_id = str(snapshot.config["configurable"]["thread_id"])
+    return draw(threads.topology, threads.name, marks_of(threads.topology, threads.store, snapshot, thread_id), xray=xray)
