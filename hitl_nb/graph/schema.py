@@ -70,7 +70,8 @@ class StateSchema:
             if key.reducer is not None and not _same(there.reducer, key.reducer):
                 raise GraphError(
                     f"{described.name}.{name} has the reducer {key.reducer!r}, and {self._homes[name].name}.{name} has "
-                    f"{there.reducer or 'none'!r}; a key has one reducer, so give both the same, or leave it out of {described.name}"
+                    f"{'none' if there.reducer is None else repr(there.reducer)}; a key has one reducer: give both classes the same, or give "
+                    f"{described.name}.{name} none"
                 )
             self._homes.setdefault(name, described)
         if described.kind != "typeddict":

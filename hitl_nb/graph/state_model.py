@@ -12,6 +12,11 @@ from typing import Any, Final
 
 from hitl_nb.errors import GraphError
 
+
+class _Unbuilt:
+    """Stands for the model's class, for which pydantic would take the validator that the class has instead of building one."""
+
+
 _ANY: Final = {"type": "any"}
 _SHOWN_MAX: Final = 3
 """How many faults an error's text lists."""
@@ -51,11 +56,13 @@ class ModelFields:
 
     def build(self, values: Mapping[str, Any], trusted: Iterable[str]) -> Any:
         """An instance of these values. Fields in `trusted` were checked before; the others are checked now, and the model's own validators run."""
+        if self._cls.__pydantic_custom_init__:  # only the class itself knows what its __init__ does with them
+            return self._cls(**values)
         known = frozenset(trusted)
         builder = self._builders.get(known)
         if builder is None:
             builder = self._builders[known] = self._builder(known)
-        return builder.validate_python(dict(values))
+        return builder.validate_python(dict(values), self_instance=self._cls.__new__(self._cls))
 
     def default(self, name: str, values: Mapping[str, Any]) -> Any:
         """A new default value of a field that has one."""
@@ -86,11 +93,10 @@ class ModelFields:
             own = {name: _field(_trusting(f["schema"]) if name in trusted else f["schema"]) for name, f in fields["fields"].items()}
             return {**fields, "fields": own}
 
-        schema: Any = self._walked(relaxed)
-        return SchemaValidator(schema)
+        return SchemaValidator(self._walked(relaxed, lambda model: {**model, "cls": _Unbuilt}))
 
-    def _walked(self, fields: Callable[[_Schema], _Schema], model: Callable[[_Schema], object] = lambda _: None) -> _Schema:
-        """The model's core schema with what `fields` makes of its list of fields; `model` is shown the part that describes the model."""
+    def _walked(self, fields: Callable[[_Schema], _Schema], model: Callable[[_Schema], _Schema]) -> Any:
+        """The model's core schema with what `fields` makes of its list of fields, and `model` of the part that describes the model."""
         definitions: dict[str, _Schema] = {}
 
         def walk(schema: _Schema) -> _Schema:
@@ -103,7 +109,7 @@ class ModelFields:
                 case "model-fields":
                     return fields(schema)
                 case "model":
-                    model(schema)
+                    schema = model(schema)
             # without its name, under which fields of this very class refer to the model as it was
             return {key: walk(part) if key == "schema" else part for key, part in schema.items() if key != "ref"}
 
