@@ -244,6 +244,8 @@ class Asked:
     """True: taken over by an update of the state. It can be answered, and its task runs once more to see whether it still asks the same."""
     owner: tuple[str, ...] = ()
     """The tasks around `task_id`, the outermost first, when it belongs to a graph that runs inside a node."""
+    order: tuple[int, ...] = ()
+    """Which task of its superstep asks, at each level inside `owner[0]`."""
 
     @property
     def task(self) -> str:
@@ -349,6 +351,6 @@ def event_from_wire(w: Sequence[Any]) -> Event:
     if kind == "Finished":
         args[2] = tuple((node, arg) for node, arg in args[2])
     elif kind in ("Asked", "Withdrawn", "Waits"):
-        args[-1] = tuple(args[-1])
+        args = [tuple(a) if isinstance(a, list) else a for a in args]
     event: Event = _EVENTS[kind](*args)
     return event

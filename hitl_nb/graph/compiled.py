@@ -8,28 +8,34 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.graph import threads
+from hitl_nb.graph import threads, updates
 from hitl_nb.graph.drivers import Setting, adrive, drive, exhaust
-from hitl_nb.graph.effects import Flow, Steps
+from hitl_nb.graph.durability import Durability
+from hitl_nb.graph.effects import Flow
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.expiry import Expiry, expire
+from hitl_nb.graph.graph_change import Renamed
+from hitl_nb.graph.inside import Inside
 from hitl_nb.graph.interrupt import current_scope
 from hitl_nb.graph.nested import inner_call, nested_flow
+from hitl_nb.graph.reopening import reopened
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.running import ADVANCE, Begin, Call, flow, perform
+from hitl_nb.graph.running import ADVANCE, Begin, Call, flow
 from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.threads import Threads, checkpoint_config, named_seq, snapshot, thread_id_of
+from hitl_nb.graph.snapshots import checkpoint_config
+from hitl_nb.graph.staging import updated
+from hitl_nb.graph.stream import modes_of, place_of
+from hitl_nb.graph.threads import Threads, named_seq, thread_id_of
 from hitl_nb.graph.topology import Topology
-from hitl_nb.graph.types import Command, Config, GraphResult, StateSnapshot
+from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
 
 if TYPE_CHECKING:
     from hitl_nb.graph.drawing.picture import GraphPicture
 
 Input = Mapping[str, Any] | Command | None
-_MODES: Final = ("values", "updates", "custom")
 
 
 class CompiledGraph:
@@ -46,13 +52,14 @@ class CompiledGraph:
         name: str,
         now: Callable[[], datetime],
         new_nonce: Callable[[], str],
+        renamed: Mapping[str, str | None],
     ) -> None:
         self.name = name
         saver = checkpointer if isinstance(checkpointer, Checkpointer) else None
         memory = checkpointer if isinstance(checkpointer, bool) else None
         self.checkpointer = saver
         """Keeps the graph's threads; None for a graph that runs without storing them, or inside a node of one that does."""
-        self._threads = Threads(topology, schema, saver, name, before, after, now, new_nonce, memory)
+        self._threads = Threads(topology, schema, saver, name, before, after, now, new_nonce, Renamed.of(renamed, topology, schema), memory)
 
     @property
     def topology(self) -> Topology:
@@ -66,25 +73,50 @@ class CompiledGraph:
 
     def input_of(self, state: Any) -> Any:
         """What a node that runs this graph hands to it of its state: the keys that this graph has too."""
-        return {key: value for key, value in state.items() if self._threads.schema.knows(key)} if isinstance(state, Mapping) else state
+        return {key: value for key, value in state.items() if self._threads.schema.takes(key)} if isinstance(state, Mapping) else state
+
+    @property
+    def threads(self) -> Threads:
+        """What it takes to read this graph's threads."""
+        return self._threads
 
     # -- running -------------------------------------------------------------------------------------------------------------------
 
-    def invoke(self, input: Input, config: Config | None = None, *, context: Any = None) -> GraphResult:  # noqa: A002  # the name users know
+    def invoke(
+        self,
+        input: Input,  # noqa: A002  # the name users know
+        config: Config | None = None,
+        *,
+        context: Any = None,
+        durability: Durability = "sync",
+    ) -> GraphResult:
         """Run until the graph ends or asks; the state, with `"__interrupt__"` while it waits.
 
         input: the state for a new (or finished) thread; `Command(resume=…)` to answer; None to go on after a static pause, a failure or a crash.
         config: `{"configurable": {"thread_id": …}}`; with `checkpoint_id` and None, the run goes back to that checkpoint first.
         context: for nodes that ask for a Runtime; not stored, so give it with each call.
+        durability: when a superstep is stored. "sync": before the next one starts. "async": while the next ones run, by another Python thread. "exit":
+            when the run pauses, ends or raises, all supersteps in one transaction; until then they are held in memory. In every mode the input, an
+            update, a question, an answer and what graphs inside nodes and `once` keep are stored at once, after all that came before, and everything
+            is stored when the call is over. A process that is killed loses the supersteps that were not stored yet, no more: the thread goes on from
+            the last stored one with None, and the nodes since then run again. Others see the thread as it is stored.
 
-        Each superstep is stored before the next starts. Raises what a node raises; the thread can then be retried with None.
+        Raises what a node raises; the thread can then be retried with None. Raises StoreError when something could not be stored, in "async" perhaps
+        some supersteps later.
         """
-        return self._result(exhaust(self._driven(self._call(input, config, context))))
+        return self._result(exhaust(self._driven(self._call(input, config, context, durability=durability))))
 
-    async def ainvoke(self, input: Input, config: Config | None = None, *, context: Any = None) -> GraphResult:  # noqa: A002  # as invoke
+    async def ainvoke(
+        self,
+        input: Input,  # noqa: A002  # as invoke
+        config: Config | None = None,
+        *,
+        context: Any = None,
+        durability: Durability = "sync",
+    ) -> GraphResult:
         """`invoke` for asyncio: sync nodes run in threads, the store is read and written in threads."""
         ended: list[Run] = []
-        async for _ in self._adriven(self._call(input, config, context), ended.append):
+        async for _ in self._adriven(self._call(input, config, context, durability=durability), ended.append):
             pass
         return self._result(ended[0])
 
@@ -96,15 +128,25 @@ class CompiledGraph:
         stream_mode: str | Sequence[str] = "updates",
         subgraphs: bool = False,
         context: Any = None,
+        durability: Durability = "sync",
     ) -> Iterator[Any]:
         """Run, and yield what happens; each event after what it tells is stored.
 
-        stream_mode "updates": `{node: update}` for each finished node, `{"__interrupt__": (Interrupt, …)}` at a pause. "values": the whole state
-        after the input and each superstep. "custom": what nodes hand to their StreamWriter, at once. A list of modes yields `(mode, event)` pairs.
+        stream_mode: one of these, or a list of them, which yields `(mode, event)` pairs.
+            "updates": `{node: update}` for each finished task, `{"__interrupt__": (Interrupt, …)}` at a pause.
+            "values": the whole state after the input and each superstep, with `"__interrupt__"` at a pause.
+            "custom": what nodes hand to their StreamWriter, at once.
+            "tasks": `{"id", "name", "input", "triggers"}` right before a task runs, triggers are the nodes that led to it;
+                `{"id", "name", "error", "result", "interrupts"}` when it has ended, the error as text.
+            "checkpoints": each stored checkpoint, a dict of what `get_state` says of it then; none without a checkpointer.
+            "debug": "tasks" and "checkpoints" as `{"step", "timestamp", "type": "task" | "task_result" | "checkpoint", "payload"}`.
         subgraphs: also what happens in graphs inside nodes; each event then comes with its place, a tuple of `node:task id`, in front.
+        durability: as in `invoke`. Other than "sync", events come when it happens, and may be ahead of the store; questions never are.
+
+        Events are the caller's own. To stop, break off or close the iterator: nothing goes on in the background, what was told and done is stored.
         """
-        modes, pick = _modes(stream_mode, subgraphs=subgraphs)
-        for emitted in self._driven(self._call(input, config, context, modes)):
+        modes, pick = modes_of(stream_mode, subgraphs=subgraphs)
+        for emitted in self._driven(self._call(input, config, context, modes, durability)):
             yield pick(emitted)
 
     async def astream(
@@ -115,10 +157,11 @@ class CompiledGraph:
         stream_mode: str | Sequence[str] = "updates",
         subgraphs: bool = False,
         context: Any = None,
+        durability: Durability = "sync",
     ) -> AsyncIterator[Any]:
         """`stream` for asyncio."""
-        modes, pick = _modes(stream_mode, subgraphs=subgraphs)
-        async with aclosing(self._adriven(self._call(input, config, context, modes), lambda run: None)) as events:
+        modes, pick = modes_of(stream_mode, subgraphs=subgraphs)
+        async with aclosing(self._adriven(self._call(input, config, context, modes, durability), lambda run: None)) as events:
             async for emitted in events:
                 yield pick(emitted)
 
@@ -142,13 +185,17 @@ class CompiledGraph:
 
     # -- threads -------------------------------------------------------------------------------------------------------------------
 
-    def get_state(self, config: Config) -> StateSnapshot:
-        """The thread where it stands, or at the config's `checkpoint_id`. For an unknown thread: empty values and nothing next."""
-        thread_id = thread_id_of(config)
-        run = self._threads.load(self._threads.store, thread_id, config, named_seq(config))
+    def get_state(self, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
+        """The thread where it stands, or at the config's `checkpoint_id`. For an unknown thread: empty values and nothing next.
+
+        subgraphs: each task shows the graph that it runs inside itself, as `state`; its config, with `checkpoint_ns`, names that graph here.
+        """
+        thread_id, place = thread_id_of(config, inside=True), config.get("configurable", {}).get("checkpoint_ns")
+        run = self._threads.load(self._threads.store, thread_id, config, None if place else named_seq(config))
         if run is None:
             return StateSnapshot({}, (), {"configurable": {"thread_id": thread_id}}, {}, None, None)
-        return snapshot(run)
+        thread = Inside(self._threads, run)
+        return (thread.at(place) if place else thread).snapshot(subgraphs=subgraphs)
 
     def get_state_history(
         self,
@@ -171,7 +218,16 @@ class CompiledGraph:
         Nothing runs. What comes next is planned from that node; questions of other nodes stay open. With a `checkpoint_id` of an earlier
         checkpoint the thread goes back to it first. Raises UnknownNodeError, ThreadBusyError.
         """
-        return self._change(config, lambda run: threads.update(run, values, as_node))
+        return self._update(config, [[StateUpdate(values, as_node)]])
+
+    def bulk_update_state(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> dict[str, Any]:
+        """`update_state` several times: a list of supersteps, each a list of `StateUpdate(values, as_node)`; the config of the last checkpoint.
+
+        Each superstep makes one checkpoint. The updates of one superstep combine as the results of parallel nodes do: by the reducers, and two
+        writes to a key without one are a ConcurrentUpdateError. All is written in one transaction, or nothing. A new thread begins with one update
+        as START, its input. An update with `task_id` stands for that one task of its node, and leaves the others.
+        """
+        return self._update(config, updates.checked(supersteps))
 
     def reopen(self, config: Config, interrupt_id: str) -> dict[str, Any]:
         """Discard the answer to a question, and ask again; the config of the checkpoint.
@@ -179,17 +235,15 @@ class CompiledGraph:
         The old decision stays in the record. If the thread has moved on, it goes back to where the question was open: nothing is deleted, results
         of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`).
         """
-        thread_id = thread_id_of(config)
+        saver, thread_id = self._threads.store, thread_id_of(config)
+        whole = {"configurable": {"thread_id": thread_id}}
 
-        def change(run: Run) -> Steps:
-            if interrupt_id in run.ledger.asked:
-                yield from threads.reopen(run, interrupt_id)
-                return
-            earlier = self._threads.where_answered(run, interrupt_id)
-            yield from threads.reopen_earlier(earlier, run.ledger, interrupt_id)
-            run.checkpoint = earlier.checkpoint
+        def change() -> Flow:
+            with saver.guard(thread_id):
+                return (yield from reopened(self._threads, saver, self._threads.must_load(thread_id, whole), interrupt_id))
 
-        return self._change({"configurable": {"thread_id": thread_id}}, change)
+        run: Run = exhaust(drive(change(), self._setting(Call(None, whole))))
+        return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)
 
     def expire(self, config: Config | None = None, *, now: datetime | None = None) -> list[Expiry]:
         """Deal with the open questions whose deadline has passed, of one thread or of all threads of the store; what became of each.
@@ -210,9 +264,9 @@ class CompiledGraph:
         """`expire` for asyncio."""
         return await asyncio.to_thread(partial(self.expire, config, now=now))
 
-    async def aget_state(self, config: Config) -> StateSnapshot:
+    async def aget_state(self, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
         """`get_state` for asyncio."""
-        return await asyncio.to_thread(self.get_state, config)
+        return await asyncio.to_thread(partial(self.get_state, config, subgraphs=subgraphs))
 
     async def aget_state_history(
         self,
@@ -226,6 +280,10 @@ class CompiledGraph:
         iterator = self.get_state_history(config, filter=filter, before=before, limit=limit)
         while (found := await asyncio.to_thread(next, iterator, None)) is not None:
             yield found
+
+    async def abulk_update_state(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> dict[str, Any]:
+        """`bulk_update_state` for asyncio."""
+        return await asyncio.to_thread(self.bulk_update_state, config, supersteps)
 
     async def aupdate_state(self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None) -> dict[str, Any]:
         """`update_state` for asyncio."""
@@ -275,7 +333,7 @@ class CompiledGraph:
         scope = current_scope.get()
         if scope is None or scope.host is None or self.checkpointer is not None:
             return flow(self._threads, call), call, lambda event: None
-        host, place = scope.host, f"{scope.task.node}:{scope.task.id}"
+        host, place = scope.host, place_of(scope.task)
         inner = inner_call(call, host)
 
         def up(event: Emit) -> None:
@@ -284,18 +342,19 @@ class CompiledGraph:
 
         return nested_flow(self._threads, inner, scope, host), inner, up
 
-    def _change(self, config: Config, change: Callable[[Run], Steps]) -> dict[str, Any]:
-        """Hold the thread, change it, let it go; the config of its new checkpoint."""
-        saver, thread_id, seq = self._threads.store, thread_id_of(config), named_seq(config)
+    def _update(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> dict[str, Any]:
+        begins, seq = supersteps[0][0].as_node == START, named_seq(config)
+        return self._change(config, lambda saver, run: updated(self._threads, saver, run, seq, supersteps), begins=begins)
+
+    def _change(self, config: Config, change: Callable[[Checkpointer, Run], Flow], *, begins: bool = False) -> dict[str, Any]:
+        """Hold the thread, change it, let it go; the config of its new checkpoint. `begins`: a thread that does not exist is no error."""
+        saver, thread_id = self._threads.store, thread_id_of(config)
 
         def changed() -> Flow:
             with saver.guard(thread_id):
-                run = self._threads.must_load(thread_id, config)
-                if seq is not None and run.head is not None and seq != run.head.seq:
-                    current, run = run, self._threads.must_load(thread_id, config, seq)
-                    yield from perform(threads.fork(run, current.ledger), saver, run)
-                yield from perform(change(run), saver, run)
-                return run
+                fresh = begins and saver.head(thread_id) is None
+                run = self._threads.fresh(thread_id, config) if fresh else self._threads.must_load(thread_id, config)
+                return (yield from change(saver, run))
 
         run: Run = exhaust(drive(changed(), self._setting(Call(None, config))))
         return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)
@@ -311,24 +370,11 @@ class CompiledGraph:
             live=not call.modes.isdisjoint(("custom", "subgraphs")),
         )
 
-    def _call(self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset()) -> Call:
-        return Call(given, config or {}, modes, context)
+    def _call(
+        self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset(), durability: Durability = "sync"
+    ) -> Call:
+        return Call(given, config or {}, modes, context, durability)
 
     @staticmethod
     def _result(run: Run) -> GraphResult:
-        return GraphResult(run.state(), run.interrupts(), run.next_nodes())
-
-
-def _modes(stream_mode: str | Sequence[str], *, subgraphs: bool) -> tuple[frozenset[str], Callable[[Emit], Any]]:
-    """The modes of a run, and what the caller of `stream` gets of an event."""
-    wanted = [stream_mode] if isinstance(stream_mode, str) else list(stream_mode)
-    for mode in wanted:
-        if mode not in _MODES:
-            raise ValueError(f"stream_mode is {mode!r}; expected one of {', '.join(_MODES)}, or a list of them")
-    several = not isinstance(stream_mode, str)
-
-    def pick(event: Emit) -> Any:
-        parts = ([event.path] if subgraphs else []) + ([event.mode] if several else []) + [event.event]
-        return tuple(parts) if len(parts) > 1 else event.event
-
-    return frozenset(wanted) | (frozenset({"subgraphs"}) if subgraphs else frozenset()), pick
+        return GraphResult(run.schema.output(run.state()), run.interrupts(), run.next_nodes())

@@ -7,7 +7,7 @@ recorded in one place, whoever asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     yield from perform(first, saver, run)
     yield from perform(supersteps(run), saver, run)
     if _left(run).checkpoint.tasks:
-        raise scope.stopped(tuple(_lifted(run.upward, scope.task.id)), tuple(run.fresh))
+        raise scope.stopped(tuple(_lifted(run, scope.task.id)), tuple(run.fresh))
     return run
 
 
@@ -53,7 +53,7 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
     """The inner graph where it stands, and the steps that begin it when it is new."""
     task = scope.task
     key = nested_thread_id(host.key, memory_place(task.node) if known.memory else task.id, number)
-    run = known.inside(saver, host, key, task)
+    run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
     digest = input_digest(saver, call.given, writes)
     if run is None:
@@ -76,10 +76,13 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
     return run, nothing()
 
 
-def _lifted(events: Iterable[Event], task_id: str) -> Iterator[Event]:
-    """The events as the graph around sees them, which then waits."""
-    for event in events:
-        if isinstance(event, Asked | Withdrawn | Waits):
+def _lifted(run: Run, task_id: str) -> Iterator[Event]:
+    """What the graph asked, as the graph around sees it, which then waits."""
+    order = {t.id: n for n, t in enumerate(run.checkpoint.tasks)}
+    for event in run.upward:
+        if isinstance(event, Asked):
+            yield replace(event, owner=(task_id, *event.owner), order=(order.get(event.task, -1), *event.order))
+        elif isinstance(event, Withdrawn | Waits):
             yield replace(event, owner=(task_id, *event.owner))
     yield Waits((task_id,))
 

@@ -15,7 +15,9 @@ from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.graph.attempt import Done
+from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.graph_change import Shape
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Target, Topology
 from hitl_nb.graph.types import Command, Config, Interrupt, Send
@@ -51,6 +53,8 @@ class Run:
     saver: Checkpointer | None
     checkpoint: Checkpoint
     values: dict[str, Any]
+    shape: Shape
+    """What the graph looks like, to be stored with the checkpoints."""
     head: Head | None = None
     ledger: Ledger = field(default_factory=Ledger)
     inline: dict[str, bytes] = field(default_factory=dict)
@@ -73,8 +77,12 @@ class Run:
     """Events for the consumer of `stream`, held back until what they tell is stored."""
     path: tuple[str, ...] = ()
     """The nodes around this graph, the outermost first; empty for the thread itself."""
+    place: str = ""
+    """The same with the task of each node, as configs name it: `node:task id`, joined by `|`."""
     upward: list[Event] = field(default_factory=list)
     """Events of questions, which a graph inside a node leaves to the thread to store."""
+    held: Held | None = None
+    """Commits of the thread that are written later; None: each is written at once."""
     up: Command | None = None
     """The command for the graph around with which a node of this one ended it."""
 
@@ -96,7 +104,7 @@ class Run:
     def open(self) -> list[Asked]:
         """The open questions, in task order."""
         order = {t.id: n for n, t in enumerate(self.checkpoint.tasks)}
-        return sorted(self.ledger.open(), key=lambda a: order.get(a.task, -1))
+        return sorted(self.ledger.open(), key=lambda a: (order.get(a.task, -1), a.order))
 
     def next_nodes(self) -> tuple[str, ...]:
         return tuple(t.node for t in self.checkpoint.tasks if t.id not in self.results)
@@ -104,7 +112,7 @@ class Run:
     def state(self) -> dict[str, Any]:
         """The state, with what finished tasks of an unfinished superstep wrote."""
         writes = [(t.id, t.node, k, v) for t in self.checkpoint.tasks if t.id in self.results for k, v in self.results[t.id].update]
-        values = self.schema.apply(self.values, writes)[0] if writes else self.values
+        values = self.schema.preview(self.values, writes) if writes else self.values
         return {key: values[key] for key in self.schema.keys or values if key in values}
 
     def runnable(self) -> list[PlannedTask]:
@@ -146,15 +154,16 @@ class Run:
 
     def take(self, done: Done) -> None:
         """Keep a result; with others of its superstep still open it is stored by itself. Raises NotSerializableError."""
+        task_id = done.task.id
+        # asked before an update of the state and not since, or inside a graph that its node left by a command; before the result, which it would undo
+        for asked in self.ledger.of_tree(task_id) if self.ledger.inside(task_id) else self.ledger.of_task(task_id):
+            if asked.interrupt_id not in self.ledger.answered:
+                self.note(Withdrawn.of(asked, "its node ended without the answer"))
         if self.serde is not None and len(self.checkpoint.tasks) > 1:
             for key, value in done.update:
                 self.serde.dumps(value, f"state[{key!r}]")  # names the path of what cannot be stored
             self.note(Finished(done.task.id, self.serde.dumps(done.update, "update"), self.targets(done.goto)))
         self.results[done.task.id] = done
-        if self.ledger.inside(done.task.id):
-            for asked in self.ledger.of_tree(done.task.id):
-                if asked.owner and asked.interrupt_id not in self.ledger.answered:  # inside a graph that its node left by a command
-                    self.note(Withdrawn.of(asked, "its node ended without the answer"))
 
     def failed(self, task: PlannedTask, error: BaseException, handler_from: int = -1) -> Failed:
         kind = type(error)

@@ -1,24 +1,26 @@
-"""Threads as the graph sees them: load one, look at it, update it, go back to an earlier checkpoint, reopen a question."""
+"""Threads as the graph sees them: load one, look at it, go back to an earlier checkpoint, reopen a question."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
 from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, Finished, Head, PlannedTask, Withdrawn, boundary_id, task_id
-from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownNodeError, UnknownThreadError
+from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, task_id
+from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownThreadError
 from hitl_nb.graph.attempt import Done
 from hitl_nb.graph.effects import Steps
-from hitl_nb.graph.loop import flush, move, pause_at_boundary, route
+from hitl_nb.graph.graph_change import Renamed, Shape
+from hitl_nb.graph.loop import move
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.snapshots import metadata, snapshot
 from hitl_nb.graph.topology import Topology
-from hitl_nb.graph.types import START, Config, Interrupt, Send, StateSnapshot, TaskSnapshot, pairs
+from hitl_nb.graph.types import Config, Send, StateSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,23 @@ class Threads:
     after: frozenset[str]
     now: Callable[[], datetime]
     new_nonce: Callable[[], str]
+    renamed: Renamed
+    """Names in stored threads that go on under others."""
     memory: bool | None = None
     """For a graph inside a node. None: each task begins it anew. True: it remembers its state from task to task. False: nothing is kept."""
+    shape: Shape = field(init=False)
+    """What the graph looks like."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", Shape.of(self.topology, self.schema))
 
     def fresh(self, thread_id: str, config: Config) -> Run:
         """A run of a thread that does not exist yet."""
         start = Checkpoint(seq=-1, nonce=self.new_nonce(), parent=None, step=-2, source="input", created_at=self.now(), versions={})
         return Run(
-            self.topology, self.schema, thread_id, thread_id, self.name, config, self.now, self.saver, start, {}, before=self.before, after=self.after
-        )
+            self.topology, self.schema, thread_id, thread_id, self.name, config, self.now, self.saver, start, {}, self.shape,
+            before=self.before, after=self.after,
+        )  # fmt: skip
 
     def load(self, saver: Checkpointer, thread_id: str, config: Config, seq: int | None = None) -> Run | None:
         """The thread at its head, or at checkpoint `seq`; None when there is no such thread. `head` is always the thread's real head."""
@@ -71,22 +81,28 @@ class Threads:
             if question is None:
                 raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
             run.questions[question.id] = question
+        self.renamed.apply(run)
         return run
 
-    def inside(self, saver: Checkpointer, host: Run, key: str, task: PlannedTask) -> Run | None:
-        """The graph that runs inside this task of `host`, where it stands; None when it has not begun."""
+    def inside(self, host: Run, key: str, task: PlannedTask, seq: int | None = None) -> Run:
+        """The graph that runs inside this task of `host`, where it stands or at checkpoint `seq`. Raises UnknownThreadError when it has not begun."""
+        saver = self.store_of(host)
         head = saver.head(key)
         if head is None:
-            return None
+            raise UnknownThreadError(f"no graph has begun inside node {task.node!r} of thread {host.thread_id!r}", thread_id=host.thread_id)
         run = self.placed(host, key, task, host.config)
-        _read(saver, run, head, head.seq, Ledger([*host.ledger.inside(task.id), *saver.events(key, head)]))
+        _read(saver, run, head, head.seq if seq is None else seq, Ledger([*host.ledger.inside(task.id), *saver.events(key, head, seq)]))
         run.questions = dict(host.questions)
+        self.renamed.apply(run)
         return run
 
     def placed(self, host: Run, key: str, task: PlannedTask, config: Config) -> Run:
         """A run of this graph inside a task of `host` that has not begun."""
         run = self.fresh(host.thread_id, config)
         run.key, run.graph, run.now, run.saver, run.path = key, host.graph, host.now, host.saver, (*host.path, task.node)
+        run.held, run.place = host.held, f"{host.place}|{task.node}:{task.id}".lstrip("|")
+        if host.serde is not None:
+            host.serde.register(*self.schema.types)
         return run
 
     def must_load(self, thread_id: str, config: Config, seq: int | None = None) -> Run:
@@ -124,6 +140,17 @@ class Threads:
             interrupt_id=interrupt_id,
         )
 
+    def of_records(self) -> Threads:
+        """For a graph of which only the records are known: any key, no nodes."""
+        return replace(self, topology=Topology(), schema=StateSchema())
+
+    @staticmethod
+    def store_of(run: Run) -> Checkpointer:
+        """Where the run keeps its thread."""
+        if run.saver is None:
+            raise GraphError("this run has no checkpointer, so it keeps no threads; compile(checkpointer=…)")
+        return run.saver
+
     @property
     def store(self) -> Checkpointer:
         if self.saver is None:
@@ -137,147 +164,36 @@ def _read(saver: Checkpointer, run: Run, head: Head, at: int, ledger: Ledger) ->
     encoded = saver.encoded(run.key, run.checkpoint)
     run.values = {key: saver.serde.loads(data) for key, data in encoded.items()}
     run.inline = {key: encoded[key] for key, ref in run.checkpoint.versions.items() if ref.slot < 0}
+    run.results = results_of(saver, run)
+
+
+def results_of(saver: Checkpointer, run: Run) -> dict[str, Done]:
+    """What the tasks of the run's superstep returned that had finished when it was stored, by id."""
+    found = dict[str, Done]()
     for task in run.checkpoint.tasks:
-        if (finished := ledger.finished.get(task.id)) is not None:
-            run.results[task.id] = _done(saver, task, finished)
+        if (finished := run.ledger.finished.get(task.id)) is not None:
+            update = [(key, value) for key, value in saver.serde.loads(finished.update)]
+            goto = [node if arg is None else Send(node, saver.serde.loads(arg)) for node, arg in finished.goto]
+            found[task.id] = Done(task, update, goto)
+    return found
 
 
-def _done(saver: Checkpointer, task: PlannedTask, finished: Finished) -> Done:
-    update = [(key, value) for key, value in saver.serde.loads(finished.update)]
-    return Done(task, update, [node if arg is None else Send(node, saver.serde.loads(arg)) for node, arg in finished.goto])
-
-
-# -- looking ----------------------------------------------------------------------------------------------------------------------------
-
-
-def checkpoint_config(thread_id: str, nonce: str, seq: int) -> dict[str, Any]:
-    return {"configurable": {"thread_id": thread_id, "checkpoint_id": f"{nonce}-{seq:010d}"}}
-
-
-def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a checkpoint says about itself: what made it, its step (-1 for the first input), the nodes whose results it holds."""
-    return {"source": checkpoint.source, "step": checkpoint.step, "writes": list(checkpoint.wrote)}
-
-
-def snapshot(run: Run) -> StateSnapshot:
-    """The thread at the run's checkpoint; an earlier one reads as it did before any of its tasks had finished."""
-    c = run.checkpoint
-    past = run.head is not None and run.head.seq != c.seq
-    interrupts = {a.interrupt_id: Interrupt.of(run.questions[a.interrupt_id]) for a in run.open()}
-    expired = {i for i, answered in run.ledger.answered.items() if answered.expired}
-    tasks = tuple(
-        TaskSnapshot(
-            id=t.id,
-            name=t.node,
-            path=t.path,
-            error=failed.error if (failed := run.ledger.failed.get(t.id) or run.ledger.handled.get(t.id)) else None,
-            interrupts=tuple(interrupts[a.interrupt_id] for a in run.ledger.of_tree(t.id) if a.interrupt_id in interrupts),
-            result=dict(run.results[t.id].update) if t.id in run.results else None,
-            expired=tuple(a.interrupt_id for a in run.ledger.of_tree(t.id) if a.interrupt_id in expired),
-        )
-        for t in c.tasks
-    )
-    return StateSnapshot(
-        values=dict(run.values) if past else run.state(),
-        next=tuple(t.node for t in c.tasks) if past else run.next_nodes(),
-        config=checkpoint_config(run.thread_id, c.nonce, c.seq),
-        metadata=metadata(c),
-        created_at=c.created_at,
-        parent_config=None if c.parent is None else checkpoint_config(run.thread_id, c.nonce, c.parent),
-        tasks=tasks,
-        interrupts=tuple(interrupts.values()),
-    )
+def finished_of(run: Run, tasks: Collection[str]) -> list[Event]:
+    """The results of these tasks as events of another checkpoint; what was renamed goes on under its new name."""
+    return [Finished(i, run.codec.dumps(done.update, "update"), run.targets(done.goto)) for i, done in run.results.items() if i in tasks]
 
 
 # -- changing -----------------------------------------------------------------------------------------------------------------------------
 
 
-def update(run: Run, values: object, as_node: str | None) -> Steps:
-    """Write `values` as if `as_node` had returned them: a new checkpoint. Open questions of other nodes stay open (semantics R18)."""
-    node = as_node or _last_writer(run)
-    if node != START and node not in run.topology.nodes:
-        raise UnknownNodeError(f"as_node={node!r} is no node of this graph; known: {', '.join(run.topology.nodes)}", node=node)
-    writes = pairs(values or {}, "update_state(…, values)")
-    after, written = run.schema.apply(run.values, ((node, node, key, value) for key, value in writes))
-    goto = yield from route(run, node, after)
-    seq = _next_seq(run)
-    kept = [t for t in run.checkpoint.tasks if t.node != node and (_started(run, t) or t.by != (node,))]
-    planned, arrived = run.topology.plan([(node, goto)], run.checkpoint.arrived, run.checkpoint.nonce, seq, busy=bool(kept))
-    pulled = {t.node for t in kept if t.arg is None}
-    tasks = (*kept, *(t for t in planned if t.arg is not None or t.node not in pulled))
-    _withdraw(run, except_tasks={t.id for t in kept})
-    wrote = () if node == START else (node,)
-    yield from move(
-        run,
-        after, written, tasks, arrived, source="update", wrote=wrote, parent=run.checkpoint.seq, events=_carried(run, {t.id for t in kept})
-    )
-    yield from pause_at_boundary(run)
-
-
-def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send], decisions: Sequence[Decision]) -> Steps:
-    """`Command(update=…, goto=…, resume=…)` from outside: write and route first, keep what is planned, take the answers along (semantics R11)."""
-    after, written = run.schema.apply(run.values, (("command", "Command(update=…)", key, value) for key, value in writes))
-    targets = run.targets(run.topology.check_target(t, "Command(goto=…)") for t in goto)
-    planned, _ = run.topology.plan([("", targets)], {}, run.checkpoint.nonce, _next_seq(run))
-    there = {t.node for t in run.checkpoint.tasks if t.arg is None}
-    tasks = (*run.checkpoint.tasks, *(t for t in planned if t.arg is not None or t.node not in there))
-    events: list[Event] = _carried(run, {t.id for t in tasks})
-    answered = {d.interrupt_id for d in decisions}
-    unseen = any(t.node in run.before for t in tasks if t not in run.checkpoint.tasks)
-    if answered and not unseen:  # nobody passes a boundary by an update alone, nor one that the goto newly leads to
-        events += _passed_boundary(run, answered)
-    events += [Answered(d.interrupt_id, run.codec.dumps(d.answer, "answer"), rebind=True) for d in decisions]
-    _withdraw(run, except_tasks={t.id for t in run.checkpoint.tasks}, except_ids=answered)
-    yield from move(
-        run,
-        after,
-        written,
-        tasks,
-        run.checkpoint.arrived,
-        source="update",
-        wrote=run.checkpoint.wrote,
-        parent=run.checkpoint.seq,
-        events=events,
-        decisions=decisions,
-    )
-
-
 def fork(run: Run, head_ledger: Ledger) -> Steps:
     """Make the run's (older) checkpoint the newest again, everything after it undone but kept in the history. Its questions are asked anew."""
-    seq = _next_seq(run)
+    seq = next_seq(run)
     tasks = tuple(replace(t, id=task_id(run.checkpoint.nonce, seq, t.path), seq=seq) for t in run.checkpoint.tasks)
-    yield from _return_to(run, head_ledger, tasks, [])
+    yield from return_to(run, head_ledger, tasks, [])
 
 
-def reopen(run: Run, interrupt_id: str) -> Steps:
-    """Discard the answer of a question of this superstep, and of the later ones of the same node. The node asks again when it runs."""
-    asked = run.ledger.asked[interrupt_id]
-    for later in run.ledger.of_task(asked.task_id):
-        if later.position >= asked.position:
-            run.note(Withdrawn.of(later, "reopened"))
-    yield from flush(run)
-
-
-def reopen_earlier(run: Run, head_ledger: Ledger, interrupt_id: str) -> Steps:
-    """The same for a question the thread has moved on from: goes back to the checkpoint (the run's) where it was open."""
-    asked = run.ledger.asked[interrupt_id]
-    events: list[Event] = [w for gone in run.ledger.withdrawn.values() for w in gone]
-    still_open = {a.interrupt_id for a in head_ledger.open()}
-    for other in run.ledger.asked.values():
-        if other.kind == "static":
-            continue
-        events.append(other)
-        if other.task_id == asked.task_id and other.position >= asked.position:
-            events.append(Withdrawn.of(other, "reopened"))
-        elif other.interrupt_id in run.ledger.answered:
-            events.append(run.ledger.answered[other.interrupt_id])
-        elif other.interrupt_id not in still_open:
-            events.append(Withdrawn.of(other, "answered or withdrawn after the checkpoint that the thread went back to"))
-    events += [f for f in run.ledger.finished.values() if f.task_id != asked.task_id]
-    yield from _return_to(run, head_ledger, run.checkpoint.tasks, events)
-
-
-def _return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], events: Sequence[Event]) -> Steps:
+def return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], events: Sequence[Event]) -> Steps:
     kept = Ledger(events)
     for asked in head_ledger.open():
         if not kept.is_open(asked.interrupt_id):
@@ -286,54 +202,19 @@ def _return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], ev
     yield from move(run, run.values, (), tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=events)
 
 
-def _carried(run: Run, tasks: set[str]) -> list[Event]:
-    """The events of these tasks that hold at the next checkpoint too."""
-    events: list[Event] = [w for gone in run.ledger.withdrawn.values() for w in gone if w.task in tasks]
-    events += [f for f in run.ledger.handled.values() if f.task_id in tasks]
-    for asked in run.ledger.asked.values():
-        if asked.task not in tasks:
-            continue
-        answer = run.ledger.answered.get(asked.interrupt_id)
-        # an answer that came with an update was for the payload after that one, not for what a later update makes of it
-        events += [replace(asked, carried=True), *([replace(answer, rebind=False)] if answer else [])]
-    return events + [f for f in run.ledger.finished.values() if f.task_id in tasks]
-
-
-def _passed_boundary(run: Run, answered: set[str]) -> list[Event]:
-    """The static pause that was passed before, or is with these answers, as it holds at the next checkpoint."""
-    boundary = boundary_id(run.checkpoint.nonce, _next_seq(run))
-    events: list[Event] = []
-    for asked in run.ledger.asked.values():
-        before = run.ledger.answered.get(asked.interrupt_id)
-        if asked.kind == "static" and (before or asked.interrupt_id in answered):
-            events += [replace(asked, task_id=boundary), *([before] if before else [])]
-    return events
-
-
-def _withdraw(run: Run, except_tasks: set[str], except_ids: set[str] | frozenset[str] = frozenset()) -> None:
-    for asked in run.ledger.open():
-        if asked.task not in except_tasks and asked.interrupt_id not in except_ids:
-            run.closing.append(Withdrawn.of(asked, "replaced by an update of the state"))
-
-
-def _started(run: Run, task: PlannedTask) -> bool:
-    return task.id in run.results or bool(run.ledger.of_tree(task.id))
-
-
-def _last_writer(run: Run) -> str:
-    wrote = run.checkpoint.wrote
-    if len(wrote) > 1:
-        raise GraphError(f"several nodes made the last checkpoint ({', '.join(wrote)}); say which one this stands for: update_state(…, as_node=…)")
-    return wrote[0] if wrote else START
-
-
-def _next_seq(run: Run) -> int:
+def next_seq(run: Run) -> int:
+    """The number of the thread's next checkpoint."""
     return run.head.seq + 1 if run.head else 0
 
 
-def thread_id_of(config: Config) -> str:
-    """The thread that a config names. Raises TypeError, ValueError."""
+def thread_id_of(config: Config, *, inside: bool = False) -> str:
+    """The thread that a config names. Raises TypeError, ValueError; GraphError for a graph inside a node of it, unless `inside` may be."""
     configurable = config.get("configurable", {})
+    if configurable.get("checkpoint_ns") and not inside:
+        raise GraphError(
+            f"the config names a graph inside a node (checkpoint_ns {configurable['checkpoint_ns']!r}), which get_state(config) shows; run, change "
+            f"and answer the thread around it: {{'configurable': {{'thread_id': {configurable.get('thread_id')!r}}}}}"
+        )
     if "thread_id" not in configurable:
         raise TypeError(f'config is {dict(config)!r}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
     return check_thread_id(configurable["thread_id"])

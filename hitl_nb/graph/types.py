@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from types import GenericAlias
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import UNSET, Question
+from hitl_nb.graph.state_class import parts_of
 
 START: Final = "__start__"
 END: Final = "__end__"
@@ -66,12 +67,25 @@ class Command:
         return [self.goto] if isinstance(self.goto, str | Send) else list(self.goto)
 
 
+class StateUpdate(NamedTuple):
+    """One update of a superstep for `bulk_update_state`."""
+
+    values: Any
+    """What the node returns; None: nothing."""
+    as_node: str | None = None
+    """The node that the update stands for. None: the last one that ran, for an update that is alone in its superstep."""
+    task_id: str | None = None
+    """The id of the one task that it stands for, where a node has several (`get_state(config).tasks`)."""
+
+
 def pairs(update: object, where: str) -> list[tuple[str, Any]]:
-    """An update as a list of `(key, value)`; TypeError names what came instead."""
+    """An update as a list of `(key, value)`; TypeError names what came instead. Of an instance: its fields, see `parts_of`."""
     if isinstance(update, dict | Mapping):  # dict first: the check against the ABC is the slow one
         found = list(update.items())
     elif isinstance(update, Sequence) and not isinstance(update, str | bytes) and all(isinstance(p, tuple) and len(p) == 2 for p in update):
         found = list(update)
+    elif (parts := parts_of(update)) is not None:
+        found = list(parts.items())
     else:
         raise TypeError(f"{where} is {update!r:.200} ({type(update).__name__}); expected a mapping of state keys to values")
     for key, _ in found:
@@ -189,6 +203,8 @@ class TaskSnapshot:
     """Its update, when it finished while others of its superstep had not."""
     expired: tuple[str, ...] = ()
     """Its questions that nobody answered in time: their default counts, and no person's answer."""
+    state: StateSnapshot | None = None
+    """The graph that it runs inside itself; with `get_state(config, subgraphs=True)` only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""Looking into the graphs that the tasks of a thread run inside themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
+from hitl_nb.checkpoint.records import PlannedTask
+from hitl_nb.errors import UnknownThreadError
+from hitl_nb.graph.run import Run
+from hitl_nb.graph.snapshots import snapshot
+from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.types import StateSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A graph where it stands, the thread's own or one inside a task."""
+
+    known: Threads
+    run: Run
+    place: str = ""
+    """`node:task id` for each node around, joined by `|`."""
+
+    def snapshot(self, *, subgraphs: bool) -> StateSnapshot:
+        """What `get_state` shows of it; with `subgraphs`, its tasks show the graphs inside them."""
+        if not subgraphs:
+            return snapshot(self.run, self.place)
+        found = {task.id: inner for task in self.run.checkpoint.tasks if (inner := self.newest(task)) is not None}
+        return snapshot(self.run, self.place, {task_id: inner.snapshot(subgraphs=True) for task_id, inner in found.items()})
+
+    def at(self, place: str) -> Inside:
+        """The graph that `place` names. Raises UnknownThreadError when nothing runs there."""
+        here = self
+        for step in place.split("|"):
+            task = next((t for t in here.run.checkpoint.tasks if step == f"{t.node}:{t.id}"), None)
+            inner = None if task is None else here.newest(task)
+            if inner is None:
+                raise UnknownThreadError(
+                    f"checkpoint_ns {place!r} names no graph that thread {self.run.thread_id!r} runs now; take one from "
+                    f"get_state(config, subgraphs=True)",
+                    thread_id=self.run.thread_id,
+                )
+            here = inner
+        return here
+
+    def newest(self, task: PlannedTask) -> Inside | None:
+        """The graph that this task began last; None when it runs none."""
+        keys = list(self.keys(task))
+        return self.under(keys[-1], task) if keys else None
+
+    def under(self, key: str, task: PlannedTask) -> Inside:
+        """The graph that is stored under a key, inside this task."""
+        known = self.graph_of(task)
+        return Inside(known, known.inside(self.run, key, task), f"{self.place}|{task.node}:{task.id}".lstrip("|"))
+
+    def graph_of(self, task: PlannedTask) -> Threads:
+        """What is known of the graph in this task: all when it is the node; when the node's function calls it, what its records say."""
+        node = self.known.topology.nodes.get(task.node)
+        return self.known.of_records() if node is None or node.subgraph is None else node.subgraph.threads
+
+    def keys(self, task: PlannedTask) -> Iterator[str]:
+        """Under which the graphs of a task are stored, in the order the task began them."""
+        for place in (task.id, memory_place(task.node)):
+            for number in count():
+                key = nested_thread_id(self.run.key, place, number)
+                if self.known.store_of(self.run).head(key) is None:
+                    break
+                yield key
