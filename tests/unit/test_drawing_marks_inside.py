@@ -184,6 +184,24 @@ def test_a_finished_thread_shows_what_its_inner_graphs_went_through(saver):
     ]
 
 
+def test_a_thread_that_waits_inside_a_graph_inside_a_graph_is_drawn_so(saver):
+    g = wrapped(wrapped(chain(None, ("x", work), ("y", ask))), saver)
+    stand(g)
+    assert g.draw(THREAD, xray=True).text.splitlines() == [
+        "start → in",
+        "in [done] → mid",
+        "mid [waiting] → out",
+        "    start → in",
+        "    in [done] → mid",
+        "    mid [waiting] → out",
+        "        start → x",
+        "        x [done] → y",
+        "        y [waiting] → end",
+        "    out → end",
+        "out → end",
+    ]
+
+
 def test_a_node_that_is_planned_again_shows_nothing_of_its_last_round(saver):
     g = wrapped(chain(None, ("load", work)), saver)
     stand(g)

@@ -170,6 +170,11 @@ def test_the_same_graph_gives_the_same_bytes(nested):
     assert nested.draw(xray=True) == nested.draw(xray=True)
 
 
+def test_declared_destinations_are_drawn_as_choices():
+    builder = StateGraph().add_node("a", node, destinations=["b", END]).add_node("b", node).add_edge(START, "a")
+    assert builder.compile().draw().text == "start → a\na → b | end\nb"
+
+
 # -- frames -----------------------------------------------------------------------------------------------------------------------------
 
 

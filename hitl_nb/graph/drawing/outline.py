@@ -74,7 +74,7 @@ def outline(topology: Topology, marks: Marks = UNMARKED, depth: float = 0) -> Ou
         for group, branch in enumerate(topology.branches.get(source, ()), 1):
             _add_choice(found, topology, source, branch, group)
         if source in topology.nodes:
-            declared = [name for name in getattr(topology.nodes[source], "destinations", ()) if name in topology.nodes or name == END]
+            declared = [name for name in topology.nodes[source].destinations if name in topology.nodes or name == END]
             goals = dict.fromkeys([*_promised(topology.nodes[source].fn, _goto_names, topology), *declared])
             found.arrows += [Arrow(source, goal, group=group + 1) for goal in goals]
     for n, (sources, target) in enumerate(topology.joins):
