@@ -31,7 +31,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, ClassVar, Final, Literal
 
-from hitl_nb.checkpoint import housekeeping
+from hitl_nb.checkpoint import expiring, housekeeping
 from hitl_nb.checkpoint.keys import (
     OPEN_PREFIX,
     checkpoint_key,
@@ -46,7 +46,6 @@ from hitl_nb.checkpoint.keys import (
 )
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.questions import (
-    DEADLINE_REVIEWER,
     EXPIRED,
     OpenQuestion,
     decision_from_wire,
@@ -250,37 +249,28 @@ class Checkpointer(ABC):
         the caller has not seen; the same for `decisions`, so that one never lands on a question answered meanwhile.
         """
         with self._transaction():
-            now = self.head(thread_id)
-            if (now is None) != (expect is None) or (now and expect and (now.nonce, now.seq) != (expect.nonce, expect.seq)):
-                raise ThreadMovedError(
-                    f"thread {thread_id!r} moved to {_where(now)} while this run worked from {_where(expect)}; nothing was written, read it again",
-                    thread_id=thread_id,
-                )
-            if (checkpoint is not None or decisions) and now and expect and now.events != expect.events:
-                raise ThreadMovedError(f"thread {thread_id!r} got an answer meanwhile; nothing was written, read it again", thread_id=thread_id)
-            head = now or self._new_head(thread_id, checkpoint.nonce if checkpoint else "")
-            if closing and now is not None:
-                head = self._append(thread_id, head, closing)
-            if checkpoint is not None:
-                if checkpoint.events_before != head.events:
-                    checkpoint = replace(checkpoint, events_before=head.events)
-                for slot, record in (large or {}).items():
-                    self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
-                self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
-                if graph is not None and checkpoint.graph not in self._graphs and self.graph(checkpoint.graph) is None:
-                    self._put(graph_key(checkpoint.graph), graph)
-                head = replace(head, seq=checkpoint.seq, events=0)
-            if events:
-                head = self._append(thread_id, head, events)
-            for question in questions:
-                self._ask(question)
-            for decision in decisions:
-                head = self._decide(thread_id, head, decision)
-            if input_digest is not None:
-                head = replace(head, input_digest=input_digest)
-            self._put(head_key(thread_id), pack(head.to_wire()))
+            head = self._commit(
+                thread_id,
+                expect,
+                closing=closing,
+                checkpoint=checkpoint,
+                large=large,
+                events=events,
+                questions=questions,
+                decisions=decisions,
+                input_digest=input_digest,
+                graph=graph,
+            )
         if checkpoint is not None and graph is not None:
             self._graphs.add(checkpoint.graph)
+        return head
+
+    def commit_all(self, thread_id: str, commits: Sequence[Mapping[str, Any]]) -> Head | None:
+        """Several commits (the arguments of each), in one transaction: all of them or none. The head after the last; raises as `commit` does."""
+        head = None
+        with self._transaction():
+            for arguments in commits:
+                head = self._commit(thread_id, **arguments)
         return head
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
@@ -305,32 +295,13 @@ class Checkpointer(ABC):
             self._put(head_key(thread_id), pack(head.to_wire()))
         return head
 
-    def expire(self, interrupt_id: str, now: datetime) -> Literal["escalated", "default", "overdue"] | None:
+    def expire(self, interrupt_id: str, now: datetime) -> expiring.Outcome | None:
         """Do what is due for an open question whose deadline has passed at `now`, in one transaction; what it was.
 
         It is handed on when somebody was named and it was not handed on before; else its default becomes its answer; else it stays open.
         None: there was nothing to do, because it is not overdue, or was answered, withdrawn or handed on meanwhile.
         """
-        with self._transaction():
-            brief = self.open_question(interrupt_id)
-            if brief is None or not brief.overdue(now):
-                return None
-            thread_id, head = brief.thread_id, self.head(brief.thread_id)
-            if head is None or not self.ledger(thread_id, head).is_open(interrupt_id):
-                return None
-            if brief.escalate_to is not None:
-                after, event = brief.handed_on(now)
-                head = self._append(thread_id, head, [event])
-                self._put(OPEN_PREFIX + interrupt_id, pack(after.to_wire()))
-            elif brief.has_default:
-                q = question_from_wire(self.serde, unpack(self._must(question_key(interrupt_id), thread_id)))
-                decision = Decision(q.id, thread_id, q.node, -1, q.default, DEADLINE_REVIEWER, now, EXPIRED, q.digest)
-                head = self._append(thread_id, head, [Answered(q.id, self.serde.dumps(q.default, "default"), expired=True)])
-                head = self._record(thread_id, head, decision)
-            else:
-                return "overdue"
-            self._put(head_key(thread_id), pack(head.to_wire()))
-        return "default" if brief.escalate_to is None else "escalated"
+        return expiring.expire(self, interrupt_id, now)
 
     def graph(self, fingerprint: str) -> bytes | None:
         """What the graph looked like that checkpoints name by this fingerprint; None when the store does not know it."""
@@ -344,13 +315,19 @@ class Checkpointer(ABC):
             found[key] = value
         return found
 
-    def keep(self, task_id: str, key: bytes, value: bytes) -> bytes:
-        """Keep a value for a task, in a transaction of its own that touches no thread; what is kept now. The first value of a key stays."""
+    def keep(self, task_id: str, key: bytes, value: bytes, *, read: int = 0) -> bytes:
+        """Keep a value for a task, in a transaction of its own that touches no thread; what is kept now: of two values of a key the first one.
+
+        `read`: how many of the task's values the caller knows, none of them this key's.
+        """
         with self._transaction():
-            known = self.kept(task_id)
-            if key not in known:
-                self._put(kept_key(task_id, len(known)), pack([key, value]))
-        return known.get(key, value)
+            while (raw := self._read(kept_key(task_id, read))) is not None:
+                other, first = unpack(raw)
+                if other == key:
+                    return bytes(first)
+                read += 1
+            self._put(kept_key(task_id, read), pack([key, value]))
+        return value
 
     def require_open(self, thread_id: str, interrupt_id: str, ledger: Ledger | None = None) -> None:
         """Raise AlreadyAnsweredError (who and when) or UnknownInterruptError unless this question of the thread is open now."""
@@ -429,6 +406,51 @@ class Checkpointer(ABC):
         await asyncio.to_thread(self.prune, thread_ids, strategy=strategy)
 
     # -- pieces of a transaction -------------------------------------------------------------------------------------------------
+
+    def _commit(
+        self,
+        thread_id: str,
+        expect: Head | None,
+        *,
+        closing: Sequence[Event] = (),
+        checkpoint: Checkpoint | None = None,
+        large: Mapping[int, bytes] | None = None,
+        events: Sequence[Event] = (),
+        questions: Sequence[Question] = (),
+        decisions: Sequence[Decision] = (),
+        input_digest: str | None = None,
+        graph: bytes | None = None,
+    ) -> Head:
+        now = self.head(thread_id)
+        if (now is None) != (expect is None) or (now and expect and (now.nonce, now.seq) != (expect.nonce, expect.seq)):
+            raise ThreadMovedError(
+                f"thread {thread_id!r} moved to {_where(now)} while this run worked from {_where(expect)}; nothing was written, read it again",
+                thread_id=thread_id,
+            )
+        if (checkpoint is not None or decisions) and now and expect and now.events != expect.events:
+            raise ThreadMovedError(f"thread {thread_id!r} got an answer meanwhile; nothing was written, read it again", thread_id=thread_id)
+        head = now or self._new_head(thread_id, checkpoint.nonce if checkpoint else "")
+        if closing and now is not None:
+            head = self._append(thread_id, head, closing)
+        if checkpoint is not None:
+            if checkpoint.events_before != head.events:
+                checkpoint = replace(checkpoint, events_before=head.events)
+            for slot, record in (large or {}).items():
+                self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
+            self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
+            if graph is not None and checkpoint.graph not in self._graphs and self.graph(checkpoint.graph) is None:
+                self._put(graph_key(checkpoint.graph), graph)
+            head = replace(head, seq=checkpoint.seq, events=0)
+        if events:
+            head = self._append(thread_id, head, events)
+        for question in questions:
+            self._ask(question)
+        for decision in decisions:
+            head = self._decide(thread_id, head, decision)
+        if input_digest is not None:
+            head = replace(head, input_digest=input_digest)
+        self._put(head_key(thread_id), pack(head.to_wire()))
+        return head
 
     def _new_head(self, thread_id: str, nonce: str) -> Head:
         """The head of a thread that begins. After a deleted one of the same name, its decisions are numbered on."""
