@@ -436,10 +436,62 @@ def test_where_a_finished_task_goes_follows_the_renaming(saver, run, cfg):
     assert run(graph("goal", renamed={"target": "goal"}), Command(resume=1), cfg)["log"] == ["pick", "edge", "send"]
 
 
+def test_what_is_carried_along_by_an_update_goes_on_under_its_new_name_for_good(saver, run, cfg):
+    """The mapping is not needed for what was written since, not even for where a finished task leads."""
+
+    def pick(state):
+        return Command(update={"draft": "picked"}, goto="target")
+
+    def target(state):
+        return {"log": ["target"]}
+
+    def slow(state):
+        return {"approved": interrupt("s?")}
+
+    def graph(picker, goal, schema, **options):
+        builder = StateGraph(schema).add_node(picker, pick).add_node("slow", slow).add_node(goal, target).add_node("other", target)
+        return builder.add_edge(START, picker).add_edge(START, "slow").compile(saver, **options)
+
+    run(graph("pick", "target", Doc), {}, cfg)
+    changed = graph("choose", "goal", Text, renamed={"pick": "choose", "target": "goal", "draft": "text"})
+    changed.update_state(cfg, {"log": ["by hand"]}, as_node="other")
+    result = run(graph("choose", "goal", Text), Command(resume=1), cfg)
+    assert result == {"text": "picked", "approved": 1, "log": ["by hand", "target"]}
+
+
+def test_a_reopened_question_of_a_renamed_node_is_asked_there(saver, waiting, run, cfg, only):
+    run(line(saver), Command(resume="yes"), cfg)
+    changed = line(saver, waits="sign_off", renamed={"approve": "sign_off"})
+    changed.reopen(cfg, waiting.id)
+    assert only(run(changed, None, cfg)).node == "sign_off"
+    assert run(line(saver, waits="sign_off"), Command(resume="no"), cfg)["approved"] == "no"
+
+
 def test_the_likely_new_name_is_the_one_in_the_same_place(saver, run, cfg):
     run(line(saver), {}, cfg)
     with pytest.raises(GraphChangedError, match="renamed={'approve': 'zzz'}"):
         run(line(saver, waits="zzz", extra=("approved",)), None, cfg)
+
+
+# -- graphs inside nodes -------------------------------------------------------------------------------------------------------------------
+
+
+def outer(saver, inner):
+    return StateGraph(Doc).add_node("inside", inner).add_edge(START, "inside").compile(saver)
+
+
+def inner(name, **options):
+    return StateGraph(Doc).add_node(name, ask).add_edge(START, name).compile(**options)
+
+
+def test_a_renamed_node_of_a_graph_inside_a_node_is_named_and_the_answer_is_kept(saver, run, cfg, only):
+    question = only(run(outer(saver, inner("approve")), {}, cfg))
+    with pytest.raises(GraphChangedError) as caught:
+        run(outer(saver, inner("sign_off")), Command(resume="yes"), cfg)
+    assert (caught.value.removed_nodes, caught.value.added_nodes) == (("approve",), ("sign_off",))
+    result = run(outer(saver, inner("sign_off", renamed={"approve": "sign_off"})), None, cfg)
+    assert result["approved"] == "yes"
+    assert [d.interrupt_id for d in saver.decisions("t-1")] == [question.id]
 
 
 # -- what is stored ------------------------------------------------------------------------------------------------------------------------
