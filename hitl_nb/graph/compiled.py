@@ -95,11 +95,11 @@ class CompiledGraph:
         input: the state for a new (or finished) thread; `Command(resume=…)` to answer; None to go on after a static pause, a failure or a crash.
         config: `{"configurable": {"thread_id": …}}`; with `checkpoint_id` and None, the run goes back to that checkpoint first.
         context: for nodes that ask for a Runtime; not stored, so give it with each call.
-        durability: when a superstep is stored. "sync": before the next one starts. "async": while the next ones run, by another Python thread. "exit":
-            when the run pauses, ends or raises, all supersteps in one transaction; until then they are held in memory. In every mode the input, an
-            update, a question, an answer and what graphs inside nodes and `once` keep are stored at once, after all that came before, and everything
-            is stored when the call is over. A process that is killed loses the supersteps that were not stored yet, no more: the thread goes on from
-            the last stored one with None, and the nodes since then run again. Others see the thread as it is stored.
+        durability: when a superstep is stored. "sync": before the next one starts. "async": while the next ones run, by another Python thread.
+            "exit": when the run pauses, ends or raises, all in one transaction; until then they are held in memory. In every mode the input, an
+            update, a question, an answer, and what graphs inside nodes and `once` keep are stored at once, after all that came before; and when the
+            call is over everything is stored. A process that is killed loses the supersteps that were not stored yet, no more: with None the thread
+            goes on from the last stored one, and the nodes since then run again. Meanwhile others see the thread as it is stored.
 
         Raises what a node raises; the thread can then be retried with None. Raises StoreError when something could not be stored, in "async" perhaps
         some supersteps later.
@@ -299,7 +299,7 @@ class CompiledGraph:
 
         if config is None:
             return draw(self._threads.topology, self.name, xray=xray)
-        return draw_thread(self._threads, self.get_state(config), xray=xray)
+        return draw_thread(self._threads, self.get_state(config, subgraphs=True), xray=xray)
 
     # -- how -----------------------------------------------------------------------------------------------------------------------
 
@@ -368,6 +368,7 @@ class CompiledGraph:
             concurrency,
             blocking=saver is not None and saver.blocking,
             live=not call.modes.isdisjoint(("custom", "subgraphs")),
+            thread_id=str(call.config.get("configurable", {}).get("thread_id", "")) if saver is not None else "",
         )
 
     def _call(

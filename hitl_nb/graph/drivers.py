@@ -12,11 +12,12 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from hitl_nb.graph.attempt import Job, Outcome, attempt, is_async
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.interrupt import current_scope
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Topology
 
@@ -33,6 +34,8 @@ class Setting:
     """True: Io effects may wait, so the async driver hands them to a thread."""
     live: bool = False
     """True: what nodes write to the stream is wanted while they run."""
+    thread_id: str = ""
+    """The thread that is run; "" in a run without one."""
 
 
 def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
@@ -66,8 +69,12 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
 
 async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> AsyncGenerator[Emit]:
     """The async driver: yields the Emit effects, calls `ended` with what the flow returns."""
-    for _ in range(2):  # a stream of this thread that was just broken out of is closed by the event loop in its next two turns
+    for _ in range(2):  # a stream that was just broken out of is closed by the event loop, which begins with it in its next two turns
         await asyncio.sleep(0)
+    place = (asyncio.get_running_loop(), setting.thread_id)
+    if setting.thread_id and current_scope.get() is None:  # a node that is cancelled here is part of such an end, and would wait for itself
+        while (ending := _ENDING.get(place)) is not None:
+            await asyncio.wait([ending])
     crew = AsyncCrew(setting)
     try:
         step = _Stepper(flow)
@@ -89,10 +96,20 @@ async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> 
                 step.send(reply)
         ended(step.value)
     finally:
+        ending = _ENDING.setdefault(place, place[0].create_future())
         try:
             await crew.stop()
         finally:
-            flow.close()
+            try:
+                flow.close()
+            finally:
+                _ENDING.pop(place, None)
+                if not ending.done():
+                    ending.set_result(None)
+
+
+_ENDING: Final[dict[tuple[asyncio.AbstractEventLoop, str], asyncio.Future[None]]] = {}
+"""By event loop and thread: runs whose nodes are being stopped. The next run of the thread waits for that, instead of finding it busy."""
 
 
 class _Stepper:

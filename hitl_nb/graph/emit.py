@@ -14,6 +14,8 @@ class Emit:
     event: Any
     path: tuple[str, ...] = ()
     """`node:task id` for each node around the graph that it comes from, the outermost first."""
+    asks: bool = False
+    """True: it tells of an open question, so it waits until the thread itself, which keeps all questions, has stored that."""
 
     def from_inside(self, place: str) -> Emit:
         """The same event, seen from the graph around."""

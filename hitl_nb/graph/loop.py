@@ -12,7 +12,8 @@ from typing import Any
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, PlannedTask, Source, boundary_id
 from hitl_nb.decisions.check import check_answer
-from hitl_nb.errors import GraphChangedError, GraphError, NotSerializableError, RecursionLimitError, ThreadMovedError
+from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, ThreadMovedError
+from hitl_nb.graph import stream
 from hitl_nb.graph.attempt import Done, Job, Outcome, Paused, Raised
 from hitl_nb.graph.boundaries import boundary_payload, boundary_question
 from hitl_nb.graph.changes import Changed, changed_values
@@ -22,11 +23,12 @@ from hitl_nb.graph.failure import node_error
 from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.topology import Target
-from hitl_nb.graph.types import INTERRUPT, START
+from hitl_nb.graph.types import START
 
 
 def supersteps(run: Run) -> Steps:
     """Run until the graph ends or waits. Raises what a node raised, after storing what the others finished."""
+    yield from _tell(run)
     for _ in range(run.limit):
         if not run.checkpoint.tasks:
             return
@@ -40,7 +42,7 @@ def supersteps(run: Run) -> Steps:
                 break
         if len(run.results) < len(run.checkpoint.tasks):
             yield from flush(run)
-            yield from _announce_pause(run)
+            yield from stream.waiting(run)
             return
         yield from _advance(run)
     if run.checkpoint.tasks:
@@ -57,16 +59,13 @@ def begin(run: Run, writes: Sequence[tuple[str, Any]], input_digest: str) -> Ste
     if run.serde is not None:  # values of its own: nodes that change one in place must not change what the caller passed in
         own, name = run.serde, "state[{!r}]".format
         writes = [(key, own.loads(own.dumps(value, name(key)))) for key, value in writes]
-    base = run.schema.initial() if first else run.values
-    values, written = run.schema.apply(base, (("input", "the input", key, value) for key, value in writes))
+    values, written = run.schema.start(None if first else run.values, writes)
     goto = yield from route(run, START, values)
     seq = run.head.seq + 1 if run.head else 0
     tasks, arrived = run.topology.plan([(START, goto)], {}, run.checkpoint.nonce, seq)
     parent = None if first else run.checkpoint.seq
-    keys = written | set(base) if first else written
-    yield from move(run, values, keys, tasks, arrived, source="input", wrote=(), parent=parent, input_digest=input_digest)
-    if "values" in run.modes:
-        yield Emit("values", dict(run.values))
+    yield from move(run, values, written, tasks, arrived, source="input", wrote=(), parent=parent, input_digest=input_digest)
+    yield from _tell(run)
 
 
 def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, Any, tuple[Target, ...]]:
@@ -86,15 +85,17 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
 
 def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
     """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile."""
-    if "starts" in run.modes:
-        yield Emit("starts", tuple(t.node for t in tasks))
-    found: Sequence[Outcome | Emit] = yield Start([_job(run, t) for t in tasks])
+    jobs = [_job(run, t) for t in tasks]
+    yield from stream.started(run, jobs)
+    found: Sequence[Outcome | Emit] = yield Start(jobs)
     missing = len(tasks)
     errors: dict[str, BaseException] = {}
     while True:
         outcomes = [o for o in found if not isinstance(o, Emit)]
         for written in found:
-            if isinstance(written, Emit):
+            if isinstance(written, Emit) and written.asks:
+                run.withheld.append(written)
+            elif isinstance(written, Emit):
                 yield written
         errors |= _absorb(run, outcomes)
         missing -= len(outcomes)
@@ -108,14 +109,6 @@ def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
 
 
 def _job(run: Run, task: PlannedTask) -> Job:
-    node = run.topology.nodes.get(task.node)
-    if node is None:
-        raise GraphChangedError(
-            f"thread {run.thread_id!r} is to run node {task.node!r} next, which the graph no longer has; known: "
-            f"{', '.join(run.topology.nodes)}. Bring it back under this name, or move on with update_state(config, values, as_node=…)",
-            thread_id=run.thread_id,
-            node=task.node,
-        )
     moved = task.seq != run.checkpoint.seq
     failed = run.ledger.handled.get(task.id)
     scope = Scope(
@@ -145,20 +138,26 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
                 except NotSerializableError as error:
                     errors[task.id] = error
                 else:
-                    if "updates" in run.modes:
-                        run.announce.append(Emit("updates", {task.node: dict(outcome.update) if outcome.update else None}))
+                    stream.finished(run, outcome)
             case Paused():
                 for question in outcome.questions:
                     run.ask(question)
                 for event in outcome.events:
                     run.note(event)
+                stream.asked(run, outcome)
             case Raised(asked=asked) if outcome.for_handler and _has_handler(run, task):
-                run.note(run.failed(task, outcome.error, asked))
+                _fail(run, task, outcome.error, asked)
             case Raised(error=raised):
                 errors[task.id] = raised
         if task.id in errors:
-            run.note(run.failed(task, errors[task.id]))
+            _fail(run, task, errors[task.id])
     return errors
+
+
+def _fail(run: Run, task: PlannedTask, error: BaseException, handler_from: int = -1) -> None:
+    failure = run.failed(task, error, handler_from)
+    run.note(failure)
+    stream.failed(run, task, failure)
 
 
 def _has_handler(run: Run, task: PlannedTask) -> bool:
@@ -237,16 +236,8 @@ def pause_at_boundary(run: Run) -> Generator[Effect, Any, bool]:
         run.ask(question)
         run.note(asked)
         yield from flush(run)
-    yield from _announce_pause(run)
+    yield from stream.waiting(run)
     return True
-
-
-def _announce_pause(run: Run) -> Steps:
-    interrupts = tuple(run.interrupts())
-    if "updates" in run.modes:
-        yield Emit("updates", {INTERRUPT: interrupts})
-    if "values" in run.modes:
-        yield Emit("values", {**run.state(), INTERRUPT: interrupts})
 
 
 # -- the next checkpoint -------------------------------------------------------------------------------------------------------------------
@@ -270,12 +261,10 @@ def _advance(run: Run) -> Steps:
         if run.serde is not None and run.head is not None and run.head.seq < seq:
             for outcome in done:
                 run.results.pop(outcome.task.id, None)
-                run.note(run.failed(outcome.task, error))
+                _fail(run, outcome.task, error)
             yield from flush(run)
         raise
     yield from _tell(run)
-    if "values" in run.modes:
-        yield Emit("values", dict(run.values))
 
 
 def move(
@@ -307,7 +296,7 @@ def move(
         tasks=tasks,
         arrived=arrived,
         wrote=wrote,
-        graph="" if run.serde is None else run.topology.fingerprint(),
+        graph=run.shape.fingerprint,
         inline=changed.inline,
     )
     if run.serde is not None:
@@ -320,6 +309,7 @@ def move(
                 "events": tuple(events),
                 "decisions": decisions,
                 "input_digest": input_digest,
+                "graph": run.shape.record,
             }
         )
     run.checkpoint, run.values = new, values
@@ -328,6 +318,7 @@ def move(
     run.questions = {i: q for i, q in run.questions.items() if i in run.ledger.asked}
     run.results.clear()
     run.closing.clear()
+    stream.moved(run)
 
 
 def _changed(run: Run, values: Mapping[str, Any], written: Iterable[str], seq: int) -> Changed:

@@ -12,6 +12,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import OutsideNodeError
 from hitl_nb.graph.attempt import is_async
 from hitl_nb.graph.drivers import to_thread
+from hitl_nb.graph.durability import settle
 from hitl_nb.graph.interrupt import Scope, current_scope, node_scope
 from hitl_nb.graph.kept import once_running
 
@@ -104,6 +105,8 @@ class _Call:
             self._kept.end(self._key)
 
     def _knows(self) -> bool:
+        if self._scope.host is not None:
+            settle(self._scope.host)  # a value counts for a task that the store knows
         return self._kept.knows(self._store, self._task_id, self._key)
 
     def _keep(self, value: Any) -> None:

@@ -75,6 +75,8 @@ class Run:
     """Questions that go with the next commit."""
     announce: list[Emit] = field(default_factory=list)
     """Events for the consumer of `stream`, held back until what they tell is stored."""
+    withheld: list[Emit] = field(default_factory=list)
+    """What graphs inside the tasks that run told of their questions: nobody has stored those before the task has come to a stop."""
     path: tuple[str, ...] = ()
     """The nodes around this graph, the outermost first; empty for the thread itself."""
     place: str = ""

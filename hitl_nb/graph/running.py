@@ -13,13 +13,17 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import UNSET, Decision
 from hitl_nb.decisions.reviewer import reviewer_name
 from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning
-from hitl_nb.graph import answers, threads
+from hitl_nb.graph import answers, durability, threads
+from hitl_nb.graph.durability import DURABILITIES, Durability
 from hitl_nb.graph.effects import Commit, Flow, Io, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Further, Run
+from hitl_nb.graph.state_class import parts_of
 from hitl_nb.graph.threads import Threads, named_seq, thread_id_of
 from hitl_nb.graph.types import Command, Config, pairs
+from hitl_nb.graph.updates import amend
 
 RECURSION_LIMIT: Final = 10_000
 """Supersteps of one run, unless the config says otherwise."""
@@ -44,6 +48,7 @@ class Call:
     """What the caller wants to be told."""
     context: Any = None
     """An instance of the graph's context schema, or what was given."""
+    durability: Durability = "sync"
     limit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +56,8 @@ class Call:
         if not isinstance(limit, int) or limit < 1:
             raise ValueError(f"recursion_limit is {limit!r}; expected a whole number of supersteps, 1 or more")
         object.__setattr__(self, "limit", limit)
+        if self.durability not in DURABILITIES:
+            raise ValueError(f"durability is {self.durability!r}; expected one of {', '.join(DURABILITIES)}")
 
 
 def flow(known: Threads, call: Call) -> Flow:
@@ -112,8 +119,8 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
         run.further = recorded or run.further
         if recorded is not None and recorded.recorded_at != run.head:  # somebody else ran or answered in between
             recorded.disturbed = True
-        yield from perform(first, saver, run)
-        yield from perform(supersteps(run), saver, run)
+        run.held = durability.held_back(saver, thread_id, call.durability)
+        yield from durability.settled(_all_steps(first, saver, run), run.held)
         if run.further is not None and run.further.answers:
             warnings.warn(
                 f"{len(run.further.answers)} of the answers in Command(resume=[…]) were left over when thread {thread_id!r} "
@@ -125,6 +132,11 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
         return run
     finally:
         holding.close()
+
+
+def _all_steps(first: Steps, saver: Checkpointer, run: Run) -> Flow:
+    yield from perform(first, saver, run)
+    yield from perform(supersteps(run), saver, run)
 
 
 def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tuple[Run, Steps]:
@@ -142,18 +154,21 @@ def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tu
         run = run or known.must_load(thread_id, config)
         if given is None and seq is not None and run.head is not None and seq != run.head.seq:
             earlier = known.must_load(thread_id, config, seq)
+            require_unchanged(earlier)
             return earlier, threads.fork(earlier, run.ledger)
+        require_unchanged(run)
         return run, nothing()
     if run is not None and run.head is not None:
         resumes = isinstance(given, Command) and given.resume is not UNSET
         answers.require_current(saver, thread_id, run.head, seq, given="the answer" if resumes else "the input")
     if isinstance(given, Command) and run is not None:
+        require_unchanged(run)
         decisions: list[Decision] = []
         if given.resume is not UNSET and run.head is not None:
             decide = answers.decider(_reviewer(config), _how(config), known.now)
             decisions, left = answers.match(saver, thread_id, run.head, run.open(), given.resume, decide)
-            run.further = Further(left, frozenset(d.node for d in decisions), decide)
-        return run, threads.amend(run, given.writes(), given.targets(), decisions)
+            run.further = Further(left, frozenset(run.questions[d.interrupt_id].node for d in decisions), decide)
+        return run, amend(run, given.writes(), given.targets(), decisions)
     if isinstance(given, Command) and given.resume is not UNSET:
         run = known.must_load(thread_id, config)
     writes = written(given, thread_id)
@@ -179,10 +194,11 @@ def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, co
     run = run or known.must_load(thread_id, config)
     assert run.head is not None  # a loaded thread has one
     answers.require_current(saver, thread_id, run.head, seq)
+    require_unchanged(run)
     decide = answers.decider(_reviewer(config), _how(config), known.now)
     decisions, left = answers.match(saver, thread_id, run.head, open_, resume, decide)
     head = saver.answer(thread_id, decisions)
-    return Further(left, frozenset(d.node for d in decisions), decide, head)
+    return Further(left, frozenset(run.questions[d.interrupt_id].node for d in decisions), decide, head)
 
 
 def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
@@ -195,8 +211,8 @@ def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
             reply, error = None, None
             try:
                 match effect:
-                    case Commit(arguments) if saver is not None:
-                        reply = yield Io(partial(saver.commit, run.key, **arguments))
+                    case Commit() if saver is not None:
+                        reply = yield from durability.commit(saver, run, effect)
                     case Reload() if saver is not None:
                         reply = yield Io(partial(_reload, saver, run))
                     case Start() | More() | Emit():
@@ -208,6 +224,7 @@ def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
 
 
 def _reload(saver: Checkpointer, run: Run) -> tuple[Any, Any, Any]:
+    durability.settle(run)
     head = saver.head(run.key)
     assert head is not None  # only threads that were loaded are reloaded
     return head, saver.ledger(run.key, head), saver.values(run.key, run.checkpoint)
@@ -229,14 +246,17 @@ def written(given: Any, thread_id: str) -> list[tuple[str, Any]]:
                 thread_id=thread_id or None,
             )
         return given.writes()
-    if not isinstance(given, Mapping):
-        raise TypeError(f"invoke() got {given!r:.200} ({type(given).__name__}); expected a mapping of state keys, a Command, or None")
+    if not isinstance(given, Mapping) and parts_of(given) is None:
+        raise TypeError(
+            f"invoke() got {given!r:.200} ({type(given).__name__}); expected a mapping of state keys, an instance of the state's class, a Command, "
+            f"or None"
+        )
     return pairs(given, "invoke(input)")
 
 
 def input_digest(saver: Checkpointer, given: Any, writes: list[tuple[str, Any]]) -> str:
     """What a thread was begun with, to tell another input from the same."""
-    return saver.serde.digest(dict(given) if isinstance(given, Mapping) else writes, "input")
+    return saver.serde.digest(writes if isinstance(given, Command) else dict(writes), "input")
 
 
 def _reviewer(config: Config) -> str:

@@ -34,22 +34,6 @@ def z(state):
     return {"log": ["z"]}
 
 
-@pytest.fixture
-def collect():
-    """`collect(kind, graph, input, config, **options)`: all events of stream or astream."""
-
-    def gather(kind: str, graph: Any, given: Any, config: Any, **options: Any) -> list[Any]:
-        if kind == "sync":
-            return list(graph.stream(given, config, **options))
-
-        async def main() -> list[Any]:
-            return [event async for event in graph.astream(given, config, **options)]
-
-        return asyncio.run(main())
-
-    return gather
-
-
 def test_a_result_is_the_state_at_the_pause_plus_the_marker(chain, saver, run, cfg):
     result = run(chain(saver, a, ask, z, schema=Log), {"log": ["input"], "n": 0}, cfg)
     assert isinstance(result, dict)

@@ -1,0 +1,151 @@
+"""When what a run commits is written: at once, or later, between the loop that makes the commits and the store.
+
+Held back is only what nobody else can interfere with: a superstep of a thread with no open question, which nobody but the run that holds it can move.
+Everything else (the input, an update, a question, an answer, what graphs inside nodes store, a value of `once`) is written at once, after all that is
+held back. So the store always holds the thread as it was at some moment of its run, and nothing that goes beyond that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import Checkpoint, Event, Failed, Finished, Head
+from hitl_nb.graph.effects import Commit, Flow, Io
+
+if TYPE_CHECKING:
+    from hitl_nb.graph.run import Run
+
+Durability = Literal["sync", "async", "exit"]
+DURABILITIES: Final = ("sync", "async", "exit")
+
+
+class Held:
+    """The commits that the run of a thread has made and the store does not have yet. Any Python thread may settle.
+
+    `background`: a Python thread of its own writes them as they come; else they wait until somebody settles.
+    """
+
+    def __init__(self, saver: Checkpointer, thread_id: str, *, background: bool) -> None:
+        self._saver = saver
+        self._thread_id = thread_id
+        self._waiting: list[Mapping[str, Any]] = []
+        self._writing = Lock()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="hitl-nb-store") if background else None
+        self._failure: BaseException | None = None
+        """What a write raised. From then on nothing more of this run is written, as it would go on from what is not there."""
+        self._told = False
+
+    def hold(self, arguments: Mapping[str, Any]) -> Head:
+        """Take a commit; the head that the thread will have with it."""
+        self._raise_failure()
+        self._waiting.append(arguments)
+        if self._writer is not None:
+            self._writer.submit(self._write)
+        return head_after(**arguments)
+
+    def settle(self) -> None:
+        """Write what is held back, in one transaction; it is stored when this returns. Raises what a write raised, here or in the background."""
+        self._write()
+        self._raise_failure()
+
+    def close(self) -> None:
+        """The run is over, however it ended: write what is left. Raises what a write raised, unless that was raised before."""
+        try:
+            if not self._told:
+                self.settle()
+        finally:
+            if self._writer is not None:
+                self._writer.shutdown()
+
+    def _write(self) -> None:
+        with self._writing:
+            commits = list(self._waiting)
+            if not commits or self._failure is not None:
+                return
+            try:
+                self._saver.commit_all(self._thread_id, commits)
+            except BaseException as error:  # noqa: BLE001  # raised where the run hears of it
+                self._failure = error
+            else:
+                del self._waiting[: len(commits)]
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            self._told = True
+            raise self._failure
+
+
+def held_back(saver: Checkpointer, thread_id: str, durability: Durability) -> Held | None:
+    """What holds commits back; None when each is to be written at once."""
+    return None if durability == "sync" else Held(saver, thread_id, background=durability == "async")
+
+
+def commit(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
+    """Carry the effect out, or hold it back; returns the new head."""
+    if run.held is not None and _can_wait(run, **effect.arguments):
+        return run.held.hold(effect.arguments)
+
+    def write() -> Head:
+        settle(run)
+        return saver.commit(run.key, **effect.arguments)
+
+    return (yield Io(write))
+
+
+def settle(run: Run) -> None:
+    """Write what is held back of the thread: before its records are read, and before anything is written that rests on them."""
+    if run.held is not None:
+        run.held.settle()
+
+
+def settled(steps: Flow, held: Held | None) -> Flow:
+    """The flow; what it holds back is written when it ends, by itself, by an error, or because its caller breaks it off."""
+    if held is None:
+        return (yield from steps)
+    try:
+        try:
+            ended = yield from steps
+        except Exception:
+            yield Io(held.settle)
+            raise
+        yield Io(held.settle)
+        return ended
+    finally:
+        held.close()
+
+
+def head_after(
+    *, expect: Head | None, closing: Sequence[Event] = (), checkpoint: Checkpoint | None = None, events: Sequence[Event] = (),
+    decisions: Sequence[Any] = (), input_digest: str | None = None, **_: Any,
+) -> Head:  # fmt: skip
+    """The head after a commit with these arguments, while nobody else can move the thread."""
+    head = expect or Head("" if checkpoint is None else checkpoint.nonce, -1)
+    if closing and expect is not None:
+        head = replace(head, events=head.events + 1)
+    if checkpoint is not None:
+        head = replace(head, seq=checkpoint.seq, events=0)
+    if events:
+        head = replace(head, events=head.events + 1)
+    return replace(
+        head, decisions=head.decisions + len(decisions), input_digest=head.input_digest if input_digest is None else input_digest
+    )  # fmt: skip
+
+
+def _can_wait(
+    run: Run, *, closing: Sequence[Event] = (), checkpoint: Checkpoint | None = None, events: Sequence[Event] = (),
+    questions: Sequence[Any] = (), decisions: Sequence[Any] = (), **_: Any,
+) -> bool:  # fmt: skip
+    """True for what nobody else can get in the way of, and nobody else has to see now."""
+    return (
+        not run.path
+        and (checkpoint is None or checkpoint.source == "loop")
+        and not questions
+        and not decisions
+        and all(isinstance(e, Finished | Failed) for e in (*closing, *events))
+        and not run.ledger.open()
+    )
