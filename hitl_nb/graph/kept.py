@@ -57,7 +57,7 @@ class Kept:
                 f"stored from it, such as an id or a dict",
                 path=error.path,
             ) from error
-        data = store.keep(task_id, key, data)
+        data = store.keep(task_id, key, data, read=len(self.stored))
         with self.lock:
             self.stored[key] = data
 

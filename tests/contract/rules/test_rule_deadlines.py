@@ -702,3 +702,20 @@ def test_the_default_is_stored_with_the_question(ask, saver, run, cfg, only):
     assert saver.question(with_default.id).default == "no"
     assert saver.question(without.id).default is UNSET
     assert [q.has_default for q in saver.open_questions()] == [q.interrupt_id == with_default.id for q in saver.open_questions()]
+
+
+def test_a_question_that_the_node_no_longer_asks_is_neither_listed_nor_expired(fan, saver, clock, run, cfg):
+    def a(state):
+        return {"a": interrupt("a?", deadline=HOUR, default="no") if state["ask"] else "not asked"}
+
+    def b(state):
+        return {"b": interrupt("b?")}
+
+    graph = fan(saver, a, b, now=clock)
+    run(graph, {"ask": True}, cfg)
+    graph.update_state(cfg, {"ask": False}, as_node="b")
+    assert run(graph, None, cfg)["a"] == "not asked"
+    assert saver.open_questions() == []
+    clock.at = BEGIN + 2 * HOUR
+    assert graph.expire() == []
+    assert saver.decisions("t-1") == []

@@ -266,19 +266,23 @@ def test_a_value_that_cannot_be_stored_says_that_the_function_has_run(chain, sav
 
 def test_two_python_threads_of_a_node_run_it_once_and_both_get_the_value(chain, saver, run, cfg, ran):
     def node(state):
-        inside, got = threading.Event(), []
+        here, two, got = threading.Barrier(8), threading.Barrier(2), []
 
         def fn():
             ran["fn"] += 1
-            inside.set()
+            with suppress(threading.BrokenBarrierError):
+                two.wait(0.3)  # until a second one is in here: nobody comes
             return ran["fn"]
 
-        workers = [threading.Thread(target=copy_context().run, args=(lambda: got.append(once("k", fn)),)) for _ in range(8)]
+        def work():
+            here.wait()
+            got.append(once("k", fn))
+
+        workers = [threading.Thread(target=copy_context().run, args=(work,)) for _ in range(8)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        assert inside.is_set()
         return {"got": got}
 
     assert run(chain(saver, node), {}, cfg) == {"got": [1] * 8}
