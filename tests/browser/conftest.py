@@ -187,15 +187,16 @@ class Notebook:
     WATCH = """
         const session = W.sessionContext.session;
         if (W.watched?.session === session) return;
-        const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [] };
+        const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [], back: true };
         session.anyMessage.connect((_, { msg, direction }) => {
             if (direction === 'send' && msg.header.msg_type === 'execute_request') watched.asked[msg.metadata.cellId] = { id: msg.header.msg_id };
+            if (direction === 'recv' && msg.header.msg_type === 'kernel_info_reply') watched.back = true;
             const asked = direction === 'recv' && Object.values(watched.asked).find(a => a.id === msg.parent_header.msg_id);
             if (asked && msg.header.msg_type === 'execute_input') asked.begun = true;
             if (asked && msg.header.msg_type === 'execute_reply') asked.reply = msg.content;
         });
         session.statusChanged.connect((_, status) => {
-            if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) watched.lost.push(status);
+            if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) { watched.lost.push(status); watched.back = false; }
         });
     """
 
@@ -320,7 +321,8 @@ class Notebook:
         dialog = self.page.locator(".jp-Dialog").filter(has_text="Kernel Restarting")
         dialog.get_by_role("button", name="Ok").click()
         dialog.wait_for(state="detached")
-        self.wait("W.watched.lost.includes('autorestarting')")
+        # The kernel may look idle before the new process is there: what the old one sent last is delivered late.
+        self.wait("W.watched.lost.includes('autorestarting') && W.watched.back", 60)
         self.ready()
         self.js("W.watched.lost.length = 0;")
 
