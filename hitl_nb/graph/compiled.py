@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -146,8 +146,9 @@ class CompiledGraph:
         Events are the caller's own. To stop, break off or close the iterator: nothing goes on in the background, what was told and done is stored.
         """
         modes, pick = modes_of(stream_mode, subgraphs=subgraphs)
-        for emitted in self._driven(self._call(input, config, context, modes, durability)):
-            yield pick(emitted)
+        with closing(self._driven(self._call(input, config, context, modes, durability))) as events:
+            for emitted in events:
+                yield pick(emitted)
 
     async def astream(
         self,
@@ -371,9 +372,7 @@ class CompiledGraph:
             thread_id=str(call.config.get("configurable", {}).get("thread_id", "")) if saver is not None else "",
         )
 
-    def _call(
-        self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset(), durability: Durability = "sync"
-    ) -> Call:
+    def _call(self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset(), durability: Durability = "sync") -> Call:
         return Call(given, config or {}, modes, context, durability)
 
     @staticmethod

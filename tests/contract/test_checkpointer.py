@@ -300,3 +300,37 @@ def test_times_keep_their_microseconds(saver, write):
     at = datetime(2026, 5, 1, 12, 0, 0, 123457, tzinfo=UTC) + timedelta(days=3000)
     saver.commit("t", None, checkpoint=replace(write.checkpoint(0, {}), created_at=at))
     assert saver.checkpoint("t", 0).created_at == at
+
+
+def test_several_commits_in_one_transaction_leave_what_they_leave_one_by_one(saver, write):
+    def commits(head, nonce):
+        finished = Finished("task", saver.serde.dumps([("a", 1)], "update"))
+        first = {"expect": head, "closing": [finished], "checkpoint": write.checkpoint(1, {"a": 1}, nonce=nonce)}
+        yield first
+        second = {"expect": replace(head, seq=1, events=0), "events": [finished]}
+        yield second
+        yield {"expect": replace(head, seq=1, events=1), "checkpoint": write.checkpoint(2, {"b": b"x" * 9000}, nonce=nonce)}
+
+    heads = {}
+    for thread_id, at_once in (("t", True), ("u", False)):
+        head = saver.commit(thread_id, None, checkpoint=write.checkpoint(0, {"a": 0}))
+        if at_once:
+            heads[thread_id] = saver.commit_all(thread_id, list(commits(head, "n0")))
+        else:
+            for arguments in commits(head, "n0"):
+                heads[thread_id] = saver.commit(thread_id, **arguments)
+    assert heads["t"] == heads["u"] == saver.head("t")
+    assert list(saver.history("t")) == list(saver.history("u"))
+    assert [c.events_before for c in saver.history("t")] == [1, 1, 0]
+
+
+def test_of_several_commits_in_one_transaction_all_count_or_none(saver, write):
+    head = saver.commit("t", None, checkpoint=write.checkpoint(0, {"a": 0}))
+    question = write.question("t")
+    fits = {"expect": head, "events": [write.asked(question)], "questions": [question]}
+    stale = {"expect": replace(head, seq=7), "events": []}
+    with pytest.raises(ThreadMovedError):
+        saver.commit_all("t", [fits, stale])
+    assert saver.head("t") == head
+    assert saver.open_questions() == []
+    assert saver.question(question.id) is None
