@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.kept import Kept, once_running
 from hitl_nb.graph.runtime import Runtime
 from hitl_nb.graph.sameness import asks_the_same
+from hitl_nb.graph.types import Command
 
 if TYPE_CHECKING:
     from hitl_nb.graph.run import Run
@@ -106,8 +108,18 @@ class Scope:
     tell: Callable[[Emit], None] = _nobody
     """Hands an event to the run while the node runs; from any thread."""
     context: Any = None
-    calls: int = 0
-    """How many graphs the node has run inside itself so far."""
+    calls: dict[str, int] = field(default_factory=dict)
+    """The number of the last graph that the node has run inside itself, by where it is stored (the task, or the node's memory)."""
+    turns: int = 0
+    """How many graphs the node has begun to run inside itself, stored or not."""
+    waits_for: tuple[str, ...] = ()
+    """The open questions of graphs inside the node that came to a stop."""
+    left_open: Pause | None = None
+    """What graphs inside the node had asked when another node of theirs raised."""
+    commands: dict[int, Command] = field(default_factory=dict)
+    """The commands that graphs inside the node had for its own graph, by the order in which the node began those."""
+    running: dict[Future[None], asyncio.Task[Any]] = field(default_factory=dict)
+    """Graphs that run inside the node as asyncio tasks of their own: what ends with each."""
     kept: Kept = field(default_factory=Kept)
     """What `once` keeps."""
 
@@ -123,10 +135,12 @@ class Scope:
 
     def again(self) -> None:
         """Begin at the top: the node is to be called once more."""
-        self.position = self.calls = 0
+        self.position, self.left_open = 0, None
+        self.calls.clear()
 
-    def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...]) -> Pause:
-        """The signal to raise when the node waits for the answers to these questions."""
+    def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...], waits_for: tuple[str, ...] = ()) -> Pause:
+        """The signal to raise when the node waits for the answers to these questions, or a graph inside it for those of `waits_for`."""
+        self.waits_for += waits_for
         if self.pause is None:
             self.pause, self.asker = Pause(events, questions), _asker()
         else:  # two graphs inside one node, side by side
@@ -139,6 +153,26 @@ class Scope:
             if _asker() != self.asker:  # its turn comes
                 raise Pause(self.pause.events, self.pause.questions)
             raise SwallowedInterruptError(_swallowed(self.task.node), node=self.task.node, thread_id=self.thread_id) from self.pause
+
+    def raised(self, events: tuple[Event, ...], questions: tuple[Question, ...]) -> None:
+        """Keep what a graph inside the node asked before it raised."""
+        before = ((), ()) if self.left_open is None else (self.left_open.events, self.left_open.questions)
+        self.left_open = Pause((*before[0], *events), (*before[1], *questions))
+
+    def entered(self) -> Future[None]:
+        """A graph begins to run inside the node; to be resolved when it has ended."""
+        ended: Future[None] = Future()
+        task = _current_task()
+        if task is not None:
+            self.running[ended] = task
+            ended.add_done_callback(self.running.pop)
+        return ended
+
+    async def settled(self) -> None:
+        """Wait for the graphs that go on beside a node that came to an end, as gathered ones do: they must not run on when it runs again."""
+        loop, own = asyncio.get_running_loop(), asyncio.current_task()
+        while others := [ended for ended, task in tuple(self.running.items()) if task is not own and not task.done() and task.get_loop() is loop]:
+            await asyncio.wait([asyncio.wrap_future(ended) for ended in others])
 
     def ask(self, payload: Any, *, schema: Any, key: str | None, terms: Mapping[str, Any]) -> Any:
         self.not_while_paused()
@@ -244,10 +278,14 @@ def _outside() -> OutsideNodeError:
 
 
 def _asker() -> object:
+    return _current_task() or threading.get_ident()
+
+
+def _current_task() -> asyncio.Task[Any] | None:
     try:
-        return asyncio.current_task() or threading.get_ident()
+        return asyncio.current_task()
     except RuntimeError:  # no event loop runs in this thread
-        return threading.get_ident()
+        return None
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("hitl_nb_scope", default=None)
@@ -263,6 +301,13 @@ def check_not_swallowed(scope: Scope) -> None:
     """Raise SwallowedInterruptError when the node came to an end although it had asked."""
     if scope.pause is not None:
         raise SwallowedInterruptError(_swallowed(scope.task.node), node=scope.task.node, thread_id=scope.thread_id) from scope.pause
+    if scope.commands:
+        raise SwallowedInterruptError(
+            f"node {scope.task.node!r} caught the signal of Command(graph=Command.PARENT), which a graph that it called had for the graph around (a "
+            f"bare `except:` or `except BaseException`), and went on. Catch Exception instead, or re-raise hitl_nb's signal",
+            node=scope.task.node,
+            thread_id=scope.thread_id,
+        )
 
 
 def _swallowed(node: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
-from hitl_nb.checkpoint.records import Asked, Event, Waits, Withdrawn
-from hitl_nb.errors import QuestionChangedError
-from hitl_nb.graph.attempt import ParentCommand
+from hitl_nb.checkpoint.records import Asked, Event, Waits, Withdrawn, fingerprint
+from hitl_nb.errors import GraphError, QuestionChangedError
+from hitl_nb.graph.attempt import ParentCommand, joined
 from hitl_nb.graph.effects import Flow, Io, Steps
 from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.interrupt import Scope
@@ -23,68 +23,101 @@ from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import Call, input_digest, nothing, perform, prepared, run_unstored, written
 from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.types import Command
 
 
 def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     """Run the graph inside the node of `scope`, which belongs to the run `host`. Raises the pause signal where it waits for answers."""
     scope.not_while_paused()
-    number, scope.calls = scope.calls, scope.calls + 1
+    turn, scope.turns = scope.turns, scope.turns + 1
+    ended = scope.entered()
+    try:
+        run: Run = yield from _run(known, call, scope, host)
+    finally:
+        ended.set_result(None)
+    if run.up:
+        scope.commands[turn] = command = _joined(run, host)
+        raise ParentCommand(command)
+    return run
+
+
+def _run(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     saver = None if known.memory is False else host.saver
     if saver is None:
         run = known.placed(host, "", scope.task, call.config)
-        return _left((yield from run_unstored(known, call, run)))
-    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, number))
+        run.saver = None
+        return (yield from run_unstored(known, call, run))
+    place = memory_place(scope.task.node) if known.memory is True else scope.task.id
+    number = scope.calls[place] = scope.calls.get(place, -1) + 1
+    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, nested_thread_id(host.key, place, number)))
     run, first = prepared(opened[0], call), opened[1]
-    yield from perform(first, saver, run)
-    yield from perform(supersteps(run), saver, run)
-    if _left(run).checkpoint.tasks:
-        raise scope.stopped(tuple(_lifted(run, scope.task.id)), tuple(run.fresh))
+    try:
+        yield from perform(first, saver, run)
+        yield from perform(supersteps(run), saver, run)
+    except Exception:
+        scope.raised(tuple(_lifted(run, scope.task.id)), tuple(run.fresh))
+        raise
+    if run.checkpoint.tasks and not run.up:
+        waits_for = tuple(a.interrupt_id for a in run.ledger.open())
+        raise scope.stopped(tuple(_lifted(run, scope.task.id)), tuple(run.fresh), waits_for)
     return run
 
 
-def _left(run: Run) -> Run:
-    """The run, unless one of its nodes had a command for the graph around."""
-    if run.up is not None:
-        raise ParentCommand(run.up)
-    return run
+def _joined(run: Run, host: Run) -> Command:
+    """The commands that nodes of the run, side by side, had for the graph around. Raises ConcurrentUpdateError where they do not agree."""
+    made = [(t.node, run.up[t.id]) for t in run.checkpoint.tasks if t.id in run.up]
+    if len(made) > 1:
+        host.schema.apply(host.values, ((node, node, key, value) for node, command in made for key, value in command.writes()))
+    return joined(command for _, command in made)
 
 
-def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, number: int) -> tuple[Run, Steps]:
+def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str) -> tuple[Run, Steps]:
     """The inner graph where it stands, and the steps that begin it when it is new."""
     task = scope.task
-    key = nested_thread_id(host.key, memory_place(task.node) if known.memory else task.id, number)
+    if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
+        raise GraphError(
+            f"node {task.node!r} runs several times in one superstep, but its graph {known.name!r} was compiled with checkpointer=True and has one "
+            f"memory for all of them; compile it without checkpointer=, so that each run begins anew",
+            node=task.node,
+        )
     run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
-    digest = input_digest(saver, call.given, writes)
+    begins = f"{fingerprint(known.name, size=4)}{input_digest(saver, call.given, writes)}"
     if run is None:
         run = known.placed(host, key, task, call.config)
-        return run, begin(run, writes, f"{task.id} {digest}")
+        return run, begin(run, writes, f"{task.id} {begins}")
     assert run.head is not None  # a loaded one has one
-    begun_in, _, begun_with = run.head.input_digest.partition(" ")
+    begun_in, _, begun = run.head.input_digest.partition(" ")
+    called = host.topology.nodes[task.node].subgraph is None
+    if called and begun[:8] != begins[:8]:
+        raise _refused(scope, host, f"called the graph {known.name!r} where it had called another one before")
     if begun_in != task.id:  # a memory over several tasks: the next one begins
-        return run, begin(run, writes, f"{task.id} {digest}")
-    if begun_with != digest and not scope.moved and host.topology.nodes[task.node].subgraph is None:
-        scope.refused = QuestionChangedError(
-            f"node {task.node!r} (thread {host.thread_id!r}) ran again and gave its inner graph {known.name!r} (call {number + 1}) other input than "
-            f"before, so the answers given there were not delivered. Make the node call it with the same input until it returns (keep what changes "
-            f"in the state), or begin anew from an earlier checkpoint",
-            node=task.node,
-            thread_id=host.thread_id,
-        )
-        raise scope.refused
+        return run, begin(run, writes, f"{task.id} {begins}")
+    if called and begun != begins and not scope.moved:
+        raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
     return run, nothing()
 
 
+def _refused(scope: Scope, host: Run, what: str) -> QuestionChangedError:
+    node = scope.task.node
+    scope.refused = error = QuestionChangedError(
+        f"node {node!r} (thread {host.thread_id!r}) ran again and {what}, so what was answered there was not delivered. Make the node make the same "
+        f"calls with the same input until it returns (keep what changes in the state), or begin anew from an earlier checkpoint",
+        node=node,
+        thread_id=host.thread_id,
+    )
+    return error
+
+
 def _lifted(run: Run, task_id: str) -> Iterator[Event]:
-    """What the graph asked, as the graph around sees it, which then waits."""
+    """What the graph asked, as the graph around sees it."""
     order = {t.id: n for n, t in enumerate(run.checkpoint.tasks)}
     for event in run.upward:
         if isinstance(event, Asked):
             yield replace(event, owner=(task_id, *event.owner), order=(order.get(event.task, -1), *event.order))
         elif isinstance(event, Withdrawn | Waits):
             yield replace(event, owner=(task_id, *event.owner))
-    yield Waits((task_id,))
 
 
 def inner_call(call: Call, host: Run) -> Call:

@@ -86,9 +86,7 @@ def _superstep(run: Run, updates: Sequence[StateUpdate]) -> Steps:
         done.append((w.node, (yield from route(run, w.node, seen))))
     after, written = run.schema.apply(run.values, ((f"update {n}", w.node, key, value) for n, w in enumerate(writes) for key, value in w.values))
     kept = [
-        t
-        for t in run.checkpoint.tasks
-        if not any(w.stands_for(t) for w in writes) and (_started(run, t) or not t.by or not nodes.issuperset(t.by))
+        t for t in run.checkpoint.tasks if not any(w.stands_for(t) for w in writes) and (_started(run, t) or not t.by or not nodes.issuperset(t.by))
     ]
     planned, arrived = run.topology.plan(done, run.checkpoint.arrived, run.checkpoint.nonce, next_seq(run), busy=bool(kept))
     pulled = {t.node for t in kept if t.arg is None}

@@ -22,6 +22,7 @@ from hitl_nb.errors import (
 )
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.once import once
 from hitl_nb.graph.types import START, Command
 
 LARGE = "x" * 300_000
@@ -545,3 +546,196 @@ def test_a_reader_of_a_thread_that_is_deleted_meanwhile_finds_none(graph, saver,
 
     monkeypatch.setattr(saver, "checkpoint", checkpoint)
     assert graph.get_state(waiting).values == {}
+
+
+# -- graphs inside nodes, and `once` ------------------------------------------------------------------------------------------------------
+
+
+class Memory(TypedDict, total=False):
+    log: Annotated[list, add]
+    times: Annotated[int, add]
+
+
+@pytest.fixture
+def ran():
+    return []
+
+
+@pytest.fixture
+def nested(saver, ran):
+    """before → outer(before_inside → deep(asks) → after_inside) → after. Each level keeps something with `once`."""
+
+    def effect(name):
+        def node(state):
+            once(name, lambda: ran.append(name))
+            return {"log": [name]}
+
+        node.__name__ = name
+        return node
+
+    def asks(state):
+        once("asks", lambda: ran.append("asks"))
+        return {"log": [interrupt("deep?")]}
+
+    deep = StateGraph(Log).add_node(asks).add_edge(START, "asks").compile()
+    inner = StateGraph(Log).add_sequence([effect("before_inside"), ("deep", deep), effect("after_inside")])
+    inner = inner.add_edge(START, "before_inside").compile()
+    builder = StateGraph(Log).add_sequence([effect("before"), ("outer", inner), effect("after")]).add_edge(START, "before")
+    return builder.compile(saver)
+
+
+def inside(thread_id, saver):
+    """The keys of what is stored for graphs inside the thread's nodes."""
+    return {k for k in keys(saver) if f"/{thread_id}\x1f" in k}
+
+
+def test_deleting_takes_along_the_graphs_inside_and_what_once_kept(nested, saver):
+    nested.invoke({"log": []}, config("t"))
+    nested.invoke({"log": []}, config("u"))
+    others = inside("u", saver)
+    assert len([k for k in keys(saver) if k.startswith("h/t\x1f")]) == 2
+    assert len([k for k in keys(saver) if k.startswith("k/")]) == 6
+    saver.delete_thread("t")
+    assert inside("t", saver) == set()
+    assert inside("u", saver) == others
+    assert len([k for k in keys(saver) if k.startswith("k/")]) == 3
+    assert nested.invoke(Command(resume="U"), config("u"))["log"][-2:] == ["after_inside", "after"]
+    saver.delete_thread("u")
+    assert not any("\x1f" in k or k.startswith("k/") for k in keys(saver))
+
+
+def test_a_copy_goes_on_inside_where_the_original_stands(nested, saver, ran):
+    nested.invoke({"log": []}, config("t"))
+    saver.copy_thread("t", "u")
+    (old,), (new,) = nested.get_state(config("t")).interrupts, nested.get_state(config("u")).interrupts
+    assert (new.value, new.node, new.path) == (old.value, old.node, old.path)
+    assert new.id != old.id
+    with pytest.raises(UnknownInterruptError):
+        nested.invoke(Command(resume={old.id: "x"}), config("u"))
+    of_u = nested.invoke(Command(resume={new.id: "U"}), config("u"))
+    of_t = nested.invoke(Command(resume={old.id: "T"}), config("t"))
+    assert ["T" if x == "U" else x for x in of_u["log"]] == of_t["log"]
+    # what had run before the copy ran once, what came after it once for each
+    assert sorted(ran) == ["after", "after", "after_inside", "after_inside", "asks", "before", "before_inside"]
+    assert saver.open_questions() == []
+
+
+def test_a_copy_of_a_copy_stands_alone(nested, saver):
+    nested.invoke({"log": []}, config("t"))
+    saver.copy_thread("t", "u")
+    saver.copy_thread("u", "v")
+    saver.delete_thread("t")
+    saver.delete_thread("u")
+    (question,) = nested.get_state(config("v")).interrupts
+    assert nested.invoke(Command(resume={question.id: "V"}), config("v"))["log"].count("V") >= 1
+    saver.delete_thread("v")
+    assert not any("\x1f" in k for k in keys(saver))
+
+
+def test_a_graph_inside_begins_anew_in_the_copy_when_its_node_asks_again(saver):
+    """The node's own answer does not count for the copy, and what it gave to the graph inside came of it."""
+    seen = []
+
+    def work(state):
+        seen.append(state["log"])
+        return {"log": [interrupt("inner?")]}
+
+    inner = StateGraph(Log).add_node(work).add_edge(START, "work").compile()
+
+    def node(state):
+        first = interrupt("first?")
+        return {"log": inner.invoke({"log": [first]})["log"]}
+
+    graph = StateGraph(Log).add_node(node).add_edge(START, "node").compile(saver)
+    graph.invoke({"log": []}, config("t"))
+    graph.invoke(Command(resume="A"), config("t"))
+    saver.copy_thread("t", "u")
+    assert graph.get_state(config("u")).interrupts == ()
+    assert [i.value for i in graph.invoke(None, config("u")).interrupts] == ["first?"]
+    assert [i.value for i in graph.invoke(Command(resume="B"), config("u")).interrupts] == ["inner?"]
+    assert graph.invoke(Command(resume="C"), config("u"))["log"] == ["B", "C"]
+    assert seen[-1] == ["B"]
+    assert graph.invoke(Command(resume="D"), config("t"))["log"] == ["A", "D"]
+
+
+def test_pruning_goes_into_the_graphs_inside_that_are_not_finished(nested, saver):
+    nested.invoke({"log": []}, config("t"))
+    before = nested.get_state(config("t"))
+    saver.prune(["t"])
+    assert len([k for k in inside("t", saver) if k.startswith("c/")]) == 2
+    assert len([k for k in keys(saver) if k.startswith("k/")]) == 1  # of the task that waits
+    assert nested.get_state(config("t")).interrupts == before.interrupts
+    result = nested.invoke(Command(resume="T"), config("t"))
+    assert result["log"][-2:] == ["after_inside", "after"]
+    saver.prune(["t"])
+    assert inside("t", saver) == set()
+
+
+@pytest.fixture
+def remembering(saver):
+    """A graph inside a node that remembers how often it ran; then a node that waits."""
+
+    def counts(state):
+        return {"times": 1}
+
+    inner = StateGraph(Memory).add_node(counts).add_edge(START, "counts").compile(checkpointer=True)
+
+    def node(state):
+        return {"log": [inner.invoke({})["times"]]}
+
+    def wait(state):
+        return {"log": [interrupt("again?")]}
+
+    builder = StateGraph(Log).add_node("node", node).add_node(wait).add_edge(START, "node").add_edge("node", "wait")
+    return builder.add_conditional_edges("wait", lambda s: "node" if s["log"][-1] == "again" else "__end__").compile(saver)
+
+
+def test_a_memory_is_copied_and_each_remembers_by_itself(remembering, saver):
+    remembering.invoke({"log": []}, config("t"))
+    saver.copy_thread("t", "u")
+    remembering.invoke(Command(resume="again"), config("u"))
+    remembering.invoke(Command(resume="again"), config("u"))
+    assert remembering.get_state(config("u")).values["log"] == [1, "again", 2, "again", 3]
+    remembering.invoke(Command(resume="again"), config("t"))
+    assert remembering.get_state(config("t")).values["log"] == [1, "again", 2]
+
+
+def test_a_memory_outlives_pruning_and_goes_with_its_thread(remembering, saver):
+    remembering.invoke({"log": []}, config("t"))
+    saver.prune(["t"])
+    saver.prune(["t"])
+    remembering.invoke(Command(resume="again"), config("t"))
+    assert remembering.get_state(config("t")).values["log"] == [1, "again", 2]
+    saver.prune(["t"])
+    saver.copy_thread("t", "u")
+    remembering.invoke(Command(resume="again"), config("u"))
+    assert remembering.get_state(config("u")).values["log"] == [1, "again", 2, "again", 3]
+    for thread_id in ("t", "u"):
+        saver.delete_thread(thread_id)
+        assert inside(thread_id, saver) == set()
+
+
+def test_no_graph_of_a_node_that_runs_several_kinds_of_them_is_left_behind(saver):
+    """One that keeps nothing, one that remembers and one that begins anew, called one after the other."""
+
+    def one(state):
+        return {"times": 1}
+
+    def graph(checkpointer):
+        return StateGraph(Memory).add_node(one).add_edge(START, "one").compile(checkpointer=checkpointer)
+
+    kinds = [graph(False), graph(True), graph(None)]
+
+    def node(state):
+        for kind in kinds:
+            kind.invoke({})
+        return {"log": [interrupt("?")]}
+
+    around = StateGraph(Log).add_node(node).add_edge(START, "node").compile(saver)
+    around.invoke({"log": []}, config("t"))
+    assert len([k for k in keys(saver) if k.startswith("h/t\x1f")]) == 2
+    saver.copy_thread("t", "u")
+    assert len([k for k in keys(saver) if k.startswith("h/u\x1f")]) == 2
+    saver.delete_thread("t")
+    saver.delete_thread("u")
+    assert not any("\x1f" in k for k in keys(saver))
