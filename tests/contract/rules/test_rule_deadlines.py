@@ -719,3 +719,64 @@ def test_a_question_that_the_node_no_longer_asks_is_neither_listed_nor_expired(f
     clock.at = BEGIN + 2 * HOUR
     assert graph.expire() == []
     assert saver.decisions("t-1") == []
+
+
+def test_a_further_answer_of_a_list_is_late_when_its_question_was_asked_and_expired_in_the_same_run(chain, saver, clock, run, cfg, only):
+    def sign(state):
+        first = interrupt("first?")
+        second = interrupt("second?", deadline=HOUR)
+        return {"signed": [first, second]}
+
+    ticks = iter([timedelta(0)] * 1000)
+
+    def passing():
+        clock.at += next(ticks)
+        return clock.at
+
+    graph = chain(saver, sign, now=passing)
+    run(graph, {}, cfg)
+    ticks = iter([2 * HOUR] * 1000)
+    with pytest.raises(DeadlinePassedError):
+        run(graph, Command(resume=[1, 2]), cfg)
+    assert [d.answer for d in saver.decisions("t-1")] == [1]
+    ticks = iter([timedelta(0)] * 1000)
+    question = only(graph.get_state(cfg))
+    assert question.value == "second?"
+    graph.reopen(cfg, question.id)
+    run(graph, None, cfg)
+    assert run(graph, Command(resume=2), cfg) == {"signed": [1, 2]}
+
+
+def test_a_question_of_a_graph_inside_a_node_is_handed_on_and_gets_its_default_too(saver, clock, run, cfg, only):
+    def sign(state):
+        return {"signed": interrupt("Sign?", deadline=HOUR, assignee="ada", escalate_to="bo", default="no")}
+
+    inner = StateGraph(None).add_node(sign).add_edge(START, "sign").compile()
+    graph = StateGraph(None).add_node("inner", inner).add_edge(START, "inner").compile(saver, now=clock)
+    question = only(run(graph, {}, cfg))
+    assert question.deadline == BEGIN + HOUR
+    clock.at = BEGIN + 2 * HOUR
+    with pytest.raises(DeadlinePassedError):
+        run(graph, Command(resume="yes"), cfg)
+    assert [(e.node, e.outcome, e.thread_id) for e in graph.expire(cfg)] == [("sign", "escalated", "t-1")]
+    for seen in (graph.get_state(cfg), run(graph, None, cfg)):
+        assert (only(seen).id, only(seen).assignee, only(seen).deadline) == (question.id, "bo", BEGIN + 3 * HOUR)
+    clock.at = BEGIN + 4 * HOUR
+    assert [e.outcome for e in graph.expire()] == ["default"]
+    assert graph.get_state(cfg).tasks[0].expired == (question.id,)
+    assert run(graph, None, cfg) == {"signed": "no"}
+    assert [(d.how, d.answer) for d in saver.decisions("t-1")] == [("expire", "no")]
+
+
+def test_a_copied_thread_asks_who_is_asked_now_and_a_deleted_one_expires_nothing(ask, saver, clock, run, cfg):
+    graph = ask(deadline=HOUR, assignee="ada", escalate_to="bo", default="no")
+    run(graph, {}, cfg)
+    clock.at = BEGIN + 2 * HOUR
+    graph.expire()
+    saver.copy_thread("t-1", "t-2")
+    copied = next(q for q in saver.open_questions() if q.thread_id == "t-2")
+    assert (copied.assignee, copied.deadline, copied.escalate_to, copied.has_default) == ("bo", BEGIN + 3 * HOUR, None, True)
+    saver.delete_thread("t-1")
+    clock.at = BEGIN + 4 * HOUR
+    assert [(e.thread_id, e.outcome) for e in graph.expire()] == [("t-2", "default")]
+    assert run(graph, None, {"configurable": {"thread_id": "t-2"}}) == {"signed": "no"}
