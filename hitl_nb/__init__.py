@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hitl_nb.graph.once import once
     from hitl_nb.graph.retry import RetryPolicy
     from hitl_nb.graph.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
-    from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send
+    from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateUpdate
     from hitl_nb.session import ReviewSession, review
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Runtime",
     "Send",
     "StateGraph",
+    "StateUpdate",
     "StillWaitingError",
     "StreamWriter",
     "errors",
@@ -78,6 +79,7 @@ _HOMES = {
     "START": "graph.types",
     "Send": "graph.types",
     "StateGraph": "graph.builder",
+    "StateUpdate": "graph.types",
     "StillWaitingError": "errors",
     "StreamWriter": "graph.runtime",
     "get_runtime": "graph.runtime",

@@ -65,6 +65,11 @@ class _Faulty:
         super()._delete(key)
         self.process.point()
 
+    def _erase(self, key):
+        self.process.point()
+        super()._erase(key)
+        self.process.point()
+
     @contextmanager
     def _transaction(self):
         self.process.point()
