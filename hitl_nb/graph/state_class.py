@@ -66,8 +66,9 @@ class StateClass:
         return made
 
     def make(self, values: Mapping[str, Any], *, checked: frozenset[str], where: str) -> Any:
-        """What a node reads: a dict of the keys that are there (`values` itself when it holds no others), or an instance. Values of `checked` keys are known to be of their types.
+        """What a node reads: a dict of the keys that are there (`values` itself when it holds no others), or an instance.
 
+        Values of `checked` keys are known to be of their types.
         Raises InvalidStateError, whose text begins with `where`, for an instance that cannot be made.
         """
         if self.kind == "typeddict" and values.keys() <= self.keys.keys():
@@ -196,7 +197,9 @@ def _classes_in(*hints: Any) -> frozenset[type]:
     return frozenset(found)
 
 
-def _inner(cls: type) -> list[Any]:
+def _inner(cls: Any) -> list[Any]:
+    if kind_of(cls) == "model":  # which has found names that are local to a function too
+        return [info.annotation for info in cls.model_fields.values()]
     try:
         return list(typing.get_type_hints(cls, include_extras=True).values())
     except Exception:  # noqa: BLE001  # of what its fields hold nothing is known then; a value that cannot be stored says so itself

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Generic, NotRequired, Required, TypedDic
 import pydantic.v1
 import pytest
 import typing_extensions as te
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, field_validator, model_validator
 
 from hitl_nb.errors import ConcurrentUpdateError, GraphError, InvalidStateError, UnknownStateKeyWarning
 from hitl_nb.graph.builder import StateGraph
@@ -236,6 +236,24 @@ def test_a_default_may_be_made_from_the_other_fields():
     if not hasattr(Made.model_fields["slug"], "default_factory_takes_validated_data"):
         pytest.skip("pydantic before 2.10")
     assert StateSchema(Made).start(None, [("name", "ADA")])[0] == {"name": "ADA", "slug": "ada"}
+
+
+def test_a_value_that_is_there_is_not_checked_again_when_another_is_written():
+    class Fresh(BaseModel):
+        note: str
+        amount: int = 0
+
+        @field_validator("note")
+        @classmethod
+        def sign(cls, note):
+            if note.endswith("!"):
+                raise ValueError("signed already")
+            return note + "!"
+
+    schema = StateSchema(Fresh)
+    values, _ = schema.start(None, [("note", "x")])
+    assert schema.apply(values, [wrote("amount", "7")])[0] == {"note": "x!", "amount": 7}
+    assert schema.for_node(values, None, "node 'n'").note == "x!"
 
 
 def test_what_a_model_computes_as_a_whole_is_not_stored():

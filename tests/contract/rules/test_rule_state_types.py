@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from operator import add
 from typing import Annotated, Any, TypedDict
@@ -12,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
-from hitl_nb.errors import ConcurrentUpdateError, InvalidStateError, NodeOutputError, UnknownStateKeyWarning
+from hitl_nb.errors import ConcurrentUpdateError, InvalidStateError, NodeOutputError, ThreadInputError, UnknownStateKeyWarning
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Overwrite, Send
+from hitl_nb.session import review
 
 
 class Item(BaseModel):
@@ -406,17 +408,108 @@ def test_models_inside_the_state_round_trip(chain, saver, run, cfg):
 
 
 def test_the_state_may_be_of_a_class_that_only_the_function_knows(chain, saver, run, cfg):
+    class Own(BaseModel):
+        name: str
+
     class Local(BaseModel):
-        item: Item | None = None
-        n: int = 0
+        own: Own | None = None
 
     def ask(state):
         interrupt("Go on?")
-        return {"item": Item(name="x"), "n": Local(n=3).n}
+        return {"own": Own(name=state.own.name * 2)}
 
     graph = chain(saver, ask, schema=Local)
-    run(graph, {}, cfg)
-    assert run(graph, Command(resume=True), cfg) == {"item": Item(name="x"), "n": 3}
+    run(graph, {"own": {"name": "x"}}, cfg)
+    assert run(graph, Command(resume=True), cfg) == {"own": Own(name="xx")}
+
+
+def test_a_field_that_the_class_got_while_a_thread_waited_reads_as_its_default(chain, saver, run, cfg):
+    class Before(BaseModel):
+        amount: int = 1
+
+    class After(Before):
+        added: int = 7
+
+    def ask(state):
+        interrupt("Go on?")
+        return {"amount": state.added} if isinstance(state, After) else None
+
+    run(chain(saver, ask, schema=Before), {}, cfg)
+    assert run(chain(saver, ask, schema=After), Command(resume=True), cfg)["amount"] == 7
+
+
+def test_a_review_begins_with_an_instance_and_knows_it_again(chain, saver):
+    def ask(state):
+        return {"note": interrupt({"question": f"Pay {state.amount}", "type": "text"})}
+
+    graph = chain(saver, ask, schema=Order)
+    assert review(graph, Order(amount=1), thread_id="t", answers=["yes"]).result()["note"] == "yes!"
+    assert review(graph, Order(amount=1), thread_id="t", answers=[]).result()["note"] == "yes!"
+    with pytest.raises(ThreadInputError):
+        review(graph, Order(amount=2), thread_id="t", answers=[])
+
+
+def test_questions_of_side_by_side_nodes_over_a_model_are_answered_one_by_one(fan, saver, run, cfg):
+    def left(state):
+        return {"amount": interrupt({"left": state.amount})}
+
+    def right(state):
+        return {"note": interrupt({"right": state.items})}
+
+    first = run(fan(saver, left, right, schema=Order), {"amount": 1, "items": [{"name": "tea"}]}, cfg)
+    assert [i.value for i in first.interrupts] == [{"left": 1}, {"right": [Item(name="tea")]}]
+    again = reopened(saver)
+    second = run(fan(again, left, right, schema=Order), Command(resume={first.interrupts[0].id: "8"}), cfg)
+    assert (second["amount"], len(second.interrupts)) == (8, 1)
+    assert run(fan(again, left, right, schema=Order), Command(resume="fine"), cfg)["note"] == "fine!"
+    again.close()
+
+
+def test_a_graph_in_a_node_gets_the_keys_that_its_input_can_hold(chain, saver, run, cfg):
+    class Inner(BaseModel):
+        amount: int
+        found: str = ""
+
+    def double(state):
+        return {"amount": str(state.amount * 2), "found": interrupt(f"What is {state.amount}?")}
+
+    inner = chain(None, double, schema=Inner)
+    builder = StateGraph(Order).add_node("inner", inner).add_node(lambda_node)
+    graph = builder.add_edge(START, "inner").add_edge("inner", "lambda_node").compile(saver)
+    assert run(graph, {"amount": 3}, cfg).is_interrupted
+    result = run(graph, Command(resume="six"), cfg)
+    assert (result["amount"], "found" in result) == (6, False)
+
+
+def test_what_a_graph_in_a_node_cannot_take_as_input_is_left_out_without_a_warning(saver, run, cfg):
+    def work(state):
+        return {"answer": repr(sorted(state))}
+
+    inner = StateGraph(Whole, input_schema=Asked, output_schema=Told).add_node(work).add_edge(START, "work").compile()
+    graph = StateGraph(Whole).add_node("inner", inner).add_edge(START, "inner").compile(saver)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run(graph, {"question": "q", "draft": "d"}, cfg)["answer"] == "['question']"
+
+
+def test_an_error_handler_reads_the_state_as_its_node_does(saver, run, cfg):
+    def work(state):
+        raise OSError(f"no {state.amount}")
+
+    def handle(state, error):
+        return {"note": f"{state.amount} {interrupt('What now?')}"}
+
+    graph = StateGraph(Order).add_node(work, error_handler=handle).add_edge(START, "work").compile(saver)
+    assert run(graph, {"amount": 1}, cfg).is_interrupted
+    assert run(graph, Command(resume="skip"), cfg)["note"] == "1 skip!"
+
+
+@pytest.mark.parametrize("schema", [Order, Sheet], ids=lambda s: s.__name__)
+def test_without_a_checkpointer_it_is_the_same(chain, run, schema):
+    def grow(state):
+        return {"amount": state.amount + 1}
+
+    assert run(chain(None, grow, schema=schema), {"amount": 1}, {})["amount"] == 2
 
 
 # -- unknown keys -----------------------------------------------------------------------------------------------------------------------
@@ -623,6 +716,26 @@ def test_a_node_whose_class_the_state_does_not_fit_fails_alone_and_can_be_retrie
         run(graph, {"question": "q"}, cfg)
     graph.update_state(cfg, {"draft": "late"}, as_node=START)
     assert run(graph, None, cfg) == {"answer": "late"}
+
+
+def test_what_a_node_reads_may_be_said_when_it_is_added(saver, run, cfg):
+    def write(state):
+        return {"draft": "d"}
+
+    def part(state):
+        return {"answer": f"{state.draft} {state.words}"}
+
+    builder = StateGraph(Whole, output_schema=Told).add_node(write).add_node(part, input_schema=Part)
+    graph = builder.add_edge(START, "write").add_edge("write", "part").compile(saver)
+    assert run(graph, {"question": "q"}, cfg) == {"answer": "d 3"}
+
+
+def test_a_free_form_graph_gives_a_node_the_class_it_was_added_with(saver, run, cfg):
+    def part(state):
+        return {"answer": f"{state.draft} {state.words}", "more": 1}
+
+    graph = StateGraph().add_node(part, input_schema=Part).add_edge(START, "part").compile(saver)
+    assert run(graph, {"draft": "d", "words": 4}, cfg) == {"draft": "d", "words": 4, "answer": "d 4", "more": 1}
 
 
 def test_a_path_function_reads_what_its_annotation_says(saver, run, cfg):
