@@ -30,8 +30,8 @@ class Ledger:
         self.withdrawn: dict[tuple[str, int], list[Withdrawn]] = {}
         """What was withdrawn at (task id, position)."""
         self._of_task: dict[str, dict[str, Asked]] = {}
-        self._waiting: set[str] = set()
-        """Tasks whose inner graph came to a stop, and got no answer since."""
+        self._waiting: dict[str, tuple[str, ...]] = {}
+        """Tasks whose inner graphs came to a stop, and got no answer since: the questions that they wait for."""
         self._inside: dict[str, list[Event]] = {}
         """By task id: the events of the questions inside it, as that inner graph sees them."""
         for event in events:
@@ -47,7 +47,8 @@ class Ledger:
             case Answered():
                 self.answered[event.interrupt_id] = event
                 if (asked := self.asked.get(event.interrupt_id)) is not None:
-                    self._waiting.difference_update(asked.owner)
+                    for task_id in asked.owner:
+                        self._waiting.pop(task_id, None)
                     self._pass_on(event, asked.owner)
             case Escalated():
                 self.escalated[event.interrupt_id] = event
@@ -68,12 +69,12 @@ class Ledger:
                 for task_id in (event.task_id, *event.owner):
                     self._undo(task_id)
                     self.failed.pop(task_id, None)
-                if event.task_id in self.handled and event.position < self.handled[event.task_id].handler_from:
-                    del self.handled[event.task_id]  # the node itself asks again
+                    if task_id in self.handled and event.interrupt_id in self.handled[task_id].before:
+                        del self.handled[task_id]  # the node itself asks again
                 self.withdrawn.setdefault((event.task_id, event.position), []).append(event)
                 self._pass_on(event, event.owner)
             case Waits():
-                self._waiting.update(event.owner)
+                self._waiting[event.owner[-1]] = event.open
                 self._pass_on(event, event.owner)
             case Undone():
                 self._undo(event.task_id)
@@ -108,7 +109,9 @@ class Ledger:
     def waits(self, task_id: str) -> bool:
         """True when the task has asked and not been answered: running it again would only ask again."""
         own = self._of_task.get(task_id, {}).items()
-        return task_id in self._waiting or any(not a.carried and i not in self.answered for i, a in own)
+        inside = self._waiting.get(task_id)
+        waits_inside = inside is not None and self.answered.keys().isdisjoint(inside)
+        return waits_inside or any(not a.carried and i not in self.answered for i, a in own)
 
     def inside(self, task_id: str) -> list[Event]:
         """The events of the questions asked by the graphs that this task runs, as events of those graphs' own tasks."""
@@ -116,7 +119,7 @@ class Ledger:
 
     def _undo(self, task_id: str) -> None:
         self.finished.pop(task_id, None)
-        self._waiting.discard(task_id)
+        self._waiting.pop(task_id, None)
 
     def _pass_on(self, event: Event, owner: tuple[str, ...]) -> None:
         if not owner:

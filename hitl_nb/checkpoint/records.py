@@ -301,6 +301,10 @@ class Failed:
     at: float = 0.0
     handler_from: int = -1
     """-1: the error goes to the caller. Else it goes to the node's error handler, whose first question takes this position."""
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """How many graphs the node had run inside itself, by place: those of the handler come after them."""
+    before: tuple[str, ...] = ()
+    """What the node and the graphs inside it had asked, by id: the handler's questions come after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +333,8 @@ class Waits:
     """Event: these tasks, each inside the one before, ran and came to a stop at open questions of the graphs that they run."""
 
     owner: tuple[str, ...]
+    open: tuple[str, ...] = ()
+    """The ids of those questions. One of them may have its answer already: that came while the tasks ran, so they run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +356,7 @@ def event_from_wire(w: Sequence[Any]) -> Event:
     kind, *args = w
     if kind == "Finished":
         args[2] = tuple((node, arg) for node, arg in args[2])
-    elif kind in ("Asked", "Withdrawn", "Waits"):
+    elif kind in ("Asked", "Failed", "Withdrawn", "Waits"):
         args = [tuple(a) if isinstance(a, list) else a for a in args]
     event: Event = _EVENTS[kind](*args)
     return event

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
-from hitl_nb.checkpoint.records import Event, PlannedTask, Question
+from hitl_nb.checkpoint.records import Event, PlannedTask, Question, Waits
 from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError
 from hitl_nb.graph.failure import NodeError
 from hitl_nb.graph.interrupt import Pause, Scope, check_not_swallowed, current_scope
@@ -62,7 +62,11 @@ class Raised:
     task: PlannedTask
     error: BaseException
     asked: int = 0
-    """How many questions it had asked until then; all of them were answered."""
+    """The position of the next question: those before it were asked and answered."""
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """How many graphs it had run inside itself, by place."""
+    left_open: Pause | None = None
+    """What graphs inside it had asked when they raised."""
 
     @property
     def for_handler(self) -> bool:
@@ -97,28 +101,34 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
         update: list[tuple[str, Any]] = []
         goto: list[str | Send] = []
         if not job.routes_only:
-            returned = yield from _returned(job, topology.nodes[task.node], schema)
+            node = topology.nodes[task.node]
+            if task.arg is None and node.subgraph is None:
+                given = schema.for_node(job.state, node.input, f"node {task.node!r}")
+                job = job if given is job.state else replace(job, state=given)
+            returned = yield from _returned(job, node, schema)
             if isinstance(returned, Command) and returned.graph == Command.PARENT:
-                check_not_swallowed(job.scope)
                 return Done(task, [], [], up=replace(returned, graph=None))
-            update, goto = _read(returned, task.node)
-        if branches := topology.branches.get(task.node):
+            update, goto = _read(returned, task.node, schema)
+        branches = topology.branches.get(task.node, ())
+        if branches or schema.checks:  # what does not fit is refused here, where it is this node's failure alone
             seen, _ = schema.apply(job.values, ((task.id, task.node, key, value) for key, value in update))
-            for branch in branches:
-                goto += branch.resolve((yield branch.path, (seen,)), task.node)
+        for branch in branches:
+            read_as = branch.input or (topology.nodes[task.node].input if task.node in topology.nodes else None)
+            given = schema.for_node(seen, read_as, f"the path function after {task.node!r}")
+            goto += branch.resolve((yield branch.path, (given,)), task.node)
         check_not_swallowed(job.scope)
         if job.scope.refused is not None:
             raise job.scope.refused
         return Done(task, update, [topology.check_target(t, task.node) for t in goto])
     except Pause as pause:
-        return _paused(job, pause)
+        return _paused(job, job.scope.pause or pause)
     except BaseExceptionGroup as group:  # a TaskGroup inside the node wraps the signal
         pauses, others = group.split(Pause)
         if pauses is not None and others is None and job.scope.pause is not None:
             return _paused(job, job.scope.pause)
-        return Raised(task, others or group, job.scope.position)
+        return _raised(job, others or group)
     except Exception as error:  # noqa: BLE001  # whatever a node raises is its outcome
-        return Raised(task, _unless_swallowed(job.scope, error), job.scope.position)
+        return _raised(job, _unless_swallowed(job.scope, error))
     finally:
         current_scope.set(None)
 
@@ -132,21 +142,38 @@ def _returned(job: Job, node: Node, schema: StateSchema) -> Calls:
     """What the node returned, or its error handler; a command that a graph inside it had for this one counts as returned."""
     try:
         if job.failure is not None and node.error_handler is not None:
-            return (yield _call(node.error_handler, job, node.handler_inject))
-        if node.subgraph is None:
-            return (yield from _tried(job, node, _call(_within(node.fn, node), job, node.inject)))
-        shared = node.subgraph.input_of(job.state)
-        result = yield from _tried(job, node, (node.subgraph, (shared,)))
-        return {key: value for key, value in result.state.items() if schema.knows(key)}
-    except ParentCommand as signal:
-        return signal.command
+            returned = yield from _settled(job, _call(node.error_handler, job, node.handler_inject))
+        elif node.subgraph is None:
+            returned = yield from _tried(job, node, _call(_within(node.fn, node), job, node.inject))
+        else:
+            result = yield from _tried(job, node, (node.subgraph, (node.subgraph.input_of(job.state),)))
+            returned = {key: value for key, value in result.state.items() if schema.knows(key)}
+    except (Pause, ParentCommand, BaseExceptionGroup) as signal:
+        if not job.scope.commands or not _only_signals(signal):
+            raise
+        job.scope.pause = None  # what else the node had asked is moot: it ends with the command
+        return joined(job.scope.commands[n] for n in sorted(job.scope.commands))
+    check_not_swallowed(job.scope)
+    return returned
+
+
+def joined(commands: Iterable[Command]) -> Command:
+    """Several commands as one, in this order."""
+    several = list(commands)
+    if len(several) == 1:
+        return several[0]
+    return Command(update=[w for c in several for w in c.writes()], goto=[t for c in several for t in c.targets()], graph=several[0].graph)
+
+
+def _only_signals(error: BaseException) -> bool:
+    return not isinstance(error, BaseExceptionGroup) or error.split((Pause, ParentCommand))[1] is None
 
 
 def _tried(job: Job, node: Node, call: Call) -> Calls:
     """Make the call, again after a while when it raises what a retry policy is for."""
     for failures in count(1):
         try:
-            return (yield call)
+            return (yield from _settled(job, call))
         except Exception as error:
             policy = next((p for p in node.retry if p.applies(error)), None)
             if policy is None or failures >= policy.max_attempts or job.scope.pause is not None:
@@ -155,6 +182,21 @@ def _tried(job: Job, node: Node, call: Call) -> Calls:
         job.scope.again()
         yield asyncio.sleep, (wait_s,)
     raise AssertionError  # the loop has no other end
+
+
+def _settled(job: Job, call: Call) -> Calls:
+    """Make the call; over when the graphs that it left running are."""
+    try:
+        returned = yield call
+    except GeneratorExit:
+        raise
+    except BaseException:
+        if job.scope.running:
+            yield job.scope.settled, ()
+        raise
+    if job.scope.running:
+        yield job.scope.settled, ()
+    return returned
 
 
 def _call(fn: Callable[..., Any], job: Job, inject: tuple[tuple[str, str], ...]) -> Call:
@@ -198,7 +240,13 @@ def _within(fn: Callable[..., Any], node: Node) -> Callable[..., Any]:
 
 
 def _paused(job: Job, pause: Pause) -> Paused:
-    return Paused(job.task, pause.events, pause.questions)
+    inside = job.scope.waits_for
+    return Paused(job.task, (*pause.events, Waits((job.task.id,), inside)) if inside else pause.events, pause.questions)
+
+
+def _raised(job: Job, error: BaseException) -> Raised:
+    known = [a.position + 1 for a in job.scope.ledger.of_task(job.task.id)]  # an attempt before may have asked more
+    return Raised(job.task, error, max(job.scope.position, *known, 0), dict(job.scope.calls), job.scope.left_open)
 
 
 def _unless_swallowed(scope: Scope, error: Exception) -> Exception:
@@ -209,7 +257,7 @@ def _unless_swallowed(scope: Scope, error: Exception) -> Exception:
     return error
 
 
-def _read(returned: object, node: str) -> tuple[list[tuple[str, Any]], list[str | Send]]:
+def _read(returned: object, node: str, schema: StateSchema) -> tuple[list[tuple[str, Any]], list[str | Send]]:
     match returned:
         case None:
             return [], []
@@ -217,6 +265,8 @@ def _read(returned: object, node: str) -> tuple[list[tuple[str, Any]], list[str 
             return returned.writes(), returned.targets()
         case Mapping():
             return pairs(returned, f"node {node!r} returned what"), []
+        case _ if (parts := schema.parts(returned)) is not None:
+            return list(parts.items()), []
     raise NodeOutputError(
         f"node {node!r} returned {returned!r:.200} ({type(returned).__name__}); expected a mapping of state keys, a Command, or None", node=node
     )

@@ -36,7 +36,7 @@ def supersteps(run: Run) -> Steps:
             return
         while tasks := run.runnable():
             yield from _wave(run, tasks)
-            if run.up is not None:
+            if run.up:
                 return
             if not (yield from _answer_further(run)) and not (yield from _catch_up(run)):
                 break
@@ -113,7 +113,7 @@ def _job(run: Run, task: PlannedTask) -> Job:
     failed = run.ledger.handled.get(task.id)
     scope = Scope(
         task, run.serde, run.ledger, run.thread_id, run.graph, run.now, run.checkpoint.seq, run.questions, moved, host=run, context=run.context,
-        position=0 if failed is None else failed.handler_from,
+        position=0 if failed is None else failed.handler_from, calls={} if failed is None else dict(failed.calls),
     )  # fmt: skip
     state: Any = run.own_state() if task.arg is None else run.argument(task)
     return Job(task, state, run.values, scope, run.config, failure=None if failed is None else node_error(task.node, failed))
@@ -131,7 +131,7 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
                         f"node {task.node!r} returned Command(graph=Command.PARENT), but its graph does not run inside a node of another one",
                         node=task.node,
                     )
-                run.up = command
+                run.up[task.id] = command
             case Done():
                 try:
                     run.take(outcome)
@@ -145,17 +145,22 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
                 for event in outcome.events:
                     run.note(event)
                 stream.asked(run, outcome)
-            case Raised(asked=asked) if outcome.for_handler and _has_handler(run, task):
-                _fail(run, task, outcome.error, asked)
-            case Raised(error=raised):
+            case Raised() if outcome.for_handler and _has_handler(run, task):
+                run.withdraw(task.id, "its node failed, which an error handler deals with")
+                _fail(run, task, outcome.error, outcome)
+            case Raised(error=raised, left_open=asked):
+                for question in () if asked is None else asked.questions:
+                    run.ask(question)
+                for event in () if asked is None else asked.events:
+                    run.note(event)
                 errors[task.id] = raised
         if task.id in errors:
             _fail(run, task, errors[task.id])
     return errors
 
 
-def _fail(run: Run, task: PlannedTask, error: BaseException, handler_from: int = -1) -> None:
-    failure = run.failed(task, error, handler_from)
+def _fail(run: Run, task: PlannedTask, error: BaseException, for_handler: Raised | None = None) -> None:
+    failure = run.failed(task, error, for_handler)
     run.note(failure)
     stream.failed(run, task, failure)
 

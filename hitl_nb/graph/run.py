@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from traceback import format_exception
 from typing import Any, Final
@@ -14,7 +14,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
-from hitl_nb.graph.attempt import Done
+from hitl_nb.graph.attempt import Done, Raised
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.graph_change import Shape
@@ -85,8 +85,8 @@ class Run:
     """Events of questions, which a graph inside a node leaves to the thread to store."""
     held: Held | None = None
     """Commits of the thread that are written later; None: each is written at once."""
-    up: Command | None = None
-    """The command for the graph around with which a node of this one ended it."""
+    up: dict[str, Command] = field(default_factory=dict)
+    """The commands for the graph around with which nodes of this one ended it, by task id."""
 
     @property
     def serde(self) -> Serde | None:
@@ -158,20 +158,29 @@ class Run:
         """Keep a result; with others of its superstep still open it is stored by itself. Raises NotSerializableError."""
         task_id = done.task.id
         # asked before an update of the state and not since, or inside a graph that its node left by a command; before the result, which it would undo
-        for asked in self.ledger.of_tree(task_id) if self.ledger.inside(task_id) else self.ledger.of_task(task_id):
-            if asked.interrupt_id not in self.ledger.answered:
-                self.note(Withdrawn.of(asked, "its node ended without the answer"))
+        self.withdraw(task_id, "its node ended without the answer")
         if self.serde is not None and len(self.checkpoint.tasks) > 1:
             for key, value in done.update:
                 self.serde.dumps(value, f"state[{key!r}]")  # names the path of what cannot be stored
             self.note(Finished(done.task.id, self.serde.dumps(done.update, "update"), self.targets(done.goto)))
         self.results[done.task.id] = done
 
-    def failed(self, task: PlannedTask, error: BaseException, handler_from: int = -1) -> Failed:
+    def withdraw(self, task_id: str, why: str) -> None:
+        """Close the open questions of a task and of the graphs inside it."""
+        for asked in self.ledger.of_tree(task_id) if self.ledger.inside(task_id) else self.ledger.of_task(task_id):
+            if asked.interrupt_id not in self.ledger.answered:
+                self.note(Withdrawn.of(asked, why))
+
+    def failed(self, task: PlannedTask, error: BaseException, for_handler: Raised | None = None) -> Failed:
+        """What is stored of a failure; `for_handler`: the outcome, when the node's error handler deals with it."""
         kind = type(error)
         text = f"{kind.__module__}.{kind.__qualname__}: {error}".encode("utf-8", "backslashreplace").decode()
         trace = "".join(format_exception(error)).encode("utf-8", "backslashreplace").decode()
-        return Failed(task.id, text[:10_000], trace[-20_000:], self.now().timestamp(), handler_from)
+        failed = Failed(task.id, text[:10_000], trace[-20_000:], self.now().timestamp())
+        if for_handler is None:
+            return failed
+        before = tuple(a.interrupt_id for a in self.ledger.of_tree(task.id))
+        return replace(failed, handler_from=for_handler.asked, calls=for_handler.calls, before=before)
 
     def targets(self, goto: Iterable[str | Send]) -> tuple[Target, ...]:
         """Where a task goes, in the form that is stored."""
