@@ -10,7 +10,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
 from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, task_id
+from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, fingerprint, task_id
 from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownThreadError
 from hitl_nb.graph.attempt import Done
 from hitl_nb.graph.effects import Steps
@@ -99,6 +99,8 @@ class Threads:
     def placed(self, host: Run, key: str, task: PlannedTask, config: Config) -> Run:
         """A run of this graph inside a task of `host` that has not begun."""
         run = self.fresh(host.thread_id, config)
+        # its identity follows from its place, so that a question asked again after a crash has the id it had
+        run.checkpoint = replace(run.checkpoint, nonce=fingerprint(host.checkpoint.nonce, key, size=6))
         run.key, run.graph, run.now, run.saver, run.path = key, host.graph, host.now, host.saver, (*host.path, task.node)
         run.held, run.place = host.held, f"{host.place}|{task.node}:{task.id}".lstrip("|")
         if host.serde is not None:

@@ -7,7 +7,7 @@ import warnings
 from random import Random
 from typing import Any
 
-from graphs import AT, INPUT, OutageError, World, answer_of, number, questions
+from graphs import AT, HANDLER, INPUT, OutageError, World, all_nodes, answer_of, number, questions
 
 from hitl_nb import Command, Decision
 from hitl_nb.errors import AlreadyAnsweredError, ThreadBusyError, UnusedAnswersWarning
@@ -20,7 +20,7 @@ class Reviewer:
 
     def __init__(self, graph: Any, spec: Any, world: World, rng: Random) -> None:
         self.graph, self.saver, self.world, self.rng = graph, graph.checkpointer, world, rng
-        self.nodes = {n.name: n for n in spec.nodes}
+        self.nodes = all_nodes(spec)
         self.config = {"configurable": {"thread_id": THREAD, "reviewer": "Ann"}, "recursion_limit": 300}
         if rng.random() < 0.5:
             self.config["max_concurrency"] = rng.choice([1, 2])
@@ -114,7 +114,7 @@ class Reviewer:
 
     def _further(self, asked: list[Any]) -> list[Any]:
         """The answers to what the nodes that wait will ask before they end, in the order in which they will ask."""
-        if not all("execution" in i.value for i in asked):
+        if not all("execution" in i.value and i.value["position"] < HANDLER and not self.nodes[i.node].inside for i in asked):
             return []
         left = [questions(self.nodes[i.node], i.value["execution"])[i.value["position"] + 1 :] for i in asked]
         rounds = max(map(len, left))

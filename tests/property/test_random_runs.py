@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from faults import Crash, DiskStore, MemoryStore, Process
-from graphs import INPUT, GraphSpec, World, answer_of, build, execution_of, graph_specs, node_of, questions
+from graphs import INPUT, GraphSpec, World, all_nodes, answer_of, build, execution_of, graph_specs, most_runs, node_of
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from reviewing import THREAD, Intruder, Reviewer
 
 from hitl_nb import Command
+from hitl_nb.checkpoint.keys import nested_thread_id
 
 CONFIG = {"configurable": {"thread_id": THREAD}}
 LARGE = int(os.environ.get("HITL_NB_EXAMPLES", "0"))
@@ -100,10 +101,20 @@ def stored_results(saver: Any) -> set[str]:
     head = saver.head(THREAD)
     if head is None:
         return set()
-    entries = saver.values(THREAD, saver.checkpoint(THREAD, head.seq))["log"]
-    for finished in saver.ledger(THREAD, head).finished.values():
-        entries = entries + dict(saver.serde.loads(finished.update))["log"]
-    return {execution_of(e) for e in entries} - {"input"}
+    return {execution_of(e) for e in _entries(saver, THREAD, head)} - {"input"}
+
+
+def _entries(saver: Any, key: str, head: Any) -> list[str]:
+    """The log of a thread, or of a graph inside a node, and of the graphs inside its tasks."""
+    checkpoint = saver.checkpoint(key, head.seq)
+    entries = saver.values(key, checkpoint).get("log", [])
+    for finished in saver.ledger(key, head).finished.values():
+        entries = entries + dict(saver.serde.loads(finished.update)).get("log", [])
+    for task in checkpoint.tasks:
+        inner = nested_thread_id(key, task.id, 0)
+        if (inner_head := saver.head(inner)) is not None:
+            entries = entries + _entries(saver, inner, inner_head)
+    return entries
 
 
 def live(graph: Any, reviewer: Reviewer, world: World, taken: set[str]) -> None:
@@ -148,10 +159,11 @@ def check(spec: GraphSpec, dying: list[Death], seed: int, store: Any) -> None:
     process.dies_at = None
     assert ending(graph) == expected
     assert world.starts.keys() == calm.starts.keys()
-    nodes = {n.name: n for n in spec.nodes}
+    nodes = all_nodes(spec)
     for execution, times in world.starts.items():
-        node = nodes[node_of(execution)]
-        assert times <= len(questions(node, execution)) + 1 + crashes + node.outages, f"{execution} ran {times} times"
+        assert times <= most_runs(nodes[node_of(execution)], execution) + crashes, f"{execution} ran {times} times"
+    assert world.effects.keys() == calm.effects.keys()
+    assert max(world.effects.values(), default=1) <= 1 + crashes, "a side effect happened again although the process lived"
     event(f"crashes: {crashes}")
 
 
