@@ -76,25 +76,28 @@ class StateClass:
         own = {name: values[name] for name in self.keys if name in values}
         if self.kind == "typeddict":
             return own
-        if self.model is not None:
-            return self._model(self.model, own, checked, where)
+        if (model := self.model) is not None:
+            return _checked_by_pydantic(lambda: model.build(own, checked), where)
         fields = {f.name: f for f in dataclasses.fields(self.cls)}
         missing = [n for n, f in fields.items() if n not in own and f.init and f.default is f.default_factory is dataclasses.MISSING]
         if missing:
             raise InvalidStateError(f"{where}: {', '.join(f'state[{n!r}]' for n in missing)} is missing{_CURE}", key=missing[0])
-        made = self.cls(**{name: value for name, value in own.items() if fields[name].init})
+        given = {name: value for name, value in own.items() if fields[name].init}
+        checks_itself = hasattr(self.cls, "__pydantic_validator__")  # a dataclass of pydantic's
+        made = _checked_by_pydantic(lambda: self.cls(**given), where) if checks_itself else self.cls(**given)
         for name in [n for n in own if not fields[n].init]:
             object.__setattr__(made, name, own[name])
         return made
 
-    def _model(self, model: ModelFields, values: Mapping[str, Any], checked: frozenset[str], where: str) -> Any:
-        from pydantic import ValidationError
 
-        try:
-            return model.build(values, checked)
-        except ValidationError as error:
-            key, why = complaint(error, "state", shown)
-            raise InvalidStateError(f"{where}: {why}{_CURE if 'is missing' in why else ''}", key=key) from None
+def _checked_by_pydantic(make: Callable[[], Any], where: str) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return make()
+    except ValidationError as error:
+        key, why = complaint(error, "state", shown)
+        raise InvalidStateError(f"{where}: {why}{_CURE if 'is missing' in why else ''}", key=key) from None
 
 
 _CURE: Final = "; give it in the input, let an earlier node write it, or give the field a default"
@@ -102,7 +105,10 @@ _CURE: Final = "; give it in the input, let an earlier node write it, or give th
 
 def shown(value: Any) -> str:
     """A value and its type, for an error's text."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # an object's own repr may raise anything, and one nested too deeply does
+        text = "a value without a repr"
     return f"{text if len(text) <= 200 else text[:200] + '…'} ({type(value).__name__})"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
@@ -48,6 +49,11 @@ class BigOrder(Order):
     discount: float = 0.0
 
 
+class Mute:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
 @dataclass
 class Sheet:
     """A dataclass state."""
@@ -59,6 +65,13 @@ class Sheet:
 
     def __post_init__(self) -> None:
         self.total = self.amount * 2
+
+
+@pydantic_dataclass
+class Strict:
+    """A dataclass of pydantic's."""
+
+    amount: int
 
 
 class Row(TypedDict, total=False):
@@ -210,6 +223,16 @@ def test_input_that_lacks_a_field_of_a_dataclass_is_refused(chain, saver, run, c
         run(chain(saver, lambda_node, schema=Sheet), {"note": "x"}, cfg)
 
 
+def test_a_dataclass_that_checks_itself_does_so_when_it_is_read(chain, saver, run, cfg):
+    def write(state):
+        return {"amount": state.amount + 1}
+
+    graph = chain(saver, write, schema=Strict)
+    assert run(graph, {"amount": 3}, cfg) == {"amount": 4}
+    with pytest.raises(InvalidStateError, match=r"the input does not fit Strict: state\['amount'\] is 'x' \(str\)"):
+        run(graph, {"amount": "x"}, {"configurable": {"thread_id": "another"}})
+
+
 def test_further_input_of_a_finished_thread_needs_only_what_changes(chain, saver, run, cfg):
     graph = chain(saver, lambda_node, schema=Order)
     run(graph, {"amount": 1}, cfg)
@@ -253,6 +276,8 @@ def test_each_value_is_checked_once_however_many_nodes_read_it(chain, saver, run
         ({"items": [{"name": "a", "price": math.nan}]}, "items", r"is nan \(float\).*finite"),
         ({"amount": math.inf}, "amount", r"is inf \(float\)"),
         ({"items": [{}] * 5}, "items", r"state\['items'\]\[0\]\['name'\] is missing; .*; and 2 more"),
+        ({"amount": Mute()}, "amount", r"state\['amount'\] is a value without a repr \(Mute\)"),
+        ({"amount": "9" * 10_000_000}, "amount", r"state\['amount'\] is '9{199}… \(str\)"),
         ({"parent": {"amount": 1, "parent": {"amount": "x"}}}, "parent", r"state\['parent'\]\['parent'\]\['amount'\] is 'x'"),
     ],
 )
