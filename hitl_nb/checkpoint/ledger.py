@@ -26,7 +26,7 @@ class Ledger:
         self.failed: dict[str, Failed] = {}
         """By task id: the latest failure of a task that has not finished."""
         self.handled: dict[str, Failed] = {}
-        """By task id: the failure that the error handler of the task's node deals with."""
+        """By task id: the failure that the error handler of the task's node deals with, or dealt with."""
         self.withdrawn: dict[tuple[str, int], list[Withdrawn]] = {}
         """What was withdrawn at (task id, position)."""
         self._of_task: dict[str, dict[str, Asked]] = {}
@@ -55,7 +55,6 @@ class Ledger:
             case Finished():
                 self.finished[event.task_id] = event
                 self.failed.pop(event.task_id, None)
-                self.handled.pop(event.task_id, None)
             case Failed():
                 self.failed[event.task_id] = event
                 if event.handler_from >= 0:

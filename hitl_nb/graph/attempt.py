@@ -149,10 +149,11 @@ def _returned(job: Job, node: Node, schema: StateSchema) -> Calls:
             result = yield from _tried(job, node, (node.subgraph, (node.subgraph.input_of(job.state),)))
             returned = {key: value for key, value in result.state.items() if schema.knows(key)}
     except (Pause, ParentCommand, BaseExceptionGroup) as signal:
-        if not job.scope.commands or not _only_signals(signal):
+        commands = job.scope.commands
+        if not commands or not _only_signals(signal):
             raise
-        job.scope.pause = None  # what else the node had asked is moot: it ends with the command
-        return joined(job.scope.commands[n] for n in sorted(job.scope.commands))
+        job.scope.pause, job.scope.commands = None, {}  # what else the node had asked is moot: it ends with the command
+        return joined(commands[n] for n in sorted(commands))
     check_not_swallowed(job.scope)
     return returned
 

@@ -53,7 +53,7 @@ def _discard(run: Run, gone: set[str]) -> Steps:
 def _discard_earlier(run: Run, head_ledger: Ledger, reopened: Asked, gone: set[str]) -> Steps:
     """In a superstep that the thread has moved on from: go back to it."""
     events: list[Event] = [w for withdrawn in run.ledger.withdrawn.values() for w in withdrawn]
-    events += [f for f in run.ledger.handled.values() if f.task_id != reopened.task]
+    events += run.ledger.handled.values()  # the handler asks again, unless the node itself does
     still_open = {a.interrupt_id for a in head_ledger.open()}
     for other in run.ledger.asked.values():
         if other.kind == "static" and not other.owner:

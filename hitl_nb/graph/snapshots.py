@@ -35,7 +35,7 @@ def snapshot(run: Run, place: str = "", inner: Mapping[str, StateSnapshot] | Non
             id=t.id,
             name=t.node,
             path=t.path,
-            error=failed.error if (failed := run.ledger.failed.get(t.id) or run.ledger.handled.get(t.id)) else None,
+            error=failed.error if t.id not in run.results and (failed := run.ledger.failed.get(t.id) or run.ledger.handled.get(t.id)) else None,
             interrupts=tuple(interrupts[a.interrupt_id] for a in run.ledger.of_tree(t.id) if a.interrupt_id in interrupts),
             result=dict(run.results[t.id].update) if t.id in run.results else None,
             expired=tuple(a.interrupt_id for a in run.ledger.of_tree(t.id) if a.interrupt_id in expired),
