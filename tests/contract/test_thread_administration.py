@@ -658,6 +658,25 @@ def test_a_graph_inside_begins_anew_in_the_copy_when_its_node_asks_again(saver):
     assert graph.invoke(Command(resume="D"), config("t"))["log"] == ["A", "D"]
 
 
+def test_the_graph_inside_a_finished_task_is_copied_too(saver):
+    inner = StateGraph(Log).add_node("work", lambda state: {"n": 7}).add_edge(START, "work").compile()
+
+    def quick(state):
+        return {"log": [interrupt("quick?"), inner.invoke({})["n"]]}
+
+    def slow(state):
+        return {"log": [interrupt("slow?")]}
+
+    graph = StateGraph(Log).add_node(quick).add_node(slow).add_edge(START, "quick").add_edge(START, "slow").compile(saver)
+    (of_quick, _) = graph.invoke({"log": []}, config("t")).interrupts
+    graph.invoke(Command(resume={of_quick.id: "Q"}), config("t"))
+    saver.copy_thread("t", "u")
+    (task, _) = graph.get_state(config("u"), subgraphs=True).tasks
+    assert task.result == {"log": ["Q", 7]}
+    assert task.state.values == {"log": [], "n": 7}
+    assert graph.invoke(Command(resume="S"), config("u"))["log"] == ["Q", 7, "S"]
+
+
 def test_pruning_goes_into_the_graphs_inside_that_are_not_finished(nested, saver):
     nested.invoke({"log": []}, config("t"))
     before = nested.get_state(config("t"))

@@ -93,10 +93,11 @@ def test_updates_of_one_superstep_combine_as_parallel_nodes_do(fan, saver, run, 
     assert saver.open_questions() == []
 
 
-def test_two_writes_to_a_key_without_a_reducer_are_an_error(line, saver, waiting, bulk):
+@pytest.mark.parametrize("other", ["a", "b"])
+def test_two_writes_to_a_key_without_a_reducer_are_an_error(line, saver, waiting, bulk, other):
     before = stored(saver)
     with pytest.raises(ConcurrentUpdateError, match="n"):
-        bulk(line, waiting, [[StateUpdate({"n": 1}, "a"), StateUpdate({"n": 2}, "b")]])
+        bulk(line, waiting, [[StateUpdate({"n": 1}, "a"), StateUpdate({"n": 2}, other)]])
     assert stored(saver) == before
 
 
