@@ -17,7 +17,7 @@ Records (every key ends with what varies most, so no two can be confused; thread
     k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
     d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash
 
-What is atomic: `commit` and `answer` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it or nothing.
+What is atomic: `commit`, `answer`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it or nothing.
 """
 
 from __future__ import annotations
@@ -478,8 +478,9 @@ class Checkpointer(ABC):
         if decision.how == EXPIRED:
             raise ValueError(f"how={EXPIRED!r} is reserved for the defaults that graph.expire() records; this answer was not taken, name another way")
         brief = self.open_question(decision.interrupt_id)
-        if brief is not None:
-            brief.require_in_time(decision)
+        if brief is None:
+            raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open, but not listed as open", thread_id=thread_id)
+        brief.require_in_time(decision)
         return self._record(thread_id, head, decision)
 
     def _record(self, thread_id: str, head: Head, decision: Decision) -> Head:
