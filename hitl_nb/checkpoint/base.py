@@ -17,7 +17,8 @@ Records (every key ends with what varies most, so no two can be confused; thread
     k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
     d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash
 
-What is atomic: `commit`, `answer`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it or nothing.
+What is atomic: `commit`, `answer`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it, or
+nothing.
 """
 
 from __future__ import annotations
