@@ -1,10 +1,11 @@
 """The program the crash tests kill: a run of 30 supersteps with parallel nodes and interrupts, driven to its end however often it is started.
 
-    python thirty_steps.py FOLDER [KILL_AT]
+    python thirty_steps.py FOLDER [KILL_AT] [DURABILITY]
 
 FOLDER/store is the store. Each node execution appends its name to FOLDER/counts (after its work, before it returns); each answer is appended
 to FOLDER/acknowledged once the store has taken it. KILL_AT = n: the process sends itself SIGKILL right before the n-th record is written, which may
-be in the middle of a transaction. Prints how many records were written, then the final state.
+be in the middle of a transaction; -n: right after the n-th node execution. DURABILITY: as in `invoke`. Prints how many records were written, then
+the final state.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class KilledSaver(DiskCacheSaver):
     """A DiskCacheSaver whose process dies right before its n-th write."""
 
     written = 0
+    ran = 0
     kill_at = 0
 
     def _put(self, key: str, record: bytes) -> None:
@@ -43,12 +45,15 @@ class KilledSaver(DiskCacheSaver):
         super()._put(key, record)
 
 
-def build(saver: DiskCacheSaver, counts: Path) -> Any:
+def build(saver: KilledSaver, counts: Path) -> Any:
     """Nodes s0 … s29 in a chain; every fifth asks; s7 and s17 fan out to three side nodes of which one asks."""
 
     def ran(name: str) -> None:
         with counts.open("ab", buffering=0) as f:
             f.write(f"{name}\n".encode())
+        saver.ran += 1
+        if saver.ran == -saver.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def step(n: int) -> Any:
         def node(state: State) -> dict[str, Any]:
@@ -83,22 +88,22 @@ def build(saver: DiskCacheSaver, counts: Path) -> Any:
     return builder.compile(saver, name="thirty")
 
 
-def main(folder: Path, kill_at: int) -> None:
+def main(folder: Path, kill_at: int, durability: Any) -> None:
     """Start or go on, answer what is asked, print the final state."""
     saver = KilledSaver(folder / "store")
     saver.kill_at = kill_at
     graph, config = build(saver, folder / "counts"), {"configurable": {"thread_id": "run"}}
-    result = graph.invoke({"total": 0, "log": [], "blob": b""} if saver.head("run") is None else None, config)
+    result = graph.invoke({"total": 0, "log": [], "blob": b""} if saver.head("run") is None else None, config, durability=durability)
     while result.is_interrupted:
         question = saver.question(result.interrupts[0].id)
         answer = len(question.payload["question"])
         saver.answer("run", [Decision(question.id, "run", question.node, -1, answer, "crash", datetime.now(UTC), "test", question.digest)])
         with (folder / "acknowledged").open("ab", buffering=0) as f:
             f.write(f"{question.id}\n".encode())
-        result = graph.advance(config)
+        result = graph.advance(config) if durability == "sync" else graph.invoke(None, config, durability=durability)
     print(saver.written)
     print(f"{result['total']} {','.join(sorted(result['log']))} {len(result['blob'])}:{result['blob'][0]}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0, sys.argv[3] if len(sys.argv) > 3 else "sync")
