@@ -304,7 +304,7 @@ class Checkpointer(ABC):
         """
         return expiring.expire(self, interrupt_id, now)
 
-    def graph(self, fingerprint: str) -> bytes | None:
+    def graph_record(self, fingerprint: str) -> bytes | None:
         """What the graph looked like that checkpoints name by this fingerprint; None when the store does not know it."""
         return self._read(graph_key(fingerprint))
 
@@ -439,7 +439,7 @@ class Checkpointer(ABC):
             for slot, record in (large or {}).items():
                 self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
             self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
-            if graph is not None and checkpoint.graph not in self._graphs and self.graph(checkpoint.graph) is None:
+            if graph is not None and checkpoint.graph not in self._graphs and self.graph_record(checkpoint.graph) is None:
                 self._put(graph_key(checkpoint.graph), graph)
             head = replace(head, seq=checkpoint.seq, events=0)
         if events:

@@ -54,7 +54,7 @@ class Shape:
     @classmethod
     def stored(cls, saver: Checkpointer, name: str) -> Shape | None:
         """The graph of this fingerprint; None when the store does not know it."""
-        record = saver.graph(name)
+        record = saver.graph_record(name)
         if record is None:
             return None
         nodes, ways, joins, keys = unpack(record)

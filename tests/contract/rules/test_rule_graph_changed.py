@@ -509,7 +509,7 @@ def test_what_a_graph_looks_like_is_stored_once(saver, run, cfg, monkeypatch):
 
 
 def test_without_its_stored_graph_a_thread_still_says_what_it_needs(saver, waiting, run, cfg, monkeypatch):
-    monkeypatch.setattr(saver, "graph", lambda fingerprint: None)
+    monkeypatch.setattr(saver, "graph_record", lambda fingerprint: None)
     with pytest.raises(GraphChangedError) as caught:
         run(line(saver, NoDraft, waits="sign_off"), None, cfg)
     assert (caught.value.removed_nodes, caught.value.added_nodes, caught.value.removed_keys) == (("approve",), (), ("draft",))
