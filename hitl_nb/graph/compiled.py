@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -333,9 +334,10 @@ class CompiledGraph:
         """The call as a flow, and who else is told of its events: inside a node of another graph, whoever streams that one."""
         scope = current_scope.get()
         if scope is None or scope.host is None or self.checkpointer is not None:
+            call = replace(call, context=self._threads.schema.context(call.context))
             return flow(self._threads, call), call, lambda event: None
         host, place = scope.host, place_of(scope.task)
-        inner = inner_call(call, host)
+        inner = inner_call(call, self._threads.schema, host)
 
         def up(event: Emit) -> None:
             if event.mode in host.modes and "subgraphs" in host.modes:

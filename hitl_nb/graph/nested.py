@@ -22,6 +22,7 @@ from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import Call, input_digest, nothing, perform, prepared, run_unstored, written
+from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.threads import Threads
 from hitl_nb.graph.types import Command
 
@@ -120,8 +121,9 @@ def _lifted(run: Run, task_id: str) -> Iterator[Event]:
             yield replace(event, owner=(task_id, *event.owner))
 
 
-def inner_call(call: Call, host: Run) -> Call:
+def inner_call(call: Call, schema: StateSchema, host: Run) -> Call:
     """The call with what it takes from the run around: config, context, limit, and what that run's caller wants to be told."""
     told = host.modes if "subgraphs" in host.modes else frozenset[str]()
     config: Any = {**host.config, **call.config}
-    return replace(call, config=config, modes=call.modes | told, context=host.context if call.context is None else call.context)
+    context = host.context if call.context is None else schema.context(call.context)
+    return replace(call, config=config, modes=call.modes | told, context=context)

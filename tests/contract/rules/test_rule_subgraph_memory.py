@@ -1,4 +1,4 @@
-"""compile(checkpointer=True): a graph inside a node that remembers its state from one run of the node to the next; and commands for the graph around."""
+"""compile(checkpointer=True), a graph that remembers its state from one run of its node to the next; and commands for the graph around."""
 
 from __future__ import annotations
 
