@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError
@@ -14,6 +15,7 @@ from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.graph.retry import RetryPolicy
 from hitl_nb.graph.runtime import injections
 from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.state_class import StateClass, node_input
 from hitl_nb.graph.topology import Branch, Node, Topology
 from hitl_nb.graph.types import END, START
 
@@ -21,15 +23,49 @@ Names = Sequence[str] | Literal["*"] | None
 NodeFunction = Callable[..., Any] | CompiledGraph
 
 
-class StateGraph:
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    StateT = TypeVar("StateT", default=Any)
+    ContextT = TypeVar("ContextT", default=Any)
+    InputT = TypeVar("InputT", default=Any)
+    OutputT = TypeVar("OutputT", default=Any)
+else:  # type parameters have defaults since Python 3.13
+    from typing import TypeVar
+
+    StateT, ContextT, InputT, OutputT = map(TypeVar, ("StateT", "ContextT", "InputT", "OutputT"))
+
+
+class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
     """A graph of plain functions over a shared state.
 
-    `schema`: a TypedDict class, `Annotated[type, reducer]` for keys that combine; nothing for a free-form state (any key, the last write wins).
+    state_schema: a TypedDict, dataclass or pydantic 2 BaseModel class, with `Annotated[type, reducer]` for keys that combine; nothing for a free-form
+        state (any key, the last write wins). Nodes are given a dict, or an instance of the dataclass or model; results are dicts. A class's defaults
+        are stored when a thread begins. What is written to a key of a model is checked and converted by it.
+    context_schema: the class of what `invoke(…, context=)` takes and `Runtime.context` holds.
+    input_schema, output_schema: the part of the state that the input may hold, and that results show; their keys are keys of the state too. So are
+        those of another such class that a node's first parameter is annotated with: that node is given that part only.
+    strict: raise for a key that the state does not have, instead of a warning; what a pydantic model with `extra="forbid"` does too.
+
     Every method returns the builder, so that calls chain.
     """
 
-    def __init__(self, schema: type | None = None) -> None:
-        self._schema = StateSchema(schema)
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, parameters: Any) -> GenericAlias:
+            """`StateGraph[State]`: the other parameters may be left out, which Generic does not allow before Python 3.13."""
+            return GenericAlias(cls, parameters)
+
+    def __init__(
+        self,
+        state_schema: type[StateT] | None = None,
+        context_schema: type[ContextT] | None = None,
+        *,
+        input_schema: type[InputT] | None = None,
+        output_schema: type[OutputT] | None = None,
+        strict: bool = False,
+    ) -> None:
+        self._schema = StateSchema(state_schema, input_schema=input_schema, output_schema=output_schema, context_schema=context_schema, strict=strict)
         self._topology = Topology()
 
     def add_node(
@@ -37,18 +73,20 @@ class StateGraph:
         name: str | NodeFunction,
         fn: NodeFunction | None = None,
         *,
+        input_schema: Any = None,
         retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
         error_handler: Callable[..., Any] | None = None,
         timeout: float | timedelta | None = None,
         defer: bool = False,
         destinations: Sequence[str] | Mapping[str, str] = (),
-    ) -> StateGraph:
+    ) -> Self:
         """Add a node: `add_node("review", fn)` or `add_node(fn)`.
 
         `fn(state)`, sync or async, returns an update, a Command or None. It may ask for more by the name or annotation of further parameters:
         `config`, `runtime: Runtime`, `writer: StreamWriter`. Or `fn` is a compiled graph, which then runs as one node: it gets the keys of the state
         that it shares, what it ends with is the update, and its questions are questions of this graph.
 
+        input_schema: what the node is given instead of the state as the graph's own class; else what its first parameter is annotated with.
         retry_policy: run the node again when it raises; of several policies the first that applies.
         error_handler: `handler(state, error: NodeError)`, called when the last attempt failed; what it returns counts as what the node
             returned, and it may ask with `interrupt()`: the node itself does not run again for the answer.
@@ -68,6 +106,8 @@ class StateGraph:
             raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)
         if name in self._topology.nodes:
             raise GraphError(f"node {name!r} is there already; each name is used once", node=name)
+        if error_handler is not None and not callable(error_handler):
+            raise GraphError(f"the error_handler of node {name!r} is {error_handler!r:.100}; expected a function of (state, error)", node=name)
         subgraph = fn if isinstance(fn, CompiledGraph) else None
         if subgraph is not None and subgraph.checkpointer is not None:
             raise GraphError(
@@ -79,8 +119,9 @@ class StateGraph:
             name,
             fn.invoke if isinstance(fn, CompiledGraph) else fn,
             subgraph,
+            self._reads(fn, input_schema),
             inject=() if isinstance(fn, CompiledGraph) else injections(fn),
-            retry=(retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
+            retry=_policies(retry_policy, name),
             error_handler=error_handler,
             handler_inject=() if error_handler is None else injections(error_handler, handler=True),
             timeout_s=_timeout_s(timeout, name, fn),
@@ -89,13 +130,15 @@ class StateGraph:
         )
         return self
 
-    def add_sequence(self, nodes: Sequence[NodeFunction | tuple[str, NodeFunction]]) -> StateGraph:
+    def add_sequence(self, nodes: Sequence[NodeFunction | tuple[str, NodeFunction]]) -> Self:
         """Add the nodes with an edge from each to the next: functions, or `(name, function)` pairs."""
         if not nodes:
             raise GraphError("add_sequence([]) has no node; give at least one")
         before = None
         for entry in nodes:
             known = set(self._topology.nodes)
+            if isinstance(entry, tuple) and len(entry) != 2:
+                raise GraphError(f"add_sequence() got {entry!r:.100}; expected functions, or (name, function) pairs")
             if isinstance(entry, tuple):
                 self.add_node(*entry)
             else:
@@ -106,7 +149,7 @@ class StateGraph:
             before = added
         return self
 
-    def add_edge(self, source: str | Sequence[str], target: str) -> StateGraph:
+    def add_edge(self, source: str | Sequence[str], target: str) -> Self:
         """`target` runs after `source`; with a list, once all of them have finished."""
         if isinstance(source, str):
             self._topology.edges.setdefault(source, []).append(target)
@@ -117,7 +160,7 @@ class StateGraph:
             self._topology.joins.append((sources, target))
         return self
 
-    def add_conditional_edges(self, source: str, path: Callable[..., Any], path_map: Mapping[Any, str] | Sequence[str] | None = None) -> StateGraph:
+    def add_conditional_edges(self, source: str, path: Callable[..., Any], path_map: Mapping[Any, str] | Sequence[str] | None = None) -> Self:
         """After `source`, go where `path(state)` says: a node's name, END, a Send, or a list of them.
 
         `path_map`: from what `path` returns to node names, or the list of names it may return.
@@ -125,14 +168,14 @@ class StateGraph:
         if not callable(path):
             raise GraphError(f"the path function after {source!r} is {path!r}; expected a function of the state", node=source)
         mapping = path_map if isinstance(path_map, Mapping) or path_map is None else {name: name for name in path_map}
-        self._topology.branches.setdefault(source, []).append(Branch(path, mapping))
+        self._topology.branches.setdefault(source, []).append(Branch(path, mapping, self._reads(path)))
         return self
 
-    def set_entry_point(self, name: str) -> StateGraph:
+    def set_entry_point(self, name: str) -> Self:
         """The same as `add_edge(START, name)`."""
         return self.add_edge(START, name)
 
-    def set_finish_point(self, name: str) -> StateGraph:
+    def set_finish_point(self, name: str) -> Self:
         """The same as `add_edge(name, END)`."""
         return self.add_edge(name, END)
 
@@ -143,6 +186,7 @@ class StateGraph:
         interrupt_before: Names = None,
         interrupt_after: Names = None,
         name: str = "graph",
+        renamed: Mapping[str, str | None] | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_nonce: Callable[[], str] = lambda: secrets.token_hex(6),
     ) -> CompiledGraph:
@@ -152,11 +196,13 @@ class StateGraph:
             keeps its threads: None or "inherit" (each run of the node begins anew), True (the graph remembers its state from one run of the node to
             the next), False (nothing is kept, it cannot pause).
         interrupt_before, interrupt_after: node names (or "*" for every node) at which each run pauses until it is told to go on.
+        renamed: old names, each with the new one, of nodes and state keys that were renamed while threads wait: such a thread goes on under the new
+            names, and its open questions keep their ids. None as the new name drops a state key.
         name: shown to reviewers. now, new_nonce: the clock and the source of thread identities, injected in tests.
 
         Raises GraphError for an edge from or to nowhere, NoCheckpointerError for static pauses without a checkpointer.
         """
-        if not isinstance(checkpointer, Checkpointer) and checkpointer not in (None, True, False, "inherit"):
+        if not isinstance(checkpointer, Checkpointer | bool) and checkpointer not in (None, "inherit"):
             raise GraphError(
                 f"checkpointer is {checkpointer!r:.100} ({type(checkpointer).__name__}); expected MemorySaver() or DiskCacheSaver(folder)"
             )
@@ -167,7 +213,17 @@ class StateGraph:
                 "interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …), or checkpointer=\"inherit\" for a "
                 "graph that runs inside a node of another one"
             )
-        return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce)
+        if isinstance(checkpointer, Checkpointer):
+            checkpointer.serde.register(*self._schema.types)
+        return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce, renamed=renamed or {})
+
+    def _reads(self, fn: Any, explicit: Any = None) -> StateClass | None:
+        """What a node or path function is given. The keys of its class become keys of the state, which other nodes can write (private state)."""
+        described = node_input(fn, explicit)
+        if described is None or (explicit is None and self._schema.state is None):  # free-form: an annotation is a remark
+            return None
+        self._schema.add(described)
+        return described
 
     def _checked(self) -> Topology:
         t = self._topology
@@ -196,6 +252,14 @@ class StateGraph:
         if unknown:
             raise UnknownNodeError(f"{what} names {unknown[0]!r}, which is no node; known: {', '.join(self._topology.nodes)}", node=unknown[0])
         return frozenset(names)
+
+
+def _policies(given: RetryPolicy | Sequence[RetryPolicy] | None, name: str) -> tuple[RetryPolicy, ...]:
+    found = () if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
+    for policy in found:
+        if not isinstance(policy, RetryPolicy):
+            raise GraphError(f"the retry_policy of node {name!r} is {policy!r:.100}; expected a RetryPolicy(), or a list of them", node=name)
+    return found
 
 
 def _timeout_s(timeout: float | timedelta | None, name: str, fn: NodeFunction) -> float | None:

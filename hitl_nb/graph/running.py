@@ -86,9 +86,7 @@ def run_unstored(known: Threads, call: Call, run: Run | None = None) -> Flow:
     if known.before or known.after:
         raise NoCheckpointerError("this graph has static pauses, but nothing stores its threads here; compile(checkpointer=MemorySaver(), …)")
     if isinstance(given, Command) and given.resume is not UNSET:
-        raise NoCheckpointerError(
-            "Command(resume=…) needs a stored thread, but this graph has no checkpointer; compile(checkpointer=MemorySaver())"
-        )
+        raise NoCheckpointerError("Command(resume=…) needs a stored thread, but this graph has no checkpointer; compile(checkpointer=MemorySaver())")
     run = prepared(run or known.fresh("", call.config), call)
     yield from perform(begin(run, written(given, ""), ""), None, run)
     yield from perform(supersteps(run), None, run)

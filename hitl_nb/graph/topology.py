@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from hitl_nb.checkpoint.records import PlannedTask, fingerprint, task_id
+from hitl_nb.checkpoint.records import PlannedTask, task_id
 from hitl_nb.errors import UnknownNodeError
 from hitl_nb.graph.retry import RetryPolicy
+from hitl_nb.graph.state_class import StateClass
 from hitl_nb.graph.types import END, Send
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Node:
     fn: Callable[..., Any]
     subgraph: CompiledGraph | None = None
     """The graph that this node runs, when it is one."""
+    input: StateClass | None = None
+    """What it is given; None: the state as the graph's own class."""
     inject: tuple[tuple[str, str], ...] = ()
     """Parameters besides the state: (name, what fills it)."""
     retry: tuple[RetryPolicy, ...] = ()
@@ -45,6 +48,8 @@ class Branch:
     path: Callable[..., Any]
     mapping: Mapping[Any, str] | None = None
     """From what `path` returns to node names; None: it returns node names."""
+    input: StateClass | None = None
+    """What `path` is given; None: what the node before it is given."""
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
@@ -138,14 +143,6 @@ class Topology:
         else:
             for name in held:
                 pulled.setdefault(name, [])
-
-    def fingerprint(self) -> str:
-        """Changes when nodes or edges do."""
-        parts = [*self.nodes, "|"]
-        parts += [f"{s}>{t}" for s in sorted(self.edges) for t in self.edges[s]]
-        parts += [join_key(s, t) for s, t in self.joins]
-        parts += [f"{s}?{sorted(map(str, (b.mapping or {}).items()))}" for s in sorted(self.branches) for b in self.branches[s]]
-        return fingerprint(*parts, size=8)
 
 
 def join_key(sources: Sequence[str], target: str) -> str:
