@@ -210,7 +210,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         before, after = self._pauses("interrupt_before", interrupt_before), self._pauses("interrupt_after", interrupt_after)
         if (before or after) and not checkpointer:
             raise NoCheckpointerError(
-                "interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …), or checkpointer=\"inherit\" for a "
+                'interrupt_before/interrupt_after need a checkpointer: compile(checkpointer=MemorySaver(), …), or checkpointer="inherit" for a '
                 "graph that runs inside a node of another one"
             )
         if isinstance(checkpointer, Checkpointer):
