@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -163,6 +163,8 @@ class Crew:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._setting.max_concurrency, thread_name_prefix="hitl-nb-node")
         self._context = copy_context()
+        if (loop := _running_loop()) is not None and loop is _BACKGROUND.loop():
+            self._context.run(_held_up.set, True)
         for job in jobs:
             self._todo.put(job)
         for _ in range(min(len(jobs), self._setting.max_concurrency)):
@@ -325,10 +327,12 @@ class _Background:
 
 
 _BACKGROUND = _Background()
+_held_up: ContextVar[bool] = ContextVar("hitl_nb_held_up", default=False)
+"""True inside a sync run that an async node waits for: the background loop stands still meanwhile."""
 
 
 def _in_background(awaitable: Awaitable[Any]) -> Any:
-    """What the awaitable gives, awaited in the background loop; in a loop of its own when called from there, which would wait for itself."""
+    """What the awaitable gives, awaited in the background loop; in a loop of its own while that waits for this call."""
     ended: Future[tuple[Any, BaseException | None]] = Future()
     tasks: list[asyncio.Task[None]] = []
 
@@ -354,8 +358,10 @@ def _in_background(awaitable: Awaitable[Any]) -> Any:
         tasks[0].add_done_callback(finish)
 
     loop = _BACKGROUND.loop()
-    if _running_loop() is loop:
-        threading.Thread(target=copy_context().run, args=(asyncio.run, run()), daemon=True).start()
+    if _held_up.get() or _running_loop() is loop:
+        context = copy_context()
+        context.run(_held_up.set, True)
+        threading.Thread(target=context.run, args=(asyncio.run, run()), daemon=True).start()
         value, error = ended.result()
     else:
         try:

@@ -350,3 +350,31 @@ def test_a_node_that_raises_cancelled_error_fails_like_any_other(chain, saver, r
         run(graph, {}, cfg)
     broken[0] = False
     assert run(graph, None, cfg) == {"x": 1}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_an_async_node_may_wait_for_a_sync_run_of_a_graph_with_async_nodes_side_by_side(saver, run, cfg, depth):
+    """It holds up the event loop that it runs in, so the inner nodes need another one."""
+
+    async def left(state):
+        await asyncio.sleep(0)
+        return {"left": True}
+
+    async def right(state):
+        await asyncio.sleep(0)
+        return {"right": True}
+
+    graph = StateGraph().add_node(left).add_node(right).add_edge(START, "left").add_edge(START, "right").compile()
+    for level in range(depth):
+
+        async def waits(state, inner=graph):
+            await asyncio.sleep(0)
+            return dict(inner.invoke({"x": 1}))
+
+        async def beside(state, level=level):
+            return {f"beside {level}": True}
+
+        builder = StateGraph().add_node(waits).add_node(beside).add_edge(START, "waits").add_edge(START, "beside")
+        graph = builder.compile(saver if level == depth - 1 else None)
+    assert {"left", "right"} <= run(graph, {"y": 1}, cfg).keys()
