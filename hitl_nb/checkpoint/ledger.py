@@ -47,7 +47,7 @@ class Ledger:
             case Answered():
                 self.answered[event.interrupt_id] = event
                 if (asked := self.asked.get(event.interrupt_id)) is not None:
-                    for task_id in asked.owner:
+                    for task_id in (asked.task_id, *asked.owner):
                         self._waiting.pop(task_id, None)
                     self._pass_on(event, asked.owner)
             case Escalated():

@@ -211,6 +211,11 @@ class Question:
     escalate_to: str | None = None
     """Who is asked next when the deadline passes; None: nobody, or it was handed on already."""
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The node with those around it."""
+        return (*self.path, self.node)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

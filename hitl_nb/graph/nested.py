@@ -13,7 +13,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
-from hitl_nb.checkpoint.records import Asked, Event, Waits, Withdrawn, fingerprint
+from hitl_nb.checkpoint.records import Asked, Event, PlannedTask, Waits, Withdrawn, fingerprint
 from hitl_nb.errors import GraphError, QuestionChangedError
 from hitl_nb.graph.attempt import ParentCommand, joined
 from hitl_nb.graph.effects import Flow, Io, Steps
@@ -50,7 +50,8 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
         return (yield from run_unstored(known, call, run))
     place = memory_place(scope.task.node) if known.memory is True else scope.task.id
     number = scope.calls[place] = scope.calls.get(place, -1) + 1
-    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, nested_thread_id(host.key, place, number)))
+    key, position = nested_thread_id(host.key, place, number), scope.position
+    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, key, position))
     run, first = prepared(opened[0], call), opened[1]
     try:
         yield from perform(first, saver, run)
@@ -72,8 +73,8 @@ def _joined(run: Run, host: Run) -> Command:
     return joined(command for _, command in made)
 
 
-def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str) -> tuple[Run, Steps]:
-    """The inner graph where it stands, and the steps that begin it when it is new."""
+def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str, position: int) -> tuple[Run, Steps]:
+    """The inner graph where it stands, and the steps that begin it when it is new, or when a question that the node asked before was reopened."""
     task = scope.task
     if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
         raise GraphError(
@@ -83,21 +84,41 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
         )
     run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
-    begins = f"{fingerprint(known.name, size=4)}{input_digest(saver, call.given, writes)}"
+    heard = fingerprint(*(a.interrupt_id for a in scope.ledger.of_task(task.id) if a.position < position), size=4)
+    begins = f"{fingerprint(known.name, size=4)} {heard} {input_digest(saver, call.given, writes)}"
     if run is None:
         run = known.placed(host, key, task, call.config)
         return run, begin(run, writes, f"{task.id} {begins}")
     assert run.head is not None  # a loaded one has one
     begun_in, _, begun = run.head.input_digest.partition(" ")
     called = host.topology.nodes[task.node].subgraph is None
-    if called and begun[:8] != begins[:8]:
+    reopened = any(task.id in (w.task_id, *w.owner) for gone in scope.ledger.withdrawn.values() for w in gone)
+    (name, _, given), (begun_name, _, begun_with) = begins.split(" "), begun.split(" ")
+    if called and name != begun_name and (known.memory or not reopened):
         raise _refused(scope, host, f"called the graph {known.name!r} where it had called another one before")
     if begun_in != task.id:  # a memory over several tasks: the next one begins
         return run, begin(run, writes, f"{task.id} {begins}")
-    if called and begun != begins and not scope.moved:
+    if called and reopened and begun != begins:
+        run = _undone(known, call, saver, host, key, task, run)
+        return run, begin(run, writes, f"{task.id} {begins}")
+    if called and given != begun_with and not scope.moved:
         raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
     return run, nothing()
+
+
+def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str, task: PlannedTask, begun: Run) -> Run:
+    """The inner graph as it was before this task began it. What it asked since is void."""
+    assert begun.head is not None  # it has begun
+    before = next((c.parent for c in saver.history(key) if c.source == "input"), None)
+    if before is None:
+        run = known.placed(host, key, task, call.config)
+        run.head, run.checkpoint = begun.head, replace(run.checkpoint, nonce=begun.head.nonce)
+    else:
+        run = known.inside(host, key, task, before)
+    for asked in begun.ledger.open():
+        run.note(Withdrawn.of(asked, "its graph begins anew, as a question before it was reopened"))
+    return run
 
 
 def _refused(scope: Scope, host: Run, what: str) -> QuestionChangedError:

@@ -21,8 +21,8 @@ from hitl_nb.graph.threads import Threads, finished_of, return_to
 def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: str) -> Flow:
     """Reopen a question of the thread; returns the run at the thread's newest checkpoint.
 
-    The answers of the later questions of the same node are discarded with it, and for a question of a graph inside a node those that this graph
-    asked after it. Raises UnknownInterruptError when no answer of it counts.
+    The answers of the later questions of the same node and of the graphs that it called are discarded with it, and for a question of a graph inside a
+    node those that this graph, and the node itself, asked after it. Raises UnknownInterruptError when no answer of it counts.
     """
     earlier = interrupt_id not in current.ledger.asked
     run = known.where_answered(current, interrupt_id) if earlier else current
@@ -33,14 +33,18 @@ def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: st
     # the graphs inside go back first: cut off here, they only come to the same question again, and find its answer
     for step in back:
         yield from perform(step.steps(), saver, step.run)
-    gone = {a.interrupt_id for a in run.ledger.asked.values() if _later(a, asked) or any(step.undoes(a) for step in back)}
+    order = list(run.ledger.asked)
+    since = set(order[order.index(interrupt_id) :])
+    gone = {i for i, a in run.ledger.asked.items() if (i in since and _later(a, asked)) or any(step.undoes(a) for step in back)}
     yield from perform(_discard_earlier(run, current.ledger, asked, gone) if earlier else _discard(run, gone), saver, run)
     return run
 
 
 def _later(other: Asked, asked: Asked) -> bool:
-    """True for the question itself and those its task asked after it."""
-    return other.task_id == asked.task_id and other.position >= asked.position
+    """True for the question itself, and of those asked since for the ones of its task, of the graphs that this ran, and of the nodes around it."""
+    if other.task_id == asked.task_id:
+        return other.position >= asked.position
+    return asked.task_id in other.owner or other.task_id in asked.owner
 
 
 def _discard(run: Run, gone: set[str]) -> Steps:

@@ -30,7 +30,8 @@ class Further:
     """Answers of a list that go beyond the open questions: for what the same nodes ask later in this run (semantics R10)."""
 
     answers: deque[Any]
-    nodes: frozenset[str]
+    nodes: frozenset[tuple[str, ...]]
+    """Each with the nodes around it."""
     decide: Callable[[Question, Any], Decision]
     recorded_at: Head | None = None
     """The head that the answers before these left behind."""

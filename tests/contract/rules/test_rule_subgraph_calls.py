@@ -1,0 +1,315 @@
+"""Graphs inside nodes, in odd company: reopened questions, streams, threads, cancellation, deadlines, renamed nodes, a session that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from operator import add
+from typing import Annotated, TypedDict
+
+import pytest
+
+from hitl_nb import review
+from hitl_nb.errors import GraphChangedError, UnusedAnswersWarning
+from hitl_nb.graph.builder import StateGraph
+from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.types import START, Command
+
+
+class Log(TypedDict, total=False):
+    log: Annotated[list, add]
+
+
+@pytest.fixture
+def runs():
+    return Counter()
+
+
+@pytest.fixture
+def node(runs):
+    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
+
+    def make(name, asks=0):
+        def run_it(state):
+            runs[name] += 1
+            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
+            return {"log": [":".join([name, *map(str, answers)])]}
+
+        run_it.__name__ = name
+        return run_it
+
+    return make
+
+
+def test_an_answer_that_a_called_graph_depended_on_can_be_reopened(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        first = interrupt("which?")
+        return {"log": child.invoke({"log": [first]})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+    (which,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="one"), cfg)
+    graph.reopen(cfg, which.id)
+    assert [i.value for i in run(graph, None, cfg).interrupts] == ["which?"]
+    (asked,) = run(graph, Command(resume="two"), cfg).interrupts
+    assert asked.value == "ask 0?"
+    assert run(graph, Command(resume="A"), cfg)["log"] == ["two", "ask:A"]
+
+
+def test_a_graph_that_an_answer_led_to_makes_room_for_another_when_the_answer_is_reopened(saver, run, cfg, chain, node, runs):
+    one, two = chain(None, node("a"), node("ask", 1), schema=Log, name="one"), chain(None, node("b"), schema=Log, name="two")
+
+    def caller(state):
+        chosen = interrupt("which?")
+        return {"log": (one if chosen == "one" else two).invoke({"log": ["same"]})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+    (which,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="one"), cfg)
+    graph.reopen(cfg, which.id)
+    run(graph, None, cfg)
+    assert run(graph, Command(resume="two"), cfg)["log"] == ["same", "b"]
+    assert saver.open_questions() == []
+
+
+def test_what_a_called_graph_was_told_goes_with_the_answer_before_it_even_for_the_same_input(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        first = interrupt("sure?")
+        inner = child.invoke({"log": []})["log"]
+        return {"log": [first, *inner, interrupt("really?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    (sure,) = run(graph, {}, cfg).interrupts
+    (asked,) = run(graph, Command(resume="1"), cfg).interrupts
+    run(graph, Command(resume="A"), cfg)
+    graph.reopen(cfg, sure.id)
+    assert saver.open_questions() == []
+    run(graph, None, cfg)
+    (again,) = run(graph, Command(resume="2"), cfg).interrupts
+    assert (again.value, again.id != asked.id) == ("ask 0?", True)
+    run(graph, Command(resume="B"), cfg)
+    assert run(graph, Command(resume="C"), cfg)["log"] == ["2", "ask:B", "C"]
+
+
+def test_what_the_node_asked_after_a_graph_goes_with_an_answer_inside_it(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        inner = child.invoke({"log": []})["log"]
+        return {"log": [*inner, interrupt("pay?"), interrupt("really?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    (asked,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="A"), cfg)
+    (really,) = run(graph, Command(resume="pay"), cfg).interrupts
+    graph.reopen(cfg, asked.id)
+    assert saver.open_question(really.id) is None
+    run(graph, None, cfg)
+    assert run(graph, Command(resume="B"), cfg).interrupts[0].value == "pay?"
+    run(graph, Command(resume="no"), cfg)
+    assert run(graph, Command(resume="no"), cfg)["log"] == ["ask:B", "no", "no"]
+
+
+def test_a_memory_forgets_what_a_reopened_answer_led_to(saver, run, cfg, chain, node):
+    child = chain(True, node("note"), schema=Log)
+
+    def caller(state):
+        said = interrupt(f"{len(state.get('log', []))}: what?")
+        return {"log": [len(child.invoke({"log": [said]})["log"]), interrupt("ok?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    run(graph, {}, cfg)
+    run(graph, Command(resume=["x", "ok"]), cfg)
+    (what,) = run(graph, {"log": []}, cfg).interrupts
+    run(graph, Command(resume="y"), cfg)
+    graph.reopen(cfg, what.id)
+    run(graph, None, cfg)
+    assert run(graph, Command(resume=["z", "ok"]), cfg)["log"] == [2, "ok", 4, "ok"]
+
+
+def test_a_graph_in_the_handler_is_not_the_one_in_the_node(saver, run, cfg, chain, node, runs):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def work(state):
+        child.invoke({"log": []})
+        raise OSError("gone")
+
+    graph = (
+        StateGraph(Log)
+        .add_node("work", work, error_handler=lambda state, error: child.invoke({"log": []}).state)
+        .add_edge(START, "work")
+        .compile(saver)
+    )
+    (first,) = run(graph, {}, cfg).interrupts
+    (second,) = run(graph, Command(resume="for the node"), cfg).interrupts
+    assert second.id != first.id
+    assert run(graph, Command(resume="for the handler"), cfg)["log"] == ["ask:for the handler"]
+
+
+def test_a_streamed_graph_inside_a_node_asks_too(saver, run, cfg, chain, node, runs):
+    child = chain(None, node("pre"), node("ask", 1), schema=Log)
+
+    def caller(state):
+        return {"log": [name for update in child.stream({"log": []}) for name in update]}
+
+    async def acaller(state):
+        return {"log": [name async for update in child.astream({"log": []}) for name in update]}
+
+    graph = chain(saver, caller, acaller, schema=Log)
+    run(graph, {}, cfg)
+    run(graph, Command(resume=1), cfg)
+    assert run(graph, Command(resume=2), cfg)["log"] == ["ask", "ask"]
+    assert runs == {"pre": 2, "ask": 4}
+
+
+def test_a_stream_that_a_node_leaves_half_read_holds_up_nothing(saver, run, cfg, chain, node):
+    child = chain(None, node("a"), node("b"), schema=Log)
+
+    async def caller(state):
+        events = child.astream({"log": []})
+        first = await anext(events)
+        answer = interrupt("enough?")
+        await events.aclose()
+        return {"log": [*first, answer]}
+
+    def scaller(state):
+        events = child.stream({"log": []})
+        first = next(events)
+        return {"log": [*first, interrupt("enough?")]}
+
+    graph = chain(saver, caller, scaller, schema=Log)
+    run(graph, {}, cfg)
+    assert run(graph, Command(resume="yes"), cfg).is_interrupted
+
+
+def test_an_own_question_beside_a_graph_that_asks(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    async def own():
+        return interrupt("mine?")
+
+    async def caller(state):
+        done = await asyncio.gather(child.ainvoke({"log": []}), own())
+        return {"log": [*done[0]["log"], done[1]]}
+
+    graph = chain(saver, caller, schema=Log)
+    result = run(graph, {}, cfg)
+    answers = {"mine?": "M", "ask 0?": "A"}
+    for _ in range(5):
+        if result.is_interrupted:
+            first = result.interrupts[0]
+            result = run(graph, Command(resume={first.id: answers[first.value]}), cfg)
+    assert result["log"] == ["ask:A", "M"]
+    assert len(saver.decisions("t-1")) == 2
+
+
+def test_graphs_in_threads_side_by_side(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    async def caller(state):
+        done = await asyncio.gather(*(asyncio.to_thread(child.invoke, {"log": ["same"]}) for _ in range(2)))
+        return {"log": [entry for each in done for entry in each["log"]]}
+
+    graph = chain(saver, caller, schema=Log)
+    result = run(graph, {}, cfg)
+    for _ in range(6):
+        if result.is_interrupted:
+            result = run(graph, Command(resume={i.id: i.id[:4] for i in result.interrupts}), cfg)
+    decided = saver.decisions("t-1")
+    assert len(decided) == 2
+    assert sorted(e for e in result["log"] if e != "same") == sorted(f"ask:{d.interrupt_id[:4]}" for d in decided)
+
+
+def test_a_cancelled_run_goes_on_where_the_graph_inside_stood(saver, cfg, chain, node, runs):
+    hang = [True]
+
+    async def slow(state):
+        runs["slow"] += 1
+        if hang[0]:
+            hang[0] = False
+            await asyncio.Event().wait()
+        return {"log": ["slow"]}
+
+    graph = StateGraph(Log).add_node("child", chain(None, node("pre"), slow, schema=Log)).add_edge(START, "child").compile(saver)
+
+    async def cancelled():
+        task = asyncio.create_task(graph.ainvoke({}, cfg))
+        while hang[0]:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert graph.invoke(None, cfg)["log"] == ["pre", "slow"]
+    assert runs == {"pre": 1, "slow": 2}
+
+
+def test_invoke_in_a_running_loop_with_async_graphs_inside(saver, cfg, chain, node):
+    async def later(state):
+        return {"log": [interrupt("later?")]}
+
+    child = chain(None, node("a"), later, schema=Log)
+
+    async def caller(state):
+        return {"log": child.invoke({"log": []})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+
+    async def notebook():
+        assert graph.invoke({}, cfg).is_interrupted
+        return graph.invoke(Command(resume="L"), cfg)
+
+    assert asyncio.run(notebook())["log"] == ["a", "L"]
+
+
+def test_an_answer_too_many_does_not_go_to_a_node_of_the_same_name_in_another_graph(saver, run, cfg, chain, node):
+    asks, pre = chain(None, node("ask", 1), schema=Log), chain(None, node("pre"), node("ask", 1), schema=Log)
+    builder = StateGraph(Log).add_node("one", asks).add_node("two", pre).add_edge(START, "one").add_edge("one", "two")
+    graph = builder.compile(saver)
+    run(graph, {}, cfg)
+    with pytest.warns(UnusedAnswersWarning):
+        result = run(graph, Command(resume=["A", "B"]), cfg)
+    assert result.interrupts[0].path == ("two",)
+
+
+def test_the_deadline_of_a_question_inside_passes(saver, run, cfg, chain):
+    clock = [datetime(2026, 1, 1, tzinfo=UTC)]
+
+    def ask(state):
+        return {"log": [interrupt("?", deadline=timedelta(hours=1), default="nobody came", escalate_to="boss")]}
+
+    child = chain(None, ask, schema=Log)
+    graph = StateGraph(Log).add_node("child", child).add_edge(START, "child").compile(saver, now=lambda: clock[0])
+    run(graph, {}, cfg)
+    clock[0] += timedelta(hours=2)
+    graph.expire(cfg)
+    assert run(graph, None, cfg).interrupts[0].assignee == "boss"
+    clock[0] += timedelta(hours=2)
+    graph.expire(cfg)
+    assert run(graph, None, cfg)["log"] == ["nobody came"]
+
+
+def test_a_node_inside_that_was_renamed_is_named_and_goes_on_by_its_new_name(saver, run, cfg, node):
+    def build(name, renamed=None):
+        child = StateGraph(Log).add_node(name, node("ask", 1)).add_edge(START, name).compile(renamed=renamed)
+        return StateGraph(Log).add_node("child", child).add_edge(START, "child").compile(saver)
+
+    run(build("before"), {}, cfg)
+    with pytest.raises(GraphChangedError, match="before"):
+        run(build("after"), Command(resume="A"), cfg)
+    assert run(build("after", {"before": "after"}), None, cfg)["log"] == ["ask:A"]
+    assert [d.answer for d in saver.decisions("t-1")] == ["A"]
+
+
+def test_a_session_answers_what_graphs_inside_ask_by_the_names_of_their_nodes(saver, chain, node):
+    child = chain(None, node("p", 1), node("q", 2), schema=Log)
+    graph = StateGraph(Log).add_node("child", child).add_node("r", node("r", 1)).add_edge(START, "child").add_edge("child", "r").compile(saver)
+    session = review(graph, {"log": []}, thread_id="t-9", answers={"p": "P", "q": ["Q1", "Q2"], "r": "R"})
+    assert session.result()["log"] == ["p:P", "q:Q1:Q2", "r:R"]
+    assert len(saver.decisions("t-9")) == 4
