@@ -135,7 +135,7 @@ class CompiledGraph:
 
         stream_mode: one of these, or a list of them, which yields `(mode, event)` pairs.
             "updates": `{node: update}` for each finished task, `{"__interrupt__": (Interrupt, …)}` at a pause.
-            "values": the whole state after the input and each superstep, with `"__interrupt__"` at a pause.
+            "values": the whole state at each new checkpoint: after the input, an update, each superstep; with `"__interrupt__"` at a pause.
             "custom": what nodes hand to their StreamWriter, at once.
             "tasks": `{"id", "name", "input", "triggers"}` right before a task runs, triggers are the nodes that led to it;
                 `{"id", "name", "error", "result", "interrupts"}` when it has ended, the error as text.

@@ -98,7 +98,7 @@ def commit(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
 
 
 def settle(run: Run) -> None:
-    """Write what is held back of the thread: before its records are read, and before anything is written that rests on them."""
+    """Write what is held back of the thread, before anything is written that rests on it."""
     if run.held is not None:
         run.held.settle()
 
@@ -110,7 +110,7 @@ def settled(steps: Flow, held: Held | None) -> Flow:
     try:
         try:
             ended = yield from steps
-        except Exception:
+        except Exception:  # by an effect, so that an event loop does not wait for the disk
             yield Io(held.settle)
             raise
         yield Io(held.settle)
@@ -137,15 +137,12 @@ def head_after(
 
 
 def _can_wait(
-    run: Run, *, closing: Sequence[Event] = (), checkpoint: Checkpoint | None = None, events: Sequence[Event] = (),
-    questions: Sequence[Any] = (), decisions: Sequence[Any] = (), **_: Any,
+    run: Run, *, closing: Sequence[Event] = (), checkpoint: Checkpoint | None = None, events: Sequence[Event] = (), **_: Any
 ) -> bool:  # fmt: skip
-    """True for what nobody else can get in the way of, and nobody else has to see now."""
+    """True for what nobody else can get in the way of, and nobody else has to see now. A question or an answer never comes without its event."""
     return (
         not run.path
         and (checkpoint is None or checkpoint.source == "loop")
-        and not questions
-        and not decisions
         and all(isinstance(e, Finished | Failed) for e in (*closing, *events))
         and not run.ledger.open()
     )

@@ -67,15 +67,14 @@ def asked(run: Run, paused: Paused) -> None:
 
 
 def failed(run: Run, task: PlannedTask, failure: Failed) -> None:
-    """A task raised, or what it returned could not be used. What graphs inside it wanted to tell of questions is void: nobody stores those."""
-    _withheld(run, task)
+    """A task raised, or what it returned could not be used."""
     if not run.modes.isdisjoint(_TASKS):
         run.announce += _ended(run, task, error=failure.error)
 
 
 def moved(run: Run) -> None:
     """The run is at a new checkpoint."""
-    if "values" in run.modes and run.checkpoint.source in ("input", "loop"):
+    if "values" in run.modes:
         run.announce.append(Emit("values", _own(run.schema.output(run.values))))
     if run.serde is not None and not run.modes.isdisjoint(_CHECKPOINTS):
         at = snapshot(run, run.place)

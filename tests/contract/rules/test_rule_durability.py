@@ -146,6 +146,22 @@ def test_what_a_node_raises_is_seen_and_what_ran_before_is_stored(chain, saver, 
     assert ran == ["a", "b"]
 
 
+@LATER
+def test_an_event_loop_does_not_wait_for_the_disk(chain, saver, cfg, durability, monkeypatch):
+    real, where = saver.commit_all, []
+    monkeypatch.setattr(saver, "commit_all", lambda *a: where.append(threading.current_thread()) or real(*a))
+
+    def raises():
+        raise LookupError
+
+    for nodes in ((logs("a"), logs("b")), (logs("a"), logs("b", raises))):
+        graph = chain(saver, *nodes, schema=Log)
+        with suppress(LookupError):
+            asyncio.run(graph.ainvoke({"log": []}, cfg, durability=durability))
+    assert len(where) >= 2
+    assert threading.main_thread() not in where or not saver.blocking
+
+
 @MODES
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_breaking_off_a_stream_stores_what_was_told(chain, saver, cfg, durability, stop_after):
@@ -189,7 +205,8 @@ def test_ctrl_c_in_a_node_stores_what_ran_before(chain, saver, cfg, durability):
 
 
 @MODES
-def test_an_answer_that_comes_from_elsewhere_while_a_node_runs_counts(fan, saver, cfg, run, durability):
+@pytest.mark.parametrize("told", [True, False])
+def test_an_answer_that_comes_from_elsewhere_while_a_node_runs_counts(fan, saver, cfg, run, durability, told):
     left = asks("left")
 
     def right(state):
@@ -199,10 +216,14 @@ def test_an_answer_that_comes_from_elsewhere_while_a_node_runs_counts(fan, saver
         saver.answer("t-1", [Decision(question.id, "t-1", "left", -1, "from elsewhere", "Eve", datetime.now(UTC), "test", question.digest)])
         return {"log": [answer]}
 
-    left.__name__ = "left"
     graph = fan(saver, left, right, schema=Log)
     asked = {i.node: i.id for i in run(graph, {"log": []}, cfg, durability).interrupts}
-    assert run(graph, Command(resume={asked["right"]: "mine"}), cfg, durability) == {"log": ["from elsewhere", "mine"]}
+    if told:
+        events = list(graph.stream(Command(resume={asked["right"]: "mine"}), cfg, durability=durability))
+        assert events == [{"right": {"log": ["mine"]}}, {"left": {"log": ["from elsewhere"]}}], "an answered question was told as open"
+    else:
+        run(graph, Command(resume={asked["right"]: "mine"}), cfg, durability)
+    assert graph.get_state(cfg).values == {"log": ["from elsewhere", "mine"]}
 
 
 @MODES

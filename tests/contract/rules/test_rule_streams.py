@@ -196,7 +196,10 @@ def test_each_stored_checkpoint_is_told_as_get_state_shows_it(chain, saver, cfg,
 def test_an_update_and_a_fork_are_checkpoints_too(chain, saver, cfg):
     graph = chain(saver, a, ask, schema=Log)
     graph.invoke({"log": []}, cfg)
-    (first, *_) = graph.stream(Command(update={"n": 5}, resume="x"), cfg, stream_mode="checkpoints")
+    (_, values), (_, first), (mode, _), *_ = graph.stream(
+        Command(update={"n": 5}, resume="x"), cfg, stream_mode=["values", "checkpoints", "tasks"]
+    )  # fmt: skip
+    assert (values, mode) == ({"log": ["a"], "n": 5}, "tasks")
     assert (first["metadata"]["source"], first["values"]["n"], first["next"]) == ("update", 5, ["ask"])
     earlier = list(graph.get_state_history(cfg))[-1].config
     (fork, *_) = graph.stream(None, earlier, stream_mode="checkpoints")
