@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import operator
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -345,7 +346,7 @@ class _Work:
         if world.intruder is not None:
             world.intruder(f"{execution} begins {times}")
         read = self.read(state)
-        given = {key: state[key] for key in ("total", "turns", "by", "n") if key in state}
+        given = deepcopy({key: state[key] for key in ("total", "turns", "by", "n") if key in state})
         if node.careless:
             self.scribble(state)
         if node.keeps:
