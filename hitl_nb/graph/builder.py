@@ -214,6 +214,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                 "graph that runs inside a node of another one"
             )
         if isinstance(checkpointer, Checkpointer):
+            if unstorable := next((n for n in topology.nodes if any(0xD800 <= ord(c) <= 0xDFFF for c in n)), None):
+                raise GraphError(f"node {unstorable!r} has half a surrogate pair in its name, which cannot be stored; rename it", node=unstorable)
             checkpointer.serde.register(*self._schema.types)
         return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce, renamed=renamed or {})
 

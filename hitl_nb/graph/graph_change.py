@@ -39,7 +39,7 @@ class Shape:
     """Under which it is stored."""
 
     def __post_init__(self) -> None:
-        record = pack([self.nodes, self.ways, self.joins, self.keys])
+        record = pack(_text([self.nodes, self.ways, self.joins, self.keys]))
         object.__setattr__(self, "record", record)
         object.__setattr__(self, "fingerprint", fingerprint(record, size=8))
 
@@ -244,3 +244,10 @@ def _likely(old: str, added: Sequence[str], before: Shape | None, now: Shape) ->
 
 def _close(old: str, added: Sequence[str]) -> str | None:
     return added[0] if len(added) == 1 else next(iter(get_close_matches(old, added, n=1)), None)
+
+
+def _text(names: Any) -> Any:
+    """The names, half a surrogate pair written out: a graph that is only drawn may have one."""
+    if isinstance(names, str):
+        return names.encode("utf-8", "backslashreplace").decode()
+    return None if names is None else [_text(n) for n in names]

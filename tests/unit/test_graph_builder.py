@@ -127,3 +127,10 @@ def test_a_node_that_names_a_config_parameter_is_given_the_config():
 
 def test_the_name_of_the_graph_is_shown():
     assert one_node().compile(name="article").name == "article"
+
+
+def test_a_node_name_that_cannot_be_stored_is_refused_by_a_graph_that_stores():
+    builder = StateGraph().add_node("a\ud800", lambda state: None).add_edge(START, "a\ud800")
+    with pytest.raises(GraphError, match="surrogate"):
+        builder.compile(MemorySaver())
+    assert builder.compile().invoke({"x": 1}) == {"x": 1}
