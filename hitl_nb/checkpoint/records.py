@@ -39,7 +39,7 @@ UNSET: Final = _Unset()
 
 def fingerprint(*parts: str | bytes | int, size: int = 16) -> str:
     """Hex digest of the parts, each length-prefixed so that no two lists of parts collide by concatenation."""
-    encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    encoded = [part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass") for part in parts]
     return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in encoded]), digest_size=size).hexdigest()
 
 

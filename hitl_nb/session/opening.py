@@ -26,6 +26,7 @@ def review(
     responder: Responder | None = None,
     reviewer: str | None = None,
     on_missing: OnMissing = "fail",
+    context: Any = None,
 ) -> ReviewSession:
     """A session that runs the graph on a thread and gets its questions answered.
 
@@ -36,6 +37,8 @@ def review(
     responder: who answers, instead of the answers, the card of the notebook or the terminal.
     reviewer: recorded with each decision; default: the JupyterHub user, else the login name.
     on_missing: what happens to a question that nobody answers here: "fail" raises MissingAnswerError with the lines to add, "leave_open" returns.
+
+    context: for nodes that ask for a Runtime, as in `graph.invoke(…, context=)`; it is not stored.
 
     Scripted answers have all been given when this returns; a card is answered later, see `ReviewSession.result`.
     Raises ThreadInputError for a thread that was started with another input, EmptyInputError for a new thread without input, NoCheckpointerError,
@@ -60,6 +63,6 @@ def review(
     if on_missing not in get_args(OnMissing):
         raise ValueError(f"on_missing is {on_missing!r}; expected 'fail' or 'leave_open'")
     front = choose_front_end(responder=responder, answers=answers, on_missing=on_missing)
-    session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer), now=graph.now)
+    session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer), context=context, now=graph.now)
     session.open(input)
     return session

@@ -57,6 +57,7 @@ class ReviewSession:
         front: FrontEnd,
         reviewer: str,
         *,
+        context: Any = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -73,6 +74,8 @@ class ReviewSession:
         self._now = now
         self._sleep = sleep
         self._config = {"configurable": {"thread_id": thread_id}}
+        self._run_context = context
+        """For nodes that ask for a Runtime."""
         # What nodes print in a worker thread belongs below the cell that called review().
         self._context = copy_context()
         self._turn = Turn()
@@ -331,7 +334,7 @@ class ReviewSession:
             if head is not None:
                 self._view.running(nodes)
 
-        result = self._graph.advance(self._config, begin=self._given, on_start=on_start)
+        result = self._graph.advance(self._config, begin=self._given, on_start=on_start, context=self._run_context)
         if head is None:
             check_input(self._saver, self.thread_id, self._given, self._saver.head(self.thread_id))
         return result

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from pydantic import BaseModel, field_validator
 
-from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, StateGraph, interrupt, review
+from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, Runtime, StateGraph, interrupt, review
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions import check
 from hitl_nb.decisions.request import Request
@@ -714,3 +714,12 @@ def test_changing_the_answer_in_a_failure_s_card_is_refused_when_somebody_else_d
     with pytest.raises(ThreadMovedError, match="nothing was undone"):
         reopen()
     assert [d.answer for d in session.decisions] == [True, False]
+
+
+def test_nodes_of_a_review_get_the_context_that_it_was_given():
+    def greet(state, runtime: Runtime):
+        return {"greeting": f"{interrupt('Greet?')} {runtime.context['name']}"}
+
+    graph = StateGraph().add_node(greet).add_edge(START, "greet").compile(MemorySaver())
+    session = review(graph, {}, thread_id="t", answers=["Hello"], context={"name": "Ada"})
+    assert session.result() == {"greeting": "Hello Ada"}
