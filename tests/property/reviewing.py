@@ -38,19 +38,19 @@ class Reviewer:
             self._run(None)
 
     def _run(self, given: Any) -> None:
-        graph, config = self.graph, self.config
+        graph, config, durability = self.graph, self.config, self.rng.choice(["sync", "sync", "async", "exit"])
 
         def stream() -> None:
-            for _ in graph.stream(given, config):
+            for _ in graph.stream(given, config, stream_mode=["debug", "updates"], subgraphs=True, durability=durability):
                 pass
 
         async def astream() -> None:
-            async for _ in graph.astream(given, config, stream_mode=["values", "updates"]):
+            async for _ in graph.astream(given, config, stream_mode=["values", "updates"], durability=durability):
                 pass
 
         ways = [
-            lambda: graph.invoke(given, config),
-            lambda: asyncio.run(graph.ainvoke(given, config)),
+            lambda: graph.invoke(given, config, durability=durability),
+            lambda: asyncio.run(graph.ainvoke(given, config, durability=durability)),
             stream,
             lambda: asyncio.run(astream()),
         ]
