@@ -84,7 +84,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
         `fn(state)`, sync or async, returns an update, a Command or None. It may ask for more by the name or annotation of further parameters:
         `config`, `runtime: Runtime`, `writer: StreamWriter`. Or `fn` is a compiled graph, which then runs as one node: it gets the keys of the state
-        that it shares, what it ends with is the update, and its questions are questions of this graph.
+        that it shares, what it ends with is the update, and its questions are questions of this graph. Another object with `invoke(state)` (and
+        `ainvoke`) is called by that.
 
         input_schema: what the node is given instead of the state as the graph's own class; else what its first parameter is annotated with.
         retry_policy: run the node again when it raises; of several policies the first that applies.
@@ -100,7 +101,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             fn, name = name, str(getattr(name, "__name__", None) or getattr(name, "name", None) or type(name).__name__)
         if not isinstance(name, str) or not name:
             raise GraphError(f"a node was named {name!r}; expected a non-empty str")
-        if fn is None or not (callable(fn) or isinstance(fn, CompiledGraph)):
+        if fn is None or not (callable(fn) or hasattr(fn, "invoke")):
             raise GraphError(f"node {name!r} is {fn!r}; expected a function or a compiled graph: add_node({name!r}, fn)", node=name)
         if name in (START, END) or any(ord(c) < 32 for c in name):
             raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)

@@ -197,7 +197,7 @@ class Crew:
             call: Any
             while True:
                 try:
-                    call = getattr(fn, "invoke", fn)
+                    call = fn if callable(fn) else fn.invoke
                     returned = call(*arguments)
                     if hasattr(returned, "__await__"):
                         returned = _in_background(returned)
@@ -254,7 +254,7 @@ class AsyncCrew:
             call: Any
             while True:
                 try:
-                    call = getattr(fn, "ainvoke", fn)
+                    call = fn if callable(fn) else getattr(fn, "ainvoke", fn.invoke)
                     returned = call(*arguments) if is_async(call) else await to_thread(partial(call, *arguments))
                     if hasattr(returned, "__await__"):
                         returned = await returned

@@ -218,3 +218,21 @@ def test_a_graph_inside_reads_a_mapping_as_its_own_context(saver, call, cfg):
 
     graph = StateGraph(Log, Context).add_node(caller).add_edge(START, "caller").compile(saver)
     assert call(graph, {}, cfg, context=Context("ada"))["log"] == [7]
+
+
+class Runnable:
+    """What other libraries call a runnable: no function, but it can be invoked."""
+
+    name = "shout"
+
+    def invoke(self, state):
+        return {"text": state["text"].upper()}
+
+    async def ainvoke(self, state):
+        return {"text": state["text"].upper() + "!"}
+
+
+def test_an_object_that_can_be_invoked_is_a_node():
+    graph = StateGraph().add_node(Runnable()).add_edge(START, "shout").compile()
+    assert graph.invoke({"text": "a"}) == {"text": "A"}
+    assert asyncio.run(graph.ainvoke({"text": "a"})) == {"text": "A!"}
