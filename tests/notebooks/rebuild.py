@@ -17,7 +17,14 @@ import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-NAMES = ("01_first_review", "02_clean_real_data")
+NAMES = (
+    "01_first_review",
+    "02_clean_real_data",
+    "03_choose_route_and_loop",
+    "04_parallel_and_subgraphs",
+    "05_change_your_mind",
+    "06_deadlines_and_escalation",
+)
 READS = ("*.py", "answers/*", "data/*")
 CELL_TIMEOUT_S = 120
 

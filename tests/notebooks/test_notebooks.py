@@ -91,8 +91,9 @@ def test_nothing_of_the_machine_or_of_the_moment_is_in_the_file(name):
 
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES)
-def test_executing_again_writes_the_same_bytes(name, folder):
+def test_executing_again_writes_the_same_bytes_and_once_more_over_what_it_left_fails_nowhere(name, folder):
     assert rebuilt(folder, name) == (NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8")
+    rebuilt(folder, name)
 
 
 @pytest.mark.notebook
@@ -152,7 +153,17 @@ def test_papermill_runs_it_with_the_answers_as_a_parameter(name, folder):
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize(("name", "question"), [("01_first_review", "review"), ("02_clean_real_data", "Duel in the Sun: correct the release date?")])
+@pytest.mark.parametrize(
+    ("name", "question"),
+    [
+        ("01_first_review", "review"),
+        ("02_clean_real_data", "Duel in the Sun: correct the release date?"),
+        ("03_choose_route_and_loop", "Which films shall we show?"),
+        ("04_parallel_and_subgraphs", "(no title): correct the title?"),
+        ("05_change_your_mind", "Tarnation: correct the production budget?"),
+        ("06_deadlines_and_escalation", "Contract review"),
+    ],
+)
 def test_papermill_without_answers_fails_at_once_with_the_question_and_the_lines_to_add(name, question, folder):
     started = time.monotonic()
     done = run("papermill", f"{name}.ipynb", "out.ipynb", "--no-progress-bar", folder=folder)
