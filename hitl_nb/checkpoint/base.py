@@ -1,6 +1,6 @@
 """The contract of a checkpointer, and everything about threads that does not depend on where the bytes lie.
 
-A backend supplies seven small things: `_read`, `_put`, `_delete`, `_erase`, `_scan`, `_transaction` and `guard`. What a thread is, how it
+A backend supplies seven small things: `_read`, `_put`, `_delete`, `_erase`, `_scan`, `_transaction` and `guard` (see reading.py). What a thread is, how it
 moves and when an answer counts is written once, here, so all backends behave alike.
 
 Records (every key ends with what varies most, so no two can be confused; thread ids hold no control characters)::
@@ -24,8 +24,8 @@ nothing.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -45,15 +45,13 @@ from hitl_nb.checkpoint.keys import (
     question_key,
     value_key,
 )
-from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.questions import (
     EXPIRED,
     OpenQuestion,
-    decision_from_wire,
     decision_to_wire,
-    question_from_wire,
     question_to_wire,
 )
+from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.records import (
     Answered,
     Checkpoint,
@@ -63,16 +61,13 @@ from hitl_nb.checkpoint.records import (
     Question,
     ValueRef,
     Withdrawn,
-    event_from_wire,
     event_to_wire,
 )
-from hitl_nb.checkpoint.serde import Serde, pack, unpack
+from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import (
-    AlreadyAnsweredError,
     AmbiguousAnswerError,
     CorruptStoreError,
     ThreadMovedError,
-    UnknownInterruptError,
     UnknownThreadError,
 )
 
@@ -91,7 +86,7 @@ def check_thread_id(thread_id: object) -> str:
     return thread_id
 
 
-class Checkpointer(ABC):
+class Checkpointer(ThreadReader):
     """Keeps threads. Methods may be called from any thread and any process that shares the store.
 
     `types`: classes (dataclasses, Enums, pydantic models) that values may hold although they are not importable by name, for example ones
@@ -102,15 +97,11 @@ class Checkpointer(ABC):
     """True when a call may wait for a disk, so that an event loop hands it to a thread."""
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
-        self.serde = Serde(types)
+        super().__init__(types=types)
         self._graphs: set[str] = set()
         """Fingerprints of graphs that the store is known to hold, so that not every commit has to look."""
 
-    # -- what a backend supplies -------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _read(self, key: str) -> bytes | None:
-        """The record, or None. Raises CorruptStoreError when it is there but altered or cut short."""
+    # -- what a backend supplies for writing -------------------------------------------------------------------------------------
 
     @abstractmethod
     def _put(self, key: str, record: bytes) -> None:
@@ -125,10 +116,6 @@ class Checkpointer(ABC):
         """Remove a record that was to stay, for deleting and pruning threads; only inside `_transaction`. Decisions and the log are not for this."""
 
     @abstractmethod
-    def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """The records whose key starts with `prefix`, without reading others."""
-
-    @abstractmethod
     def _transaction(self) -> AbstractContextManager[Any]:
         """All writes inside become visible and durable together, or not at all; one writer at a time, over all processes; `_read` sees them."""
 
@@ -138,89 +125,6 @@ class Checkpointer(ABC):
 
     def close(self) -> None:
         """Free what the backend holds open. The checkpointer can be used again afterwards."""
-
-    # -- reading -----------------------------------------------------------------------------------------------------------------
-
-    def head(self, thread_id: str) -> Head | None:
-        """Where the thread stands, or None when there is no such thread."""
-        raw = self._read(head_key(thread_id))
-        head = None if raw is None else Head.from_wire(unpack(raw))
-        return head if head is not None and head.seq >= 0 else None
-
-    def checkpoint(self, thread_id: str, seq: int) -> Checkpoint:
-        """A checkpoint by number. Raises CorruptStoreError when it is missing."""
-        return Checkpoint.from_wire(unpack(self._must(checkpoint_key(thread_id, seq), thread_id)))
-
-    def ledger(self, thread_id: str, head: Head, seq: int | None = None) -> Ledger:
-        """The events of a checkpoint (default: of the head's), added up."""
-        return Ledger(self.events(thread_id, head, seq))
-
-    def events(self, thread_id: str, head: Head, seq: int | None = None) -> Iterator[Event]:
-        """The events of a checkpoint (default: of the head's), in the order they happened."""
-        if seq is None or seq == head.seq:
-            seq, batches = head.seq, head.events
-        else:
-            batches = self.checkpoint(thread_id, seq + 1).events_before
-        return (event_from_wire(w) for n in range(batches) for w in unpack(self._must(events_key(thread_id, seq, n), thread_id)))
-
-    def values(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, Any]:
-        """The whole state at a checkpoint: a fresh copy at each call."""
-        return {key: self.serde.loads(data) for key, data in self.encoded(thread_id, checkpoint).items()}
-
-    def encoded(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, bytes]:
-        """The whole state at a checkpoint, each value as the bytes that were written."""
-        records: dict[int, Mapping[str, bytes]] = {checkpoint.seq: checkpoint.inline}
-        return {key: self._value(thread_id, key, ref, records) for key, ref in checkpoint.versions.items()}
-
-    def question(self, interrupt_id: str) -> Question | None:
-        """A question by id, open or not; None when there never was one. An open one as it stands: who is asked, and until when, may have changed."""
-        raw = self._read(question_key(interrupt_id))
-        if raw is None:
-            return None
-        question = question_from_wire(self.serde, unpack(raw))
-        brief = None if question.escalate_to is None else self.open_question(interrupt_id)
-        return question if brief is None else brief.standing(question)
-
-    def decision(self, interrupt_id: str) -> Decision | None:
-        """The decision that answered this question, or None."""
-        raw = self._read(decided_key(interrupt_id))
-        if raw is None:
-            return None
-        thread_id, number = unpack(raw)
-        return decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, number), thread_id)))
-
-    def decisions(self, thread_id: str, *, deleted: bool = False) -> list[Decision]:
-        """Every decision of the thread, the oldest first; those on questions reopened later too.
-
-        `deleted`: also, and before these, the ones of deleted threads that had this name.
-        """
-        head = self.head(thread_id)
-        first = 0 if deleted or head is None else head.first_decision
-        last = head.decisions if head is not None else self._left_behind(thread_id) if deleted else 0
-        return [decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, n), thread_id))) for n in range(first, last)]
-
-    def open_questions(self) -> list[OpenQuestion]:
-        """All open questions over all threads, the oldest first; costs nothing for threads that wait for nobody."""
-        found = [OpenQuestion.from_wire(key.removeprefix(OPEN_PREFIX), unpack(raw)) for key, raw in self._scan(OPEN_PREFIX)]
-        return sorted(found, key=lambda q: (q.created_at, q.interrupt_id))
-
-    def open_question(self, interrupt_id: str) -> OpenQuestion | None:
-        """An open question by id, in brief; None when it is not open."""
-        raw = self._read(OPEN_PREFIX + interrupt_id)
-        return None if raw is None else OpenQuestion.from_wire(interrupt_id, unpack(raw))
-
-    def overdue(self, now: datetime) -> list[OpenQuestion]:
-        """The open questions, over all threads, whose deadline has passed, the oldest first. Costs what `open_questions` does."""
-        return [q for q in self.open_questions() if q.overdue(now)]
-
-    def history(self, thread_id: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Checkpoint]:
-        """The thread's checkpoints, the newest first, by computed keys: the cost is that of the ones read."""
-        head = self.head(thread_id)
-        top = -1 if head is None else head.seq if before is None else min(head.seq, before - 1)
-        end = -1 if head is None else head.first - 1
-        low = end if limit is None else max(end, top - limit)
-        for seq in range(top, low, -1):
-            yield self.checkpoint(thread_id, seq)
 
     # -- writing -----------------------------------------------------------------------------------------------------------------
 
@@ -304,18 +208,6 @@ class Checkpointer(ABC):
         """
         return expiring.expire(self, interrupt_id, now)
 
-    def graph_record(self, fingerprint: str) -> bytes | None:
-        """What the graph looked like that checkpoints name by this fingerprint; None when the store does not know it."""
-        return self._read(graph_key(fingerprint))
-
-    def kept(self, task_id: str) -> dict[bytes, bytes]:
-        """What `once` keeps for a task, by key."""
-        found: dict[bytes, bytes] = {}
-        while (raw := self._read(kept_key(task_id, len(found)))) is not None:
-            key, value = unpack(raw)
-            found[key] = value
-        return found
-
     def keep(self, task_id: str, key: bytes, value: bytes, *, read: int = 0) -> bytes:
         """Keep a value for a task, in a transaction of its own that touches no thread; what is kept now: of two values of a key the first one.
 
@@ -329,26 +221,6 @@ class Checkpointer(ABC):
                 read += 1
             self._put(kept_key(task_id, read), pack([key, value]))
         return value
-
-    def require_open(self, thread_id: str, interrupt_id: str, ledger: Ledger | None = None) -> None:
-        """Raise AlreadyAnsweredError (who and when) or UnknownInterruptError unless this question of the thread is open now."""
-        if ledger is None:
-            head = self.head(thread_id)
-            ledger = Ledger() if head is None else self.ledger(thread_id, head)
-        if ledger.is_open(interrupt_id):
-            return
-        made = self.decision(interrupt_id)
-        if made is not None and made.thread_id == thread_id:
-            raise already_answered(made)
-        known = ", ".join(a.interrupt_id for a in ledger.open()) or "none"
-        question = self.question(interrupt_id)
-        stale = question is not None and question.thread_id == thread_id
-        what = "is no longer asked" if stale else "is not a question of this thread"
-        raise UnknownInterruptError(
-            f"{interrupt_id!r} {what} (thread {thread_id!r}); this answer was not taken. Open now: {known}",
-            thread_id=thread_id,
-            interrupt_id=interrupt_id,
-        )
 
     # -- threads as a whole ------------------------------------------------------------------------------------------------------
 
@@ -458,11 +330,6 @@ class Checkpointer(ABC):
         left = self._left_behind(thread_id)
         return Head(nonce, -1, decisions=left, first_decision=left)
 
-    def _left_behind(self, thread_id: str) -> int:
-        """How many decisions of deleted threads of this name there are, when no thread of the name exists."""
-        raw = self._read(head_key(thread_id))
-        return 0 if raw is None else Head.from_wire(unpack(raw)).decisions
-
     def _append(self, thread_id: str, head: Head, events: Sequence[Event]) -> Head:
         self._put(events_key(thread_id, head.seq, head.events), pack([event_to_wire(e) for e in events]))
         for event in events:
@@ -499,41 +366,6 @@ class Checkpointer(ABC):
         self._put(f"d/{n:012d}", pack([*entry, link]))
         self._put("d!head", pack([n + 1, link]))
         return replace(head, decisions=head.decisions + 1)
-
-    def _value(self, thread_id: str, key: str, ref: ValueRef, records: dict[int, Mapping[str, bytes]]) -> bytes:
-        if ref.slot >= 0:
-            name = value_key(thread_id, ref)
-            raw = self._must(name, thread_id)
-            if len(raw) != ref.length or blake2b(raw, digest_size=16).digest() != ref.digest:
-                raise CorruptStoreError(
-                    f"state[{key!r}] of thread {thread_id!r} (record {name}) has {len(raw)} of {ref.length} bytes, or other content than was "
-                    f"written; restore the store from a backup or go back to a checkpoint before {ref.seq}",
-                    thread_id=thread_id,
-                )
-            return raw
-        if ref.seq not in records:
-            records[ref.seq] = self.checkpoint(thread_id, ref.seq).inline
-        return records[ref.seq][key]
-
-    def _must(self, key: str, thread_id: str) -> bytes:
-        raw = self._read(key)
-        if raw is None:
-            raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
-        return raw
-
-
-def already_answered(decision: Decision) -> AlreadyAnsweredError:
-    """The error for whoever comes second: it names who was first, and when."""
-    return AlreadyAnsweredError(
-        f"the question of node {decision.node!r} (thread {decision.thread_id!r}) was answered by {decision.reviewer} at "
-        f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC; this answer was not taken. "
-        f"To change the decision: graph.reopen(config, {decision.interrupt_id!r})",
-        thread_id=decision.thread_id,
-        node=decision.node,
-        interrupt_id=decision.interrupt_id,
-        reviewer=decision.reviewer,
-        answered_at=decision.decided_at,
-    )
 
 
 def _where(head: Head | None) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from hitl_nb.checkpoint.base import Checkpointer, already_answered
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.reading import already_answered
 from hitl_nb.checkpoint.records import Asked, Decision, Head, Question
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import (
