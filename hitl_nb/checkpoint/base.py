@@ -1,6 +1,6 @@
 """The contract of a checkpointer, and everything about threads that does not depend on where the bytes lie.
 
-A backend supplies seven small things: `_read`, `_put`, `_delete`, `_erase`, `_scan`, `_transaction` and `guard` (see reading.py). What a thread is, how it
+A backend supplies seven small things: `_read`, `_put`, `_delete`, `_erase`, `_scan`, `_transaction`, `guard`. What a thread is, how it
 moves and when an answer counts is written once, here, so all backends behave alike.
 
 Records (every key ends with what varies most, so no two can be confused; thread ids hold no control characters)::
