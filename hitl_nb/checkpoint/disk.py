@@ -29,6 +29,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.bytes_disk import BytesDisk, DamagedError, DurableDisk
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError, ThreadBusyError
@@ -46,7 +47,6 @@ _ERASABLE: Final = re.compile(r"[cvpqkh]/")
 """Keys of the records that go with their thread. Decisions (`a/`, `i/`) and their log (`d/`) never do."""
 _GONE_PREFIX: Final = "!gone/"
 """Of the names of value files whose records are gone, while the files are being removed; sorts before all that can be many."""
-_VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _HOLDER_SIZE: Final = 120
 _SETTINGS: Final[dict[str, Any]] = {
@@ -60,90 +60,6 @@ _SETTINGS: Final[dict[str, Any]] = {
     # A database file that is cut short, read through a memory map, kills the process (SIGBUS); through read() it is an error.
     "sqlite_mmap_size": 0,
 }
-
-
-class _DamagedError(Exception):
-    """A record that cannot be read. Not an OSError, which `Cache.get` takes for 'no such key'."""
-
-
-class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Text keys and bytes values. Refuses every other stored form, so that opening a tampered file runs no code and touches no foreign file."""
-
-    durable = False
-
-    def __init__(self, directory: str, **settings: Any) -> None:
-        super().__init__(directory, **settings)
-        self.written = local()
-        """`names`: the value files this Python thread wrote in its current transaction; `gone`: those whose records it removed."""
-
-    def put(self, key: Any) -> tuple[str, bool]:
-        if type(key) is not str:
-            raise TypeError(f"a record's key is {type(key).__name__}; expected str")
-        return key, True
-
-    def get(self, key: Any, raw: Any) -> str:
-        if not raw or type(key) is not str:
-            raise _DamagedError(f"a key of type {type(key).__name__}, which hitl_nb does not write")
-        return key
-
-    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, str | None, bytes | None]:  # noqa: FBT001 - diskcache's
-        if type(value) is not bytes or read:
-            raise TypeError(f"a record is {type(value).__name__}; expected bytes")
-        if len(value) < self.min_file_size:
-            return 0, diskcache.core.MODE_RAW, None, value
-        name, place = self.filename(key, value)
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.written.names.append(name)
-        with path.open("xb") as file:
-            file.write(value)
-            if self.durable:
-                file.flush()
-                os.fsync(file.fileno())
-        if self.durable:
-            for folder in (path.parent, path.parent.parent, Path(self._directory)):
-                _sync_names(folder)
-        return len(value), diskcache.core.MODE_BINARY, name, None
-
-    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:  # noqa: FBT001 - diskcache's
-        if mode == diskcache.core.MODE_RAW and filename is None and isinstance(value, bytes):
-            return value
-        if mode == diskcache.core.MODE_BINARY and not read:
-            try:
-                return self._place(filename).read_bytes()
-            except OSError as error:
-                raise _DamagedError(f"its value file {filename} cannot be read: {error}") from error
-        raise _DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
-
-    def remove(self, file_path: Any) -> None:
-        if getattr(self.written, "names", None) is None:
-            self.unlink(file_path)
-        else:  # diskcache would remove it now, and a transaction that is rolled back has its record again
-            self._place(file_path)
-            self.written.gone.append(file_path)
-
-    def unlink(self, file_path: Any) -> None:
-        # The folders stay: removing an empty one could hit a writer that has just made it.
-        self._place(file_path).unlink(missing_ok=True)
-
-    def _place(self, filename: Any) -> Path:
-        if type(filename) is not str or not _VALUE_FILE.match(filename):
-            raise _DamagedError(f"its value file is named {str(filename)[:200]!r}, as hitl_nb names none")
-        return Path(self._directory) / filename
-
-
-class _DurableDisk(_BytesDisk):
-    durable = True
-
-
-def _sync_names(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there, and its names are journalled
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +114,7 @@ class DiskCacheSaver(Checkpointer):
     def _read(self, key: str) -> bytes | None:
         try:
             sealed = self._cache().get(key)
-        except _DamagedError as error:
+        except DamagedError as error:
             raise CorruptStoreError(f"record {key!r} of the store {self.folder} is damaged: {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
             raise self._failed("read", error) from error
@@ -232,7 +148,7 @@ class DiskCacheSaver(Checkpointer):
                 record = self._read(key)
                 if record is not None:  # else it was answered since it was listed
                     yield key, record
-        except _DamagedError as error:
+        except DamagedError as error:
             raise CorruptStoreError(f"the store {self.folder} was altered: it holds {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
             raise self._failed("read", error) from error
@@ -269,7 +185,7 @@ class DiskCacheSaver(Checkpointer):
             # After a failed COMMIT the connection still holds its transaction, and the next one would write into it; after a Ctrl-C inside BEGIN the
             # cache may not even know that it has one.
             self._disconnect(forget=not isinstance(error, Exception))
-            if isinstance(error, (sqlite3.Error, diskcache.Timeout, OSError, _DamagedError)):
+            if isinstance(error, (sqlite3.Error, diskcache.Timeout, OSError, DamagedError)):
                 raise self._failed("write to", error) from error
             raise
         finally:
@@ -279,7 +195,7 @@ class DiskCacheSaver(Checkpointer):
 
     def _remove_files(self, cache: diskcache.Cache, names: Iterable[str]) -> None:
         """Remove the value files of records that are gone. One that cannot be removed now (Windows, while it is read) is at a later opening."""
-        with suppress(sqlite3.Error, diskcache.Timeout, _DamagedError):  # nothing is lost: whoever opens the store next tries again
+        with suppress(sqlite3.Error, diskcache.Timeout, DamagedError):  # nothing is lost: whoever opens the store next tries again
             removed = []
             for name in names:
                 with suppress(OSError):
@@ -303,7 +219,7 @@ class DiskCacheSaver(Checkpointer):
             advice = "the disk is full; free some space, then call again"
         elif "readonly" in text or "unable to open" in text or number in (errno.EACCES, errno.EPERM, errno.EROFS):
             advice = "the folder cannot be written to; check its owner and permissions"
-        elif "malformed" in text or "not a database" in text or isinstance(cause, _DamagedError):
+        elif "malformed" in text or "not a database" in text or isinstance(cause, DamagedError):
             kind = CorruptStoreError
             advice = "its database is damaged; restore the folder from a backup"
         else:
@@ -375,7 +291,7 @@ class DiskCacheSaver(Checkpointer):
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "locks" / "open.lock", timeout=self.timeout_s, thread_local=False):
                 self._check_ours()
-                disk = _DurableDisk if self.durability == "full" else _BytesDisk
+                disk = DurableDisk if self.durability == "full" else BytesDisk
                 cache = diskcache.Cache(str(self.folder), timeout=self.timeout_s, disk=disk, **_SETTINGS)
                 wrong = {name: value for name in _SETTINGS if (value := cache.reset(name)) != _SETTINGS[name]}
                 if wrong:

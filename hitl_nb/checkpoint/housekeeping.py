@@ -248,7 +248,10 @@ class _Copy:
         ledger = self.store.ledger(source, head)
         failures = {**ledger.failed, **ledger.handled}
         events: list[Event] = [replace(f, task_id=new[t]) for t, f in ledger.finished.items() if t in new]
-        events += [replace(f, task_id=new[t]) for t, f in failures.items() if t in new and t not in self.asks_again]
+        for task, failed in failures.items():
+            if task in new and task not in self.asks_again:
+                calls = {new.get(place, place): number for place, number in failed.calls.items()}
+                events.append(replace(failed, task_id=new[task], calls=calls, before=()))
         for asked in ledger.open():
             around = (asked.task_id, *asked.owner)
             question = self.store.question(asked.interrupt_id)

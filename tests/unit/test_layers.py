@@ -37,7 +37,7 @@ ONLY_IN = {
     "nbformat": ("hitl_nb.batch",),
     "nbclient": ("hitl_nb.batch",),
     "nbconvert": ("hitl_nb.batch",),
-    "diskcache": ("hitl_nb.checkpoint.disk",),
+    "diskcache": ("hitl_nb.checkpoint.bytes_disk", "hitl_nb.checkpoint.disk"),
     "filelock": ("hitl_nb.checkpoint.disk",),
     "click": ("hitl_nb.cli",),
 }
@@ -46,6 +46,7 @@ ONLY_IN = {
 AT_MODULE_LEVEL = {
     "hitl_nb.widgets": {"IPython", "ipywidgets", "anywidget", "traitlets", "markdown_it", "nh3"},
     "hitl_nb.checkpoint.disk": {"diskcache", "filelock"},
+    "hitl_nb.checkpoint.bytes_disk": {"diskcache"},
     # Loaded when a value of theirs is met, see test_import_cost.
     "hitl_nb.checkpoint.arrays": {"numpy", "ormsgpack"},
     "hitl_nb.checkpoint.frames": {"numpy", "pandas", "ormsgpack"},
@@ -133,7 +134,7 @@ def test_imports_of_hitl_nb_only_go_down_and_heavy_ones_stay_in_their_layer():
         ("graph/__init__.py", "from ..responders import base", "imports only go down"),
         ("session.py", "def f():\n    import ipywidgets", "only hitl_nb.widgets may"),
         ("cli.py", "def f():\n    import papermill.execute", "only hitl_nb.batch may"),
-        ("checkpoint/base.py", "import diskcache", "only hitl_nb.checkpoint.disk may"),
+        ("checkpoint/base.py", "import diskcache", "only hitl_nb.checkpoint.bytes_disk, hitl_nb.checkpoint.disk may"),
         ("decisions/check.py", "import pydantic", "inside the function that needs it"),
         ("batch/run.py", "import papermill", "inside the function that needs it"),
         ("decisions/script.py", "if True:\n    import yaml", "inside the function that needs it"),

@@ -1,0 +1,99 @@
+"""How `diskcache` puts a record away: as bytes, in the database or in a file of its own, never as a pickle."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from threading import local
+from typing import Any, Final
+
+import diskcache
+
+_VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
+
+
+class DamagedError(Exception):
+    """A record that cannot be read. Not an OSError, which `Cache.get` takes for 'no such key'."""
+
+
+class BytesDisk(diskcache.Disk):  # type: ignore[misc]
+    """Text keys and bytes values. Refuses every other stored form, so that opening a tampered file runs no code and touches no foreign file."""
+
+    durable = False
+
+    def __init__(self, directory: str, **settings: Any) -> None:
+        super().__init__(directory, **settings)
+        self.written = local()
+        """`names`: the value files this Python thread wrote in its current transaction; `gone`: those whose records it removed."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a record's key is {type(key).__name__}; expected str")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        if not raw or type(key) is not str:
+            raise DamagedError(f"a key of type {type(key).__name__}, which hitl_nb does not write")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, str | None, bytes | None]:  # noqa: FBT001 - diskcache's
+        if type(value) is not bytes or read:
+            raise TypeError(f"a record is {type(value).__name__}; expected bytes")
+        if len(value) < self.min_file_size:
+            return 0, diskcache.core.MODE_RAW, None, value
+        name, place = self.filename(key, value)
+        path = Path(place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.written.names.append(name)
+        with path.open("xb") as file:
+            file.write(value)
+            if self.durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if self.durable:
+            for folder in (path.parent, path.parent.parent, Path(self._directory)):
+                _sync_names(folder)
+        return len(value), diskcache.core.MODE_BINARY, name, None
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:  # noqa: FBT001 - diskcache's
+        if mode == diskcache.core.MODE_RAW and filename is None and isinstance(value, bytes):
+            return value
+        if mode == diskcache.core.MODE_BINARY and not read:
+            try:
+                return self._place(filename).read_bytes()
+            except OSError as error:
+                raise DamagedError(f"its value file {filename} cannot be read: {error}") from error
+        raise DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
+
+    def remove(self, file_path: Any) -> None:
+        if getattr(self.written, "names", None) is None:
+            self.unlink(file_path)
+        else:  # diskcache would remove it now, and a transaction that is rolled back has its record again
+            self._place(file_path)
+            self.written.gone.append(file_path)
+
+    def unlink(self, file_path: Any) -> None:
+        # The folders stay: removing an empty one could hit a writer that has just made it.
+        self._place(file_path).unlink(missing_ok=True)
+
+    def _place(self, filename: Any) -> Path:
+        if type(filename) is not str or not _VALUE_FILE.match(filename):
+            raise DamagedError(f"its value file is named {str(filename)[:200]!r}, as hitl_nb names none")
+        return Path(self._directory) / filename
+
+
+class DurableDisk(BytesDisk):
+    """The same, and a value file is on the disk before its record is."""
+
+    durable = True
+
+
+def _sync_names(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and its names are journalled
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
