@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -126,6 +127,7 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
         pauses, others = group.split(Pause)
         if pauses is not None and others is None and job.scope.pause is not None:
             return _paused(job, job.scope.pause)
+        job.scope.set_aside()
         return _raised(job, others or group)
     except Exception as error:  # noqa: BLE001  # whatever a node raises is its outcome
         return _raised(job, _unless_swallowed(job.scope, error))
@@ -191,9 +193,11 @@ def _settled(job: Job, call: Call) -> Calls:
         returned = yield call
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException as error:
         if job.scope.running:
             yield job.scope.settled, ()
+        if isinstance(error, Exception) and (job.scope.pause is None or job.scope.asked_beside):
+            job.scope.set_aside()
         raise
     if job.scope.running:
         yield job.scope.settled, ()
@@ -201,19 +205,18 @@ def _settled(job: Job, call: Call) -> Calls:
 
 
 def _call(fn: Callable[..., Any], job: Job, inject: tuple[tuple[str, str], ...]) -> Call:
-    if not inject:
-        return fn, (job.state,)
-    runtime = job.scope.runtime()
-    given = {"config": job.config, "runtime": runtime, "writer": runtime.stream_writer, "error": job.failure}
-    return _with(fn, {name: given[what] for name, what in inject}), (job.state,)
+    runtime = job.scope.runtime() if inject else None
+    given = {"config": job.config, "runtime": runtime, "writer": runtime and runtime.stream_writer, "error": job.failure}
+    return _with(fn, {name: given[what] for name, what in inject}, job.scope), (job.state,)
 
 
-def _with(fn: Callable[..., Any], more: Mapping[str, Any]) -> Callable[..., Any]:
-    """`fn` with these arguments given; async when it is."""
+def _with(fn: Callable[..., Any], more: Mapping[str, Any], scope: Scope) -> Callable[..., Any]:
+    """`fn` with these arguments given; async when it is, and then the scope knows in which task it runs."""
     if not is_async(fn):
-        return lambda state: fn(state, **more)
+        return partial(fn, **more) if more else fn
 
     async def called(state: Any) -> Any:
+        scope.own = asyncio.current_task()
         return await fn(state, **more)
 
     return called

@@ -364,7 +364,8 @@ class CompiledGraph:
 
     def _setting(self, call: Call) -> Setting:
         concurrency = int(call.config.get("max_concurrency") or min(32, (os.cpu_count() or 1) + 4))
-        saver = self.checkpointer
+        scope = current_scope.get()
+        saver = self.checkpointer or (None if scope is None or scope.host is None else scope.host.saver)
         return Setting(
             self._threads.topology,
             self._threads.schema,

@@ -101,6 +101,8 @@ class Scope:
     pause: Pause | None = None
     asker: object = None
     """The thread or asyncio task in which `pause` was raised."""
+    own: object = None
+    """The asyncio task in which an async node runs."""
     refused: Exception | None = None
     """Why a question got no answer and cannot get one: a node that catches this must not end as if it had been answered."""
     host: Run | None = None
@@ -158,6 +160,18 @@ class Scope:
         """Keep what a graph inside the node asked before it raised."""
         before = ((), ()) if self.left_open is None else (self.left_open.events, self.left_open.questions)
         self.left_open = Pause((*before[0], *events), (*before[1], *questions))
+
+    @property
+    def asked_beside(self) -> bool:
+        """True when what asked was another asyncio task of the node, so that the node itself need not have met the signal."""
+        return self.pause is not None and isinstance(self.asker, asyncio.Task) and self.asker is not self.own
+
+    def set_aside(self) -> None:
+        """The node ends with an error: what graphs inside it asked beside that stays open, and no command counts."""
+        if self.pause is not None:
+            inside = tuple(e for e in self.pause.events if isinstance(e, Asked | Withdrawn) and e.owner)
+            self.raised(inside, tuple(q for q in self.pause.questions if q.task_id != self.task.id))
+        self.pause, self.waits_for, self.commands = None, (), {}
 
     def entered(self) -> Future[None]:
         """A graph begins to run inside the node; to be resolved when it has ended."""

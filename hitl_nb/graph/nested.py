@@ -33,7 +33,7 @@ def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     turn, scope.turns = scope.turns, scope.turns + 1
     ended = scope.entered()
     try:
-        run: Run = yield from _run(known, call, scope, host)
+        run: Run = yield from _run(known, call, scope, host, turn)
     finally:
         ended.set_result(None)
     if run.up:
@@ -42,7 +42,7 @@ def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     return run
 
 
-def _run(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
+def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow:
     saver = None if known.memory is False else host.saver
     if saver is None:
         run = known.placed(host, "", scope.task, call.config)
@@ -57,11 +57,11 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
         yield from perform(first, saver, run)
         yield from perform(supersteps(run), saver, run)
     except Exception:
-        scope.raised(tuple(_lifted(run, scope.task.id)), tuple(run.fresh))
+        scope.raised(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh))
         raise
     if run.checkpoint.tasks and not run.up:
         waits_for = tuple(a.interrupt_id for a in run.ledger.open())
-        raise scope.stopped(tuple(_lifted(run, scope.task.id)), tuple(run.fresh), waits_for)
+        raise scope.stopped(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh), waits_for)
     return run
 
 
@@ -132,12 +132,12 @@ def _refused(scope: Scope, host: Run, what: str) -> QuestionChangedError:
     return error
 
 
-def _lifted(run: Run, task_id: str) -> Iterator[Event]:
-    """What the graph asked, as the graph around sees it."""
+def _lifted(run: Run, task_id: str, turn: int) -> Iterator[Event]:
+    """What the graph asked, as the graph around sees it. `turn`: which of the graphs that its node ran."""
     order = {t.id: n for n, t in enumerate(run.checkpoint.tasks)}
     for event in run.upward:
         if isinstance(event, Asked):
-            yield replace(event, owner=(task_id, *event.owner), order=(order.get(event.task, -1), *event.order))
+            yield replace(event, owner=(task_id, *event.owner), order=(turn, order.get(event.task, -1), *event.order))
         elif isinstance(event, Withdrawn | Waits):
             yield replace(event, owner=(task_id, *event.owner))
 

@@ -1,20 +1,23 @@
-"""Graphs inside nodes, in odd company: reopened questions, streams, threads, cancellation, deadlines, renamed nodes, a session that answers."""
+"""Graphs inside nodes, in odd company: streams, threads, cancellation, deadlines, renamed nodes, a session that answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import add
 from typing import Annotated, TypedDict
 
 import pytest
+from pydantic import BaseModel
 
 from hitl_nb import review
-from hitl_nb.errors import GraphChangedError, UnusedAnswersWarning
+from hitl_nb.errors import GraphChangedError, NoCheckpointerError, UnusedAnswersWarning
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.types import START, Command
+from hitl_nb.graph.types import START, Command, Send
 
 
 class Log(TypedDict, total=False):
@@ -40,96 +43,6 @@ def node(runs):
         return run_it
 
     return make
-
-
-def test_an_answer_that_a_called_graph_depended_on_can_be_reopened(saver, run, cfg, chain, node):
-    child = chain(None, node("ask", 1), schema=Log)
-
-    def caller(state):
-        first = interrupt("which?")
-        return {"log": child.invoke({"log": [first]})["log"]}
-
-    graph = chain(saver, caller, schema=Log)
-    (which,) = run(graph, {}, cfg).interrupts
-    run(graph, Command(resume="one"), cfg)
-    graph.reopen(cfg, which.id)
-    assert [i.value for i in run(graph, None, cfg).interrupts] == ["which?"]
-    (asked,) = run(graph, Command(resume="two"), cfg).interrupts
-    assert asked.value == "ask 0?"
-    assert run(graph, Command(resume="A"), cfg)["log"] == ["two", "ask:A"]
-
-
-def test_a_graph_that_an_answer_led_to_makes_room_for_another_when_the_answer_is_reopened(saver, run, cfg, chain, node, runs):
-    one, two = chain(None, node("a"), node("ask", 1), schema=Log, name="one"), chain(None, node("b"), schema=Log, name="two")
-
-    def caller(state):
-        chosen = interrupt("which?")
-        return {"log": (one if chosen == "one" else two).invoke({"log": ["same"]})["log"]}
-
-    graph = chain(saver, caller, schema=Log)
-    (which,) = run(graph, {}, cfg).interrupts
-    run(graph, Command(resume="one"), cfg)
-    graph.reopen(cfg, which.id)
-    run(graph, None, cfg)
-    assert run(graph, Command(resume="two"), cfg)["log"] == ["same", "b"]
-    assert saver.open_questions() == []
-
-
-def test_what_a_called_graph_was_told_goes_with_the_answer_before_it_even_for_the_same_input(saver, run, cfg, chain, node):
-    child = chain(None, node("ask", 1), schema=Log)
-
-    def caller(state):
-        first = interrupt("sure?")
-        inner = child.invoke({"log": []})["log"]
-        return {"log": [first, *inner, interrupt("really?")]}
-
-    graph = chain(saver, caller, schema=Log)
-    (sure,) = run(graph, {}, cfg).interrupts
-    (asked,) = run(graph, Command(resume="1"), cfg).interrupts
-    run(graph, Command(resume="A"), cfg)
-    graph.reopen(cfg, sure.id)
-    assert saver.open_questions() == []
-    run(graph, None, cfg)
-    (again,) = run(graph, Command(resume="2"), cfg).interrupts
-    assert (again.value, again.id != asked.id) == ("ask 0?", True)
-    run(graph, Command(resume="B"), cfg)
-    assert run(graph, Command(resume="C"), cfg)["log"] == ["2", "ask:B", "C"]
-
-
-def test_what_the_node_asked_after_a_graph_goes_with_an_answer_inside_it(saver, run, cfg, chain, node):
-    child = chain(None, node("ask", 1), schema=Log)
-
-    def caller(state):
-        inner = child.invoke({"log": []})["log"]
-        return {"log": [*inner, interrupt("pay?"), interrupt("really?")]}
-
-    graph = chain(saver, caller, schema=Log)
-    (asked,) = run(graph, {}, cfg).interrupts
-    run(graph, Command(resume="A"), cfg)
-    (really,) = run(graph, Command(resume="pay"), cfg).interrupts
-    graph.reopen(cfg, asked.id)
-    assert saver.open_question(really.id) is None
-    run(graph, None, cfg)
-    assert run(graph, Command(resume="B"), cfg).interrupts[0].value == "pay?"
-    run(graph, Command(resume="no"), cfg)
-    assert run(graph, Command(resume="no"), cfg)["log"] == ["ask:B", "no", "no"]
-
-
-def test_a_memory_forgets_what_a_reopened_answer_led_to(saver, run, cfg, chain, node):
-    child = chain(True, node("note"), schema=Log)
-
-    def caller(state):
-        said = interrupt(f"{len(state.get('log', []))}: what?")
-        return {"log": [len(child.invoke({"log": [said]})["log"]), interrupt("ok?")]}
-
-    graph = chain(saver, caller, schema=Log)
-    run(graph, {}, cfg)
-    run(graph, Command(resume=["x", "ok"]), cfg)
-    (what,) = run(graph, {"log": []}, cfg).interrupts
-    run(graph, Command(resume="y"), cfg)
-    graph.reopen(cfg, what.id)
-    run(graph, None, cfg)
-    assert run(graph, Command(resume=["z", "ok"]), cfg)["log"] == [2, "ok", 4, "ok"]
 
 
 def test_a_graph_in_the_handler_is_not_the_one_in_the_node(saver, run, cfg, chain, node, runs):
@@ -226,21 +139,21 @@ def test_graphs_in_threads_side_by_side(saver, run, cfg, chain, node):
 
 
 def test_a_cancelled_run_goes_on_where_the_graph_inside_stood(saver, cfg, chain, node, runs):
-    hang = [True]
+    began = []
 
     async def slow(state):
         runs["slow"] += 1
-        if hang[0]:
-            hang[0] = False
+        if runs["slow"] == 1:
+            began[0].set()
             await asyncio.Event().wait()
         return {"log": ["slow"]}
 
     graph = StateGraph(Log).add_node("child", chain(None, node("pre"), slow, schema=Log)).add_edge(START, "child").compile(saver)
 
     async def cancelled():
+        began.append(asyncio.Event())
         task = asyncio.create_task(graph.ainvoke({}, cfg))
-        while hang[0]:
-            await asyncio.sleep(0)
+        await began[0].wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -313,3 +226,116 @@ def test_a_session_answers_what_graphs_inside_ask_by_the_names_of_their_nodes(sa
     session = review(graph, {"log": []}, thread_id="t-9", answers={"p": "P", "q": ["Q1", "Q2"], "r": "R"})
     assert session.result()["log"] == ["p:P", "q:Q1:Q2", "r:R"]
     assert len(saver.decisions("t-9")) == 4
+
+
+@pytest.mark.parametrize("grouped", [False, True], ids=["gather", "TaskGroup"])
+def test_a_graph_that_raises_beside_one_that_asks_is_what_comes_out_and_the_question_stays(saver, run, cfg, chain, node, grouped):
+    broken = [True]
+
+    async def bad(state):
+        if broken[0]:
+            raise OSError("bad")
+        return {"log": ["bad"]}
+
+    async def slow(state):
+        await over[-1].wait()
+        return {"log": [interrupt("slow?")]}
+
+    bads, slows, over = chain(None, bad, schema=Log), chain(None, slow, schema=Log), []
+
+    async def first():
+        try:
+            return await bads.ainvoke({"log": []})
+        finally:
+            over[-1].set()
+
+    async def caller(state):
+        over.append(asyncio.Event())
+        if grouped:
+            async with asyncio.TaskGroup() as group:
+                calls = [group.create_task(first()), group.create_task(slows.ainvoke({"log": []}))]
+            done = [call.result() for call in calls]
+        else:
+            done = await asyncio.gather(first(), slows.ainvoke({"log": []}))
+        return {"log": [entry for each in done for entry in each["log"]]}
+
+    graph = chain(saver, caller, schema=Log)
+    with pytest.raises((OSError, ExceptionGroup), match="bad|unhandled"):
+        run(graph, {}, cfg)
+    broken[0] = False
+    assert [i.value for i in graph.get_state(cfg).interrupts] == ([] if grouped else ["slow?"])  # a TaskGroup cancels the other one
+    (asked,) = run(graph, None, cfg).interrupts
+    assert run(graph, Command(resume={asked.id: "S"}), cfg)["log"] == ["bad", "S"]
+
+
+def test_a_graph_called_in_a_plain_thread_cannot_ask_and_says_so(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(child.invoke, {"log": []}).result().state
+
+    with pytest.raises(NoCheckpointerError):
+        run(chain(saver, caller, schema=Log), {}, cfg)
+
+
+def test_states_of_all_kinds_go_in_and_come_out(saver, run, cfg):
+    @dataclass
+    class Part:
+        note: str = ""
+        count: int = 0
+
+    class Whole(BaseModel):
+        note: str
+        count: int = 0
+        other: str = "kept"
+
+    def inner(state: Part):
+        return {"note": f"{state.note}, {interrupt('?')}", "count": state.count + 1}
+
+    child = StateGraph(Part).add_node(inner).add_edge(START, "inner").compile()
+    graph = StateGraph(Whole).add_node("child", child).add_edge(START, "child").compile(saver)
+    run(graph, {"note": "a"}, cfg)
+    assert run(graph, Command(resume="b"), cfg) == {"note": "a, b", "count": 1, "other": "kept"}
+    sends = StateGraph(Whole).add_node("child", child).add_conditional_edges(START, lambda state: [Send("child", Part("sent", 4))]).compile(saver)
+    other = {"configurable": {"thread_id": "t-2"}}
+    run(sends, {"note": "a"}, other)
+    assert run(sends, Command(resume="b"), other) == {"note": "sent, b", "count": 5, "other": "kept"}
+
+
+def test_a_copy_of_a_thread_asks_its_own_questions_inside_and_in_the_handler(saver, run, cfg, chain, node, runs):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def work(state):
+        runs["work"] += 1
+        chain(None, node("pre"), schema=Log).invoke({"log": []})
+        raise OSError("gone")
+
+    builder = StateGraph(Log).add_node("work", work, error_handler=lambda state, error: child.invoke({"log": []}).state).add_edge(START, "work")
+    graph = builder.compile(saver)
+    (asked,) = run(graph, {}, cfg).interrupts
+    saver.copy_thread("t-1", "copy")
+    copied = {"configurable": {"thread_id": "copy"}}
+    (own,) = graph.get_state(copied).interrupts
+    assert own.id != asked.id
+    assert run(graph, Command(resume={own.id: "C"}), copied)["log"] == ["ask:C"]
+    assert run(graph, Command(resume={asked.id: "A"}), cfg)["log"] == ["ask:A"]
+    assert runs == {"work": 1, "pre": 1, "ask": 3}
+
+
+def test_what_gathered_graphs_ask_comes_in_the_order_of_the_calls_however_long_each_takes(saver, run, cfg, chain):
+    async def ask(state):
+        number = int(state["log"][0])
+        for _ in range(60 - 20 * number):
+            await asyncio.sleep(0)
+        return {"log": [interrupt(number)]}
+
+    child = chain(None, ask, schema=Log)
+
+    async def caller(state):
+        done = await asyncio.gather(*(child.ainvoke({"log": [str(n)]}) for n in range(3)))
+        return {"log": [each["log"][1] for each in done]}
+
+    graph = chain(saver, caller, schema=Log)
+    assert [i.value for i in run(graph, {}, cfg).interrupts] == [0, 1, 2]
+    assert run(graph, Command(resume=["a", "b", "c"]), cfg)["log"] == ["a", "b", "c"]

@@ -1,0 +1,127 @@
+"""Reopened questions and graphs inside nodes: what came of an answer goes with it, also what graphs that the node called were told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from operator import add
+from typing import Annotated, TypedDict
+
+import pytest
+
+from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.types import Command
+
+
+class Log(TypedDict, total=False):
+    log: Annotated[list, add]
+
+
+@pytest.fixture
+def runs():
+    return Counter()
+
+
+@pytest.fixture
+def node(runs):
+    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
+
+    def make(name, asks=0):
+        def run_it(state):
+            runs[name] += 1
+            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
+            return {"log": [":".join([name, *map(str, answers)])]}
+
+        run_it.__name__ = name
+        return run_it
+
+    return make
+
+
+def test_an_answer_that_a_called_graph_depended_on_can_be_reopened(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        first = interrupt("which?")
+        return {"log": child.invoke({"log": [first]})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+    (which,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="one"), cfg)
+    graph.reopen(cfg, which.id)
+    assert [i.value for i in run(graph, None, cfg).interrupts] == ["which?"]
+    (asked,) = run(graph, Command(resume="two"), cfg).interrupts
+    assert asked.value == "ask 0?"
+    assert run(graph, Command(resume="A"), cfg)["log"] == ["two", "ask:A"]
+
+
+def test_a_graph_that_an_answer_led_to_makes_room_for_another_when_the_answer_is_reopened(saver, run, cfg, chain, node, runs):
+    one, two = chain(None, node("a"), node("ask", 1), schema=Log, name="one"), chain(None, node("b"), schema=Log, name="two")
+
+    def caller(state):
+        chosen = interrupt("which?")
+        return {"log": (one if chosen == "one" else two).invoke({"log": ["same"]})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+    (which,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="one"), cfg)
+    graph.reopen(cfg, which.id)
+    run(graph, None, cfg)
+    assert run(graph, Command(resume="two"), cfg)["log"] == ["same", "b"]
+    assert saver.open_questions() == []
+
+
+def test_what_a_called_graph_was_told_goes_with_the_answer_before_it_even_for_the_same_input(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        first = interrupt("sure?")
+        inner = child.invoke({"log": []})["log"]
+        return {"log": [first, *inner, interrupt("really?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    (sure,) = run(graph, {}, cfg).interrupts
+    (asked,) = run(graph, Command(resume="1"), cfg).interrupts
+    run(graph, Command(resume="A"), cfg)
+    graph.reopen(cfg, sure.id)
+    assert saver.open_questions() == []
+    run(graph, None, cfg)
+    (again,) = run(graph, Command(resume="2"), cfg).interrupts
+    assert (again.value, again.id != asked.id) == ("ask 0?", True)
+    run(graph, Command(resume="B"), cfg)
+    assert run(graph, Command(resume="C"), cfg)["log"] == ["2", "ask:B", "C"]
+
+
+def test_what_the_node_asked_after_a_graph_goes_with_an_answer_inside_it(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        inner = child.invoke({"log": []})["log"]
+        return {"log": [*inner, interrupt("pay?"), interrupt("really?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    (asked,) = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume="A"), cfg)
+    (really,) = run(graph, Command(resume="pay"), cfg).interrupts
+    graph.reopen(cfg, asked.id)
+    assert saver.open_question(really.id) is None
+    run(graph, None, cfg)
+    assert run(graph, Command(resume="B"), cfg).interrupts[0].value == "pay?"
+    run(graph, Command(resume="no"), cfg)
+    assert run(graph, Command(resume="no"), cfg)["log"] == ["ask:B", "no", "no"]
+
+
+def test_a_memory_forgets_what_a_reopened_answer_led_to(saver, run, cfg, chain, node):
+    child = chain(True, node("note"), schema=Log)
+
+    def caller(state):
+        said = interrupt(f"{len(state.get('log', []))}: what?")
+        return {"log": [len(child.invoke({"log": [said]})["log"]), interrupt("ok?")]}
+
+    graph = chain(saver, caller, schema=Log)
+    run(graph, {}, cfg)
+    run(graph, Command(resume=["x", "ok"]), cfg)
+    (what,) = run(graph, {"log": []}, cfg).interrupts
+    run(graph, Command(resume="y"), cfg)
+    graph.reopen(cfg, what.id)
+    run(graph, None, cfg)
+    assert run(graph, Command(resume=["z", "ok"]), cfg)["log"] == [2, "ok", 4, "ok"]
