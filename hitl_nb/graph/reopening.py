@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
@@ -104,7 +105,7 @@ class _Back:
 def _back_inside(outer: Inside, asked: Asked) -> Iterator[_Back]:
     """How the graphs around a question go back, the outermost first."""
     chain = (*asked.owner, asked.task_id)
-    for task_id, inner_id in zip(chain, chain[1:], strict=False):
+    for task_id, inner_id in pairwise(chain):
         task = next(t for t in outer.run.checkpoint.tasks if t.id == task_id)
         for key in outer.keys(task):
             inner = outer.under(key, task)

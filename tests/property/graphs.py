@@ -266,9 +266,14 @@ class InnerOutput(TypedDict, total=False):
     log: Annotated[list, operator.add]
 
 
+class InnerState(InnerInput, total=False):
+    """What its nodes read and write."""
+
+    log: Annotated[list, operator.add]
+
+
 def _inner_graph(node: NodeSpec, world: World) -> Any:
-    state = TypedDict("InnerState", {"total": int, "turns": dict, "by": str, "n": int, "log": Annotated[list, operator.add]}, total=False)
-    builder = StateGraph(state, input_schema=InnerInput, output_schema=InnerOutput)
+    builder = StateGraph(InnerState, input_schema=InnerInput, output_schema=InnerOutput)
     *beside, last = node.inside
     for inner in node.inside:
         builder.add_node(inner.name, _Work(inner, world, owns_a_key=False, around=node, ends=inner is last).function())

@@ -1,4 +1,4 @@
-"""However often people change their minds on the way, a random run ends with the state of the undisturbed one: what they decide in the end is the same."""
+"""However often people change their minds on the way, a run ends with the state of the undisturbed one: what they say in the end is the same."""
 
 from __future__ import annotations
 
