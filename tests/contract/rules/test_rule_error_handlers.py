@@ -285,3 +285,24 @@ def test_what_hitl_nb_refuses_never_goes_to_a_handler(saver, run, cfg, make):
     with pytest.raises(NodeOutputError):
         run(make(saver, lambda state: 7, error_handler=lambda state, error: called.append(error)), {}, {"configurable": {"thread_id": "t-2"}})
     assert called == []
+
+
+def test_a_handler_ends_what_the_graph_in_its_node_still_asked_and_a_reopened_answer_there_brings_it_back(saver, run, cfg, fan, make, runs):
+    def ask(state):
+        return {"log": [interrupt("other?")]}
+
+    def risky(state):
+        if (go := interrupt("go?")) == "yes":
+            raise OSError("gone")
+        return {"log": [go]}
+
+    graph = make(saver, fan(None, ask, risky, schema=Log), error_handler=lambda state, error: {"log": [interrupt(f"{error.error}: what now?")]})
+    other, go = run(graph, {}, cfg).interrupts
+    (what,) = run(graph, Command(resume={go.id: "yes"}), cfg).interrupts
+    assert what.value == "gone: what now?"
+    assert [q.interrupt_id for q in saver.open_questions()] == [what.id]
+    graph.reopen(cfg, go.id)
+    assert [i.value for i in run(graph, None, cfg).interrupts] == ["other?", "go?"]
+    assert saver.open_question(what.id) is None
+    assert run(graph, Command(resume=["O", "no"]), cfg)["log"] == ["O", "no"]
+    assert saver.decision(other.id) is None
