@@ -121,6 +121,39 @@ def test_an_own_question_beside_a_graph_that_asks(saver, run, cfg, chain, node):
     assert len(saver.decisions("t-1")) == 2
 
 
+def test_an_own_answer_is_used_at_once_while_a_graph_beside_it_still_waits(saver, run, cfg, chain, runs):
+    begun, asks = [], []
+
+    async def ask(state):
+        if runs["caller"] == 1:  # the node itself asks while this one runs
+            begun[0].set()
+            await asks[0].wait()
+        return {"log": [interrupt("ask?")]}
+
+    child = chain(None, ask, schema=Log)
+
+    async def own():
+        if runs["caller"] == 1:
+            await begun[0].wait()
+            asks[0].set()
+        answer = interrupt("mine?")
+        runs["mine"] += 1
+        return answer
+
+    async def caller(state):
+        runs["caller"] += 1
+        begun.append(asyncio.Event())
+        asks.append(asyncio.Event())
+        done = await asyncio.gather(own(), child.ainvoke({"log": []}))
+        return {"log": [done[0], *done[1]["log"]]}
+
+    graph = chain(saver, caller, schema=Log)
+    mine, asked = run(graph, {}, cfg).interrupts
+    assert [i.id for i in run(graph, Command(resume={mine.id: "M"}), cfg).interrupts] == [asked.id]
+    assert runs["mine"] == 1
+    assert run(graph, Command(resume="A"), cfg)["log"] == ["M", "A"]
+
+
 def test_graphs_in_threads_side_by_side(saver, run, cfg, chain, node):
     child = chain(None, node("ask", 1), schema=Log)
 

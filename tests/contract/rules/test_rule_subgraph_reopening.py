@@ -125,3 +125,22 @@ def test_a_memory_forgets_what_a_reopened_answer_led_to(saver, run, cfg, chain, 
     graph.reopen(cfg, what.id)
     run(graph, None, cfg)
     assert run(graph, Command(resume=["z", "ok"]), cfg)["log"] == [2, "ok", 4, "ok"]
+
+
+def test_a_graph_that_got_its_input_from_a_reopened_one_begins_anew_and_its_old_question_is_void(saver, run, cfg, chain, node):
+    child = chain(None, node("ask", 1), schema=Log)
+
+    def caller(state):
+        first = child.invoke({"log": []})["log"]
+        return {"log": child.invoke({"log": first})["log"]}
+
+    graph = chain(saver, caller, schema=Log)
+    (first,) = run(graph, {}, cfg).interrupts
+    (second,) = run(graph, Command(resume="A"), cfg).interrupts
+    graph.reopen(cfg, first.id)
+    run(graph, None, cfg)
+    again = next(i for i in graph.get_state(cfg).interrupts if i.id != second.id)
+    (anew,) = run(graph, Command(resume={again.id: "B"}), cfg).interrupts
+    assert anew.id != second.id
+    assert [q.interrupt_id for q in saver.open_questions()] == [anew.id]
+    assert run(graph, Command(resume="C"), cfg)["log"] == ["ask:B", "ask:C"]
