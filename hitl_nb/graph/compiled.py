@@ -372,7 +372,7 @@ class CompiledGraph:
             concurrency,
             blocking=saver is not None and saver.blocking,
             live=not call.modes.isdisjoint(("custom", "subgraphs")),
-            thread_id=str(call.config.get("configurable", {}).get("thread_id", "")) if saver is not None else "",
+            thread_id=str(call.config.get("configurable", {}).get("thread_id", "")) if self.checkpointer is not None else "",
         )
 
     def _call(self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset(), durability: Durability = "sync") -> Call:
