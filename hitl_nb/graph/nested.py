@@ -74,7 +74,7 @@ def _joined(run: Run, host: Run) -> Command:
 
 
 def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str, position: int) -> tuple[Run, Steps]:
-    """The inner graph where it stands, and the steps that begin it when it is new, or when a question that the node asked before was reopened."""
+    """The inner graph where it stands, and the steps that begin it: when it is new, or gets other input after a question was reopened or an update."""
     task = scope.task
     if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
         raise GraphError(
@@ -92,16 +92,17 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
     assert run.head is not None  # a loaded one has one
     begun_in, _, begun = run.head.input_digest.partition(" ")
     called = host.topology.nodes[task.node].subgraph is None
-    reopened = any(task.id in (w.task_id, *w.owner) for gone in scope.ledger.withdrawn.values() for w in gone)
+    reopened = any(task.id in (w.task_id, *w.owner) for gone in [*scope.ledger.withdrawn.values()] for w in gone)
+    changed = reopened or scope.moved  # what the node gives to the graph may be other than before, and then no answer from before counts
     (name, _, given), (begun_name, _, begun_with) = begins.split(" "), begun.split(" ")
-    if called and name != begun_name and (known.memory or not reopened):
+    if called and name != begun_name and (known.memory or not changed):
         raise _refused(scope, host, f"called the graph {known.name!r} where it had called another one before")
     if begun_in != task.id:  # a memory over several tasks: the next one begins
         return run, begin(run, writes, f"{task.id} {begins}")
-    if called and reopened and begun != begins:
+    if called and changed and begun != begins:
         run = _undone(known, call, saver, host, key, task, run)
         return run, begin(run, writes, f"{task.id} {begins}")
-    if called and given != begun_with and not scope.moved:
+    if called and given != begun_with:
         raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
     return run, nothing()
@@ -117,7 +118,7 @@ def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str
     else:
         run = known.inside(host, key, task, before)
     for asked in begun.ledger.open():
-        run.note(Withdrawn.of(asked, "its graph begins anew, as a question before it was reopened"))
+        run.note(Withdrawn.of(asked, "its graph begins anew, as a question before it was reopened or the state was updated"))
     return run
 
 
