@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.records import Decision
     from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
     from hitl_nb.graph.builder import StateGraph
+    from hitl_nb.graph.compiled import CompiledGraph
     from hitl_nb.graph.failure import NodeError
     from hitl_nb.graph.interrupt import interrupt
     from hitl_nb.graph.once import once
     from hitl_nb.graph.retry import RetryPolicy
     from hitl_nb.graph.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
-    from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateUpdate
+    from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateSnapshot, StateUpdate
     from hitl_nb.session import ReviewSession, review
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "AlreadyAnsweredError",
     "Checkpointer",
     "Command",
+    "CompiledGraph",
     "DeadlinePassedError",
     "Decision",
     "DiskCacheSaver",
@@ -46,6 +48,7 @@ __all__ = [
     "Runtime",
     "Send",
     "StateGraph",
+    "StateSnapshot",
     "StateUpdate",
     "StillWaitingError",
     "StreamWriter",
@@ -61,6 +64,7 @@ _HOMES = {
     "AlreadyAnsweredError": "errors",
     "Checkpointer": "checkpoint.base",
     "Command": "graph.types",
+    "CompiledGraph": "graph.compiled",
     "DeadlinePassedError": "errors",
     "Decision": "checkpoint.records",
     "DiskCacheSaver": "checkpoint.disk",
@@ -79,6 +83,7 @@ _HOMES = {
     "START": "graph.types",
     "Send": "graph.types",
     "StateGraph": "graph.builder",
+    "StateSnapshot": "graph.types",
     "StateUpdate": "graph.types",
     "StillWaitingError": "errors",
     "StreamWriter": "graph.runtime",

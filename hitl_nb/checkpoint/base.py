@@ -31,6 +31,7 @@ from dataclasses import replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, ClassVar, Final, Literal
+from uuid import UUID
 
 from hitl_nb.checkpoint import expiring, housekeeping
 from hitl_nb.checkpoint.keys import (
@@ -76,7 +77,9 @@ INLINE_MAX: Final = 4096
 
 
 def check_thread_id(thread_id: object) -> str:
-    """The thread id, or a ValueError/TypeError that says what is wrong with it."""
+    """The thread id (a UUID as its text), or a ValueError/TypeError that says what is wrong with it."""
+    if isinstance(thread_id, UUID):
+        return str(thread_id)
     if not isinstance(thread_id, str):
         raise TypeError(f"thread_id is {thread_id!r} ({type(thread_id).__name__}); expected a non-empty str, for example 'article-1'")
     if not thread_id or len(thread_id) > 512:

@@ -293,6 +293,8 @@ class Finished:
     """Encoded list of `(key, value)` pairs."""
     goto: tuple[tuple[str, bytes | None], ...] = ()
     """Where it routes: `(node, None)`, or `(node, encoded argument)` for a Send."""
+    instead: bool = False
+    """True: the edges of its node do not count."""
 
 
 @dataclass(frozen=True, slots=True)

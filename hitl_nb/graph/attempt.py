@@ -43,6 +43,8 @@ class Done:
     task: PlannedTask
     update: list[tuple[str, Any]]
     goto: list[str | Send]
+    instead: bool = False
+    """True: the edges of the node do not count, because its error handler said where to go."""
     up: Command | None = None
     """What the node around the graph ends with, when it is a command for the graph around (`Command.PARENT`)."""
 
@@ -110,17 +112,18 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
             if isinstance(returned, Command) and returned.graph == Command.PARENT:
                 return Done(task, [], [], up=replace(returned, graph=None))
             update, goto = _read(returned, task.node, schema)
-        branches = topology.branches.get(task.node, ())
+        instead = job.failure is not None and bool(goto)
+        branches = () if instead else topology.branches.get(task.node, ())
         if branches or schema.checks:  # what does not fit is refused here, where it is this node's failure alone
             seen, _ = schema.apply(job.values, ((task.id, task.node, key, value) for key, value in update))
         for branch in branches:
             read_as = branch.input or (topology.nodes[task.node].input if task.node in topology.nodes else None)
             given = schema.for_node(seen, read_as, f"the path function after {task.node!r}")
-            goto += branch.resolve((yield branch.path, (given,)), task.node)
+            goto += branch.resolve((yield _call(branch.path, replace(job, state=given), branch.inject)), task.node)
         check_not_swallowed(job.scope)
         if job.scope.refused is not None:
             raise job.scope.refused
-        return Done(task, update, [topology.check_target(t, task.node) for t in goto])
+        return Done(task, update, [topology.check_target(t, task.node) for t in goto], instead)
     except Pause as pause:
         return _paused(job, job.scope.pause or pause)
     except BaseExceptionGroup as group:  # a TaskGroup inside the node wraps the signal
@@ -205,7 +208,7 @@ def _settled(job: Job, call: Call) -> Calls:
 
 
 def _call(fn: Callable[..., Any], job: Job, inject: tuple[tuple[str, str], ...]) -> Call:
-    runtime = job.scope.runtime() if inject else None
+    runtime = replace(job.scope.runtime(), config=job.config) if inject else None
     given = {"config": job.config, "runtime": runtime, "writer": runtime and runtime.stream_writer, "error": job.failure}
     return _with(fn, {name: given[what] for name, what in inject}, job.scope), (job.state,)
 

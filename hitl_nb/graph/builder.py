@@ -90,7 +90,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         input_schema: what the node is given instead of the state as the graph's own class; else what its first parameter is annotated with.
         retry_policy: run the node again when it raises; of several policies the first that applies.
         error_handler: `handler(state, error: NodeError)`, called when the last attempt failed; what it returns counts as what the node
-            returned, and it may ask with `interrupt()`: the node itself does not run again for the answer.
+            returned, but a `Command(goto=…)` leads there only, past the edges of the node. It may ask with `interrupt()`: the node itself does
+            not run again for the answer.
         timeout: seconds (or a timedelta) that an attempt of an async node may take.
         defer: run it when nothing else is left to run.
         destinations: where its commands may lead, for the picture of the graph.
@@ -164,17 +165,22 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
     def add_conditional_edges(self, source: str, path: Callable[..., Any], path_map: Mapping[Any, str] | Sequence[str] | None = None) -> Self:
         """After `source`, go where `path(state)` says: a node's name, END, a Send, or a list of them.
 
+        `path` may ask for the config, the Runtime and a StreamWriter as a node may; when an update of the state leads here, there is no context.
         `path_map`: from what `path` returns to node names, or the list of names it may return.
         """
         if not callable(path):
             raise GraphError(f"the path function after {source!r} is {path!r}; expected a function of the state", node=source)
         mapping = path_map if isinstance(path_map, Mapping) or path_map is None else {name: name for name in path_map}
-        self._topology.branches.setdefault(source, []).append(Branch(path, mapping, self._reads(path)))
+        self._topology.branches.setdefault(source, []).append(Branch(path, mapping, self._reads(path), injections(path)))
         return self
 
     def set_entry_point(self, name: str) -> Self:
         """The same as `add_edge(START, name)`."""
         return self.add_edge(START, name)
+
+    def set_conditional_entry_point(self, path: Callable[..., Any], path_map: Mapping[Any, str] | Sequence[str] | None = None) -> Self:
+        """The same as `add_conditional_edges(START, path, path_map)`."""
+        return self.add_conditional_edges(START, path, path_map)
 
     def set_finish_point(self, name: str) -> Self:
         """The same as `add_edge(name, END)`."""

@@ -214,13 +214,15 @@ class CompiledGraph:
         """
         yield from threads.history(self._threads, thread_id_of(config), config, filter, before, limit)
 
-    def update_state(self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None) -> dict[str, Any]:
+    def update_state(
+        self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None, task_id: str | None = None
+    ) -> dict[str, Any]:
         """Write to the state as if node `as_node` (default: the last one that ran) had returned `values`; the config of the new checkpoint.
 
         Nothing runs. What comes next is planned from that node; questions of other nodes stay open. With a `checkpoint_id` of an earlier
-        checkpoint the thread goes back to it first. Raises UnknownNodeError, ThreadBusyError.
+        checkpoint the thread goes back to it first. With a `task_id` it stands for that one task. Raises UnknownNodeError, ThreadBusyError.
         """
-        return self._update(config, [[StateUpdate(values, as_node)]])
+        return self._update(config, [[StateUpdate(values, as_node, task_id)]])
 
     def bulk_update_state(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> dict[str, Any]:
         """`update_state` several times: a list of supersteps, each a list of `StateUpdate(values, as_node)`; the config of the last checkpoint.
@@ -287,9 +289,11 @@ class CompiledGraph:
         """`bulk_update_state` for asyncio."""
         return await asyncio.to_thread(self.bulk_update_state, config, supersteps)
 
-    async def aupdate_state(self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None) -> dict[str, Any]:
+    async def aupdate_state(
+        self, config: Config, values: Mapping[str, Any] | None, as_node: str | None = None, task_id: str | None = None
+    ) -> dict[str, Any]:
         """`update_state` for asyncio."""
-        return await asyncio.to_thread(self.update_state, config, values, as_node)
+        return await asyncio.to_thread(self.update_state, config, values, as_node, task_id)
 
     def draw(self, config: Config | None = None, *, xray: bool | int = False) -> GraphPicture:
         """The graph as a picture that needs no network: SVG, Mermaid and text in one. With a config, marked as its thread stands.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass
 
+from hitl_nb import errors
 from hitl_nb.checkpoint.records import Failed
 
 
@@ -17,7 +18,7 @@ class NodeError:
 
     node: str
     error: Exception
-    """Of a built-in class: one like it with the same text; else a `NodeFailure` of the same name with the same text."""
+    """Of a built-in class, or a NodeTimeoutError: one like it with the same text; else a `NodeFailure` of the same name with the same text."""
     traceback: str
     """As Python prints it."""
 
@@ -30,10 +31,11 @@ def node_error(node: str, failed: Failed) -> NodeError:
     """What is stored of a failure, as an error again. No code of the class that was raised runs."""
     kind, _, text = failed.error.partition(": ")
     module, _, name = kind.rpartition(".")
-    cls = getattr(builtins, name, None) if module == "builtins" else None
+    home = {"builtins": builtins, "hitl_nb.errors": errors}.get(module)
+    cls = getattr(home, name, None)
     if isinstance(cls, type) and issubclass(cls, Exception):
         try:
-            error = cls(text)
+            error = cls(text, node=node) if issubclass(cls, errors.HitlError) else cls(text)
         except TypeError:  # a built-in that wants more than a text, such as UnicodeDecodeError
             error = None
         if error is not None and str(error) == text:  # a KeyError quotes its text

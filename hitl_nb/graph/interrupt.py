@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def interrupt(
-    payload: Any,
+    value: Any,
     *,
     schema: Any = None,
     response_schema: Any = None,
@@ -44,7 +44,7 @@ def interrupt(
     The first call stores the question and pauses the node (semantics R2): the graph returns, and when the answer is there the node runs again from
     its top, this call then returns the answer. A node that asks n questions runs n + 1 times: do expensive work in a node of its own, or in `once`.
 
-    payload: what the reviewer sees; anything the checkpointer can store.
+    value: the payload, what the reviewer sees; anything the checkpointer can store.
     schema (or response_schema): a pydantic model, dataclass, TypedDict, Enum, Literal, builtin type or JSON Schema dict. Answers are checked
         against it before they are recorded, and come back as an instance of it.
     key: a name for this question, for answers files.
@@ -64,7 +64,7 @@ def interrupt(
     if schema is not None and response_schema is not None:
         raise TypeError("interrupt() got schema= and response_schema=; they are the same, give one")
     terms = {"deadline": deadline, "default": default, "assignee": assignee, "escalate_to": escalate_to}
-    return scope.ask(payload, schema=schema if schema is not None else response_schema, key=key, terms=terms)
+    return scope.ask(value, schema=schema if schema is not None else response_schema, key=key, terms=terms)
 
 
 class Pause(BaseException):

@@ -22,7 +22,7 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.failure import node_error
 from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.topology import Target
+from hitl_nb.graph.topology import Exit, Target
 from hitl_nb.graph.types import START
 
 
@@ -62,7 +62,7 @@ def begin(run: Run, writes: Sequence[tuple[str, Any]], input_digest: str) -> Ste
     values, written = run.schema.start(None if first else run.values, writes)
     goto = yield from route(run, START, values)
     seq = run.head.seq + 1 if run.head else 0
-    tasks, arrived = run.topology.plan([(START, goto)], {}, run.checkpoint.nonce, seq)
+    tasks, arrived = run.topology.plan([Exit(START, goto)], {}, run.checkpoint.nonce, seq)
     parent = None if first else run.checkpoint.seq
     yield from move(run, values, written, tasks, arrived, source="input", wrote=(), parent=parent, input_digest=input_digest)
     yield from _tell(run)
@@ -73,7 +73,7 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
     if node not in run.topology.branches:
         return ()
     task = PlannedTask(f"route/{node}", node, run.checkpoint.seq, ("route", node))
-    scope = Scope(task, None, Ledger(), run.thread_id, run.graph, run.now, run.checkpoint.seq, {}, moved=False)
+    scope = Scope(task, None, Ledger(), run.thread_id, run.graph, run.now, run.checkpoint.seq, {}, moved=False, context=run.context)
     (outcome,) = yield Start([Job(task, None, values, scope, run.config, routes_only=True)])
     if isinstance(outcome, Raised):
         raise outcome.error
@@ -255,7 +255,8 @@ def _advance(run: Run) -> Steps:
     try:
         writes = [(d.task.id, d.task.node, key, value) for d in done for key, value in d.update]
         values, written = run.schema.apply(run.values, writes)
-        tasks, arrived = run.topology.plan([(d.task.node, run.targets(d.goto)) for d in done], run.checkpoint.arrived, run.checkpoint.nonce, seq)
+        exits = [Exit(d.task.node, run.targets(d.goto), d.instead) for d in done]
+        tasks, arrived = run.topology.plan(exits, run.checkpoint.arrived, run.checkpoint.nonce, seq)
         nodes = tuple(d.task.node for d in done)
         yield from move(run, values, written, tasks, arrived, source="loop", wrote=nodes, parent=run.checkpoint.seq)
     except ThreadMovedError:

@@ -163,7 +163,7 @@ class Run:
         if self.serde is not None and len(self.checkpoint.tasks) > 1:
             for key, value in done.update:
                 self.serde.dumps(value, f"state[{key!r}]")  # names the path of what cannot be stored
-            self.note(Finished(done.task.id, self.serde.dumps(done.update, "update"), self.targets(done.goto)))
+            self.note(Finished(done.task.id, self.serde.dumps(done.update, "update"), self.targets(done.goto), done.instead))
         self.results[done.task.id] = done
 
     def withdraw(self, task_id: str, why: str) -> None:

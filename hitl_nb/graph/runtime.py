@@ -70,8 +70,8 @@ def _annotated(annotation: Any) -> str:
     return str(annotation).partition("[")[0].strip(" '\"").rpartition(".")[2]
 
 
-def get_runtime() -> Runtime[Any]:
-    """The Runtime of the node that runs here. Raises OutsideNodeError where none does."""
+def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[ContextT]:  # noqa: ARG001  # for type checkers only
+    """The Runtime of the node that runs here. `context_schema`: the class of its context. Raises OutsideNodeError where none does."""
     from hitl_nb.graph.interrupt import node_scope
 
     scope = node_scope()
@@ -82,4 +82,4 @@ def get_runtime() -> Runtime[Any]:
 
 def get_stream_writer() -> StreamWriter:
     """The StreamWriter of the node that runs here. Raises OutsideNodeError where none does."""
-    return get_runtime().stream_writer
+    return get_runtime(object).stream_writer

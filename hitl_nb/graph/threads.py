@@ -48,6 +48,7 @@ class Threads:
     def fresh(self, thread_id: str, config: Config) -> Run:
         """A run of a thread that does not exist yet."""
         start = Checkpoint(seq=-1, nonce=self.new_nonce(), parent=None, step=-2, source="input", created_at=self.now(), versions={})
+        config = {"configurable": {}, **config}
         return Run(
             self.topology, self.schema, thread_id, thread_id, self.name, config, self.now, self.saver, start, {}, self.shape,
             before=self.before, after=self.after,
@@ -176,13 +177,15 @@ def results_of(saver: Checkpointer, run: Run) -> dict[str, Done]:
         if (finished := run.ledger.finished.get(task.id)) is not None:
             update = [(key, value) for key, value in saver.serde.loads(finished.update)]
             goto = [node if arg is None else Send(node, saver.serde.loads(arg)) for node, arg in finished.goto]
-            found[task.id] = Done(task, update, goto)
+            found[task.id] = Done(task, update, goto, instead=finished.instead)
     return found
 
 
 def finished_of(run: Run, tasks: Collection[str]) -> list[Event]:
     """The results of these tasks as events of another checkpoint; what was renamed goes on under its new name."""
-    return [Finished(i, run.codec.dumps(done.update, "update"), run.targets(done.goto)) for i, done in run.results.items() if i in tasks]
+    return [
+        Finished(i, run.codec.dumps(done.update, "update"), run.targets(done.goto), done.instead) for i, done in run.results.items() if i in tasks
+    ]
 
 
 # -- changing -----------------------------------------------------------------------------------------------------------------------------

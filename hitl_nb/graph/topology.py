@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import PlannedTask, task_id
 from hitl_nb.errors import UnknownNodeError
@@ -50,6 +50,8 @@ class Branch:
     """From what `path` returns to node names; None: it returns node names."""
     input: StateClass | None = None
     """What `path` is given; None: what the node before it is given."""
+    inject: tuple[tuple[str, str], ...] = ()
+    """Parameters besides the state: (name, what fills it)."""
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
@@ -73,6 +75,16 @@ Target = tuple[str, Any]
 """`(node, None)`, or `(node, argument)` for a Send: encoded bytes, or `(value,)` in a run without a checkpointer."""
 
 
+class Exit(NamedTuple):
+    """How a finished task goes on."""
+
+    node: str
+    targets: Sequence[Target]
+    """What it chose."""
+    instead: bool = False
+    """True: these only, the edges of the node do not count."""
+
+
 @dataclass(slots=True)
 class Topology:
     """Nodes and edges, checked."""
@@ -94,25 +106,25 @@ class Topology:
         return target  # type: ignore[return-value]  # both kinds were just checked
 
     def plan(
-        self, done: Iterable[tuple[str, Sequence[Target]]], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int, *, busy: bool = False
+        self, done: Iterable[Exit], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int, *, busy: bool = False
     ) -> tuple[tuple[PlannedTask, ...], dict[str, tuple[str, ...]]]:
         """The tasks of the superstep after `done`, and what waits for later: the list-joins with what they have seen, and the deferred nodes.
 
-        `done`: (node, targets it chose) for each finished task, in task order. Edges that meet at one node give one task; each Send one of its own.
+        `done`: one for each finished task, in task order. Edges that meet at one node give one task; each Send one of its own.
         `busy`: other tasks are planned already.
         """
         pulled: dict[str, list[str]] = {}
         pushed: list[tuple[str, Any, str]] = []
         waiting = {k: set(v) for k, v in arrived.items()}
-        for node, chosen in done:
-            for target in self.edges.get(node, ()):
+        for node, chosen, instead in done:
+            for target in () if instead else self.edges.get(node, ()):
                 pulled.setdefault(target, []).append(node)
             for target, arg in chosen:
                 if arg is None:
                     pulled.setdefault(target, []).append(node)
                 else:
                     pushed.append((target, arg, node))
-            for sources, target in self.joins:
+            for sources, target in () if instead else self.joins:
                 if node in sources:
                     waiting.setdefault(join_key(sources, target), set()).add(node)
         for sources, target in self.joins:

@@ -13,7 +13,7 @@ from hitl_nb.graph.graph_change import leave_behind
 from hitl_nb.graph.loop import begin, move, pause_at_boundary, route
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.threads import finished_of, next_seq, results_of
-from hitl_nb.graph.topology import Target
+from hitl_nb.graph.topology import Exit
 from hitl_nb.graph.types import END, START, Send, StateUpdate, pairs
 
 
@@ -80,10 +80,10 @@ def _superstep(run: Run, updates: Sequence[StateUpdate]) -> Steps:
         return
     writes = [_write(run, u, alone=len(updates) == 1) for u in updates]
     nodes = {w.node for w in writes}
-    done: list[tuple[str, Sequence[Target]]] = []
+    done: list[Exit] = []
     for w in writes:  # a path function sees the values of its own node, as in a run
         seen, _ = run.schema.apply(run.values, ((w.node, w.node, key, value) for key, value in w.values))
-        done.append((w.node, (yield from route(run, w.node, seen))))
+        done.append(Exit(w.node, (yield from route(run, w.node, seen))))
     after, written = run.schema.apply(run.values, ((f"update {n}", w.node, key, value) for n, w in enumerate(writes) for key, value in w.values))
     kept = [
         t for t in run.checkpoint.tasks if not any(w.stands_for(t) for w in writes) and (_started(run, t) or not t.by or not nodes.issuperset(t.by))
@@ -139,7 +139,7 @@ def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send
     """`Command(update=…, goto=…, resume=…)` from outside: write and route first, keep what is planned, take the answers along (semantics R11)."""
     after, written = run.schema.apply(run.values, (("command", "Command(update=…)", key, value) for key, value in writes))
     targets = run.targets(run.topology.check_target(t, "Command(goto=…)") for t in goto)
-    planned, _ = run.topology.plan([("", targets)], {}, run.checkpoint.nonce, next_seq(run))
+    planned, _ = run.topology.plan([Exit("", targets)], {}, run.checkpoint.nonce, next_seq(run))
     there = {t.node for t in run.checkpoint.tasks if t.arg is None}
     tasks = (*run.checkpoint.tasks, *(t for t in planned if t.arg is not None or t.node not in there))
     events: list[Event] = _carried(run, {t.id for t in tasks})

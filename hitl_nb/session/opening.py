@@ -54,7 +54,7 @@ def review(
     >>> session.result()
     {'title': 'Tea', 'published': True}
     """
-    check_thread_id(thread_id)
+    thread_id = check_thread_id(thread_id)
     if graph.checkpointer is None:
         raise NoCheckpointerError(
             "review() needs a graph that can pause, and this one has no checkpointer; compile(checkpointer=DiskCacheSaver('reviews'))",
