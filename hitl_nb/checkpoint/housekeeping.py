@@ -18,9 +18,10 @@ from hitl_nb.checkpoint.keys import (
     events_key,
     head_key,
     kept_key,
-    memory_place,
+    memory_places,
     nested_thread_id,
     question_key,
+    task_places,
     value_key,
 )
 from hitl_nb.checkpoint.records import (
@@ -125,10 +126,10 @@ class _Holdings:
             found.keys |= dict.fromkeys(value_key(thread_id, ref) for ref in _large(checkpoint))
             found.keys |= dict.fromkeys(events_key(thread_id, seq, n) for n in range(batches))
             found.asked |= dict.fromkeys(e.interrupt_id for e in _events(store, thread_id, seq, batches) if isinstance(e, Asked))
-            found.places |= dict.fromkeys(place for t in checkpoint.tasks for place in (t.id, memory_place(t.node)))
+            found.places |= dict.fromkeys(place for t in checkpoint.tasks for place in (*task_places(t.id), *memory_places(t.node)))
             found.keys |= dict.fromkeys(key for t in checkpoint.tasks for key in _kept(store, t.id))
             batches = checkpoint.events_before
-        found.places |= dict.fromkeys(map(memory_place, head.memories))
+        found.places |= dict.fromkeys(place for node in head.memories for place in memory_places(node))
         return found
 
 
@@ -162,8 +163,8 @@ def _keep_latest(store: Checkpointer, thread_id: str) -> None:
     kept = _Holdings.of(store, thread_id, range(head.seq, head.seq + 1))
     old = _Holdings.of(store, thread_id, range(head.first, head.seq))
     memories = tuple(sorted({t.node for seq in range(head.first, head.seq) for t in store.checkpoint(thread_id, seq).tasks} | {*head.memories}))
-    memories = tuple(node for node in memories if any(_nested(store, thread_id, [memory_place(node)])))
-    kept.places |= dict.fromkeys(map(memory_place, memories))
+    memories = tuple(node for node in memories if any(_nested(store, thread_id, memory_places(node))))
+    kept.places |= dict.fromkeys(place for node in memories for place in memory_places(node))
     for name in _nested(store, thread_id, old.places.keys() - kept.places.keys()):
         for inside in belonging(store, name):
             _delete(store, inside)
@@ -217,11 +218,11 @@ class _Copy:
     def _checkpoints(self, source: str, target: str, head: Head, nonce: str) -> None:
         """The checkpoints and values of a thread and of those inside it, and what `once` keeps for their tasks."""
         store, tasks, values = self.store, dict[str, str](), dict[str, str]()
-        places = {place: place for place in map(memory_place, head.memories)}
+        places = {place: place for node in head.memories for place in memory_places(node)}
         for seq in range(head.first, head.seq + 1):
             checkpoint = store.checkpoint(source, seq)
             tasks |= {t.id: task_id(nonce, t.seq, t.path) for t in checkpoint.tasks}
-            places |= {place: place for place in (memory_place(t.node) for t in checkpoint.tasks)}
+            places |= {place: place for t in checkpoint.tasks for place in memory_places(t.node)}
             values |= {value_key(source, ref): value_key(target, ref) for ref in _large(checkpoint)}
             planned = tuple(replace(t, id=tasks[t.id]) for t in checkpoint.tasks)
             store._put(checkpoint_key(target, seq), pack(replace(checkpoint, nonce=nonce, tasks=planned, events_before=0).to_wire()))
@@ -229,13 +230,15 @@ class _Copy:
             values |= {key: kept_key(new, n) for n, key in enumerate(_kept(store, task))}
         for old_key, new_key in values.items():
             store._put(new_key, store._must(old_key, source))
+        for t in tasks.keys() - self.asks_again:
+            places |= zip(task_places(t), task_places(tasks[t]), strict=True)
         self.tasks |= tasks | {boundary_id(head.nonce, head.seq): boundary_id(nonce, head.seq)}
         begun_in, space, begun_with = head.input_digest.partition(" ")
         if space:  # a graph inside a task: where it began
             begun_with = f"{'' if begun_in in self.asks_again else self.tasks.get(begun_in, '')} {begun_with}"
         begun = replace(store._new_head(target, nonce), input_digest=begun_with or begun_in)
         self.threads.append((source, target, replace(begun, seq=head.seq, first=head.first, memories=head.memories)))
-        for place, new in {**{t: new for t, new in tasks.items() if t not in self.asks_again}, **places}.items():
+        for place, new in places.items():
             for number, name in enumerate(_nested(store, source, [place])):
                 inside = store.head(name)
                 assert inside is not None  # `_nested` found it
@@ -250,8 +253,7 @@ class _Copy:
         events: list[Event] = [replace(f, task_id=new[t]) for t, f in ledger.finished.items() if t in new]
         for task, failed in failures.items():
             if task in new and task not in self.asks_again:
-                calls = {new.get(place, place): number for place, number in failed.calls.items()}
-                events.append(replace(failed, task_id=new[task], calls=calls, before=()))
+                events.append(replace(failed, task_id=new[task], before=()))
         for asked in ledger.open():
             around = (asked.task_id, *asked.owner)
             question = self.store.question(asked.interrupt_id)

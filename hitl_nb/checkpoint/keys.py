@@ -10,13 +10,18 @@ OPEN_PREFIX: Final = "!o/"
 """Of the open questions, in brief; sorts first."""
 
 
-def memory_place(node: str) -> str:
-    """Where a graph runs that remembers its state from one task of this node to the next."""
-    return f"@{node}"
+def task_places(task_id: str) -> tuple[str, str]:
+    """Where the graphs run that a task calls: its node, and the node's error handler, which is never to go on with a graph of the node."""
+    return task_id, f"!{task_id}"
+
+
+def memory_places(node: str) -> tuple[str, str]:
+    """The same for graphs that remember their state from one task of this node to the next."""
+    return f"@{node}", f"!@{node}"
 
 
 def nested_thread_id(thread_id: str, place: str, number: int) -> str:
-    """The thread of a graph inside this one, in a task (`place` is its id) or a memory: the number-th there, from 0. No caller can name it."""
+    """The thread of a graph inside this one, in a task or a memory: the number-th there, from 0. No caller can name it."""
     return f"{thread_id}\x1f{place}\x1f{number}"
 
 

@@ -308,8 +308,6 @@ class Failed:
     at: float = 0.0
     handler_from: int = -1
     """-1: the error goes to the caller. Else it goes to the node's error handler, whose first question takes this position."""
-    calls: Mapping[str, int] = field(default_factory=dict)
-    """How many graphs the node had run inside itself, by place: those of the handler come after them."""
     before: tuple[str, ...] = ()
     """What the node and the graphs inside it had asked, by id: the handler's questions come after them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -66,8 +66,6 @@ class Raised:
     error: BaseException
     asked: int = 0
     """The position of the next question: those before it were asked and answered."""
-    calls: Mapping[str, int] = field(default_factory=dict)
-    """How many graphs it had run inside itself, by place."""
     left_open: Pause | None = None
     """What graphs inside it had asked when they raised."""
 
@@ -253,7 +251,7 @@ def _paused(job: Job, pause: Pause) -> Paused:
 
 def _raised(job: Job, error: BaseException) -> Raised:
     known = [a.position + 1 for a in job.scope.ledger.of_task(job.task.id)]  # an attempt before may have asked more
-    return Raised(job.task, error, max(job.scope.position, *known, 0), dict(job.scope.calls), job.scope.left_open)
+    return Raised(job.task, error, max(job.scope.position, *known, 0), job.scope.left_open)
 
 
 def _unless_swallowed(scope: Scope, error: Exception) -> Exception:

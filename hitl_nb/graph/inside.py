@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
+from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import PlannedTask
 from hitl_nb.errors import UnknownThreadError
 from hitl_nb.graph.run import Run
@@ -63,7 +63,7 @@ class Inside:
 
     def keys(self, task: PlannedTask) -> Iterator[str]:
         """Under which the graphs of a task are stored, in the order the task began them."""
-        for place in (task.id, memory_place(task.node)):
+        for place in (*task_places(task.id), *memory_places(task.node)):
             for number in count():
                 key = nested_thread_id(self.run.key, place, number)
                 if self.known.store_of(self.run).head(key) is None:

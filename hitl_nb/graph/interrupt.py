@@ -110,6 +110,8 @@ class Scope:
     tell: Callable[[Emit], None] = _nobody
     """Hands an event to the run while the node runs; from any thread."""
     context: Any = None
+    handling: bool = False
+    """True: the node's error handler runs, not the node itself."""
     calls: dict[str, int] = field(default_factory=dict)
     """The number of the last graph that the node has run inside itself, by where it is stored (the task, or the node's memory)."""
     turns: int = 0

@@ -110,10 +110,11 @@ def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
 
 def _job(run: Run, task: PlannedTask) -> Job:
     moved = task.seq != run.checkpoint.seq
-    failed = run.ledger.handled.get(task.id)
+    # without its handler, the node itself is to run again
+    failed = run.ledger.handled.get(task.id) if run.topology.nodes[task.node].error_handler is not None else None
     scope = Scope(
         task, run.serde, run.ledger, run.thread_id, run.graph, run.now, run.checkpoint.seq, run.questions, moved, host=run, context=run.context,
-        position=0 if failed is None else failed.handler_from, calls={} if failed is None else dict(failed.calls),
+        position=0 if failed is None else failed.handler_from, handling=failed is not None,
     )  # fmt: skip
     state: Any = run.own_state() if task.arg is None else run.argument(task)
     return Job(task, state, run.values, scope, run.config, failure=None if failed is None else node_error(task.node, failed))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
+from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import Asked, Event, PlannedTask, Waits, Withdrawn, fingerprint
 from hitl_nb.errors import GraphError, QuestionChangedError
 from hitl_nb.graph.attempt import ParentCommand, joined
@@ -48,7 +48,7 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
         run = known.placed(host, "", scope.task, call.config)
         run.saver = None
         return (yield from run_unstored(known, call, run))
-    place = memory_place(scope.task.node) if known.memory is True else scope.task.id
+    place = (memory_places(scope.task.node) if known.memory else task_places(scope.task.id))[scope.handling]
     number = scope.calls[place] = scope.calls.get(place, -1) + 1
     key, position = nested_thread_id(host.key, place, number), scope.position
     opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, key, position))
@@ -74,7 +74,7 @@ def _joined(run: Run, host: Run) -> Command:
 
 
 def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str, position: int) -> tuple[Run, Steps]:
-    """The inner graph where it stands, and the steps that begin it: when it is new, or gets other input after a question was reopened or an update."""
+    """The inner graph where it stands, and the steps that begin it: when it is new, or given other input since a reopened question or an update."""
     task = scope.task
     if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
         raise GraphError(

@@ -181,7 +181,7 @@ class Run:
         if for_handler is None:
             return failed
         before = tuple(a.interrupt_id for a in self.ledger.of_tree(task.id))
-        return replace(failed, handler_from=for_handler.asked, calls=for_handler.calls, before=before)
+        return replace(failed, handler_from=for_handler.asked, before=before)
 
     def targets(self, goto: Iterable[str | Send]) -> tuple[Target, ...]:
         """Where a task goes, in the form that is stored."""

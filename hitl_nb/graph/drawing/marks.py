@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.keys import memory_place, nested_thread_id
+from hitl_nb.checkpoint.keys import memory_places, nested_thread_id
 from hitl_nb.graph.threads import named_seq
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import StateSnapshot, TaskSnapshot
@@ -104,5 +104,5 @@ def _done(topology: Topology, store: Checkpointer, thread_id: str, seq: int) -> 
 
 def _thread_inside(store: Checkpointer, thread_id: str, node: str, task_id: str) -> str:
     """What the store calls the thread of the graph that this task runs."""
-    memory = nested_thread_id(thread_id, memory_place(node), 0)
+    memory = nested_thread_id(thread_id, memory_places(node)[0], 0)
     return memory if store.head(memory) is not None else nested_thread_id(thread_id, task_id, 0)
