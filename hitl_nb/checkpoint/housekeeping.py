@@ -169,7 +169,8 @@ def _keep_latest(store: Checkpointer, thread_id: str) -> None:
         for inside in belonging(store, name):
             _delete(store, inside)
     for name in _nested(store, thread_id, kept.places):
-        _keep_latest(store, name)
+        if not _goes_back(store, name, latest):
+            _keep_latest(store, name)
     values = store.encoded(thread_id, latest)
     inline = {key: values[key] for key, ref in latest.versions.items() if ref.slot < 0}
     versions = {key: ref if ref.slot >= 0 else ValueRef(head.seq) for key, ref in latest.versions.items()}
@@ -177,6 +178,12 @@ def _keep_latest(store: Checkpointer, thread_id: str) -> None:
     store._erase(checkpoint_key(thread_id, head.seq))
     store._put(checkpoint_key(thread_id, head.seq), pack(replace(latest, parent=None, versions=versions, inline=inline).to_wire()))
     store._put(head_key(thread_id), pack(replace(head, first=head.seq, memories=memories).to_wire()))
+
+
+def _goes_back(store: Checkpointer, name: str, around: Checkpoint) -> bool:
+    """True for a memory in use by a task that has not finished: a question that is reopened may take it back to what it was before the task."""
+    head, place = store.head(name), name.rsplit("\x1f", 2)[1]
+    return head is not None and "@" in place and any(head.input_digest.startswith(f"{t.id} ") for t in around.tasks)
 
 
 def _erase(store: Checkpointer, gone: _Holdings, kept: _Holdings) -> None:
@@ -225,7 +232,8 @@ class _Copy:
             places |= {place: place for t in checkpoint.tasks for place in memory_places(t.node)}
             values |= {value_key(source, ref): value_key(target, ref) for ref in _large(checkpoint)}
             planned = tuple(replace(t, id=tasks[t.id]) for t in checkpoint.tasks)
-            store._put(checkpoint_key(target, seq), pack(replace(checkpoint, nonce=nonce, tasks=planned, events_before=0).to_wire()))
+            own = replace(checkpoint, nonce=nonce, tasks=planned, events_before=0, begun=self._begun(checkpoint.begun))
+            store._put(checkpoint_key(target, seq), pack(own.to_wire()))
         for task, new in tasks.items():
             values |= {key: kept_key(new, n) for n, key in enumerate(_kept(store, task))}
         for old_key, new_key in values.items():
@@ -233,16 +241,28 @@ class _Copy:
         for t in tasks.keys() - self.asks_again:
             places |= zip(task_places(t), task_places(tasks[t]), strict=True)
         self.tasks |= tasks | {boundary_id(head.nonce, head.seq): boundary_id(nonce, head.seq)}
-        begun_in, space, begun_with = head.input_digest.partition(" ")
-        if space:  # a graph inside a task: where it began
-            begun_with = f"{'' if begun_in in self.asks_again else self.tasks.get(begun_in, '')} {begun_with}"
-        begun = replace(store._new_head(target, nonce), input_digest=begun_with or begun_in)
+        begun = replace(store._new_head(target, nonce), input_digest=self._begun(head.input_digest))
         self.threads.append((source, target, replace(begun, seq=head.seq, first=head.first, memories=head.memories)))
         for place, new in places.items():
             for number, name in enumerate(_nested(store, source, [place])):
-                inside = store.head(name)
-                assert inside is not None  # `_nested` found it
+                inside = self._begins_again(name)
+                if inside is None:
+                    continue
                 self._checkpoints(name, nested_thread_id(target, new, number), inside, fingerprint(nonce, new, number, size=6))
+
+    def _begins_again(self, name: str) -> Head | None:
+        """Where a thread inside stands in the copy: where it stands, or before what a task that begins anew did there. None: it has not begun."""
+        head = self.store.head(name)
+        assert head is not None  # it was found
+        if head.input_digest.partition(" ")[0] not in self.asks_again:
+            return head
+        first = self.store.beginning(name, self.store.checkpoint(name, head.seq))
+        return None if first is None or first.parent is None else replace(head, seq=first.parent, events=0)
+
+    def _begun(self, digest: str) -> str:
+        """What a thread was begun with; of a graph inside a task, with the copy's task."""
+        task, space, begun_with = digest.partition(" ")
+        return f"{'' if task in self.asks_again else self.tasks.get(task, '')} {begun_with}" if space else digest
 
     def _events(self, source: str) -> list[Event]:
         """What holds where the thread stands: results, failures, and the open questions of tasks that have no answer yet."""

@@ -142,6 +142,14 @@ class ThreadReader(ABC):
         for seq in range(top, low, -1):
             yield self.checkpoint(thread_id, seq)
 
+    def beginning(self, thread_id: str, checkpoint: Checkpoint) -> Checkpoint | None:
+        """The input that led to a checkpoint; None when that was pruned."""
+        while checkpoint.source != "input":
+            if checkpoint.parent is None:
+                return None
+            checkpoint = self.checkpoint(thread_id, checkpoint.parent)
+        return checkpoint
+
     def graph_record(self, fingerprint: str) -> bytes | None:
         """What the graph looked like that checkpoints name by this fingerprint; None when the store does not know it."""
         return self._read(graph_key(fingerprint))

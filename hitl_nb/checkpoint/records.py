@@ -115,6 +115,8 @@ class Checkpoint:
     """How many events the previous checkpoint (seq - 1) had when this one replaced it as the head."""
     inline: Mapping[str, bytes] = field(default_factory=dict)
     """The small values written by this checkpoint."""
+    begun: str = ""
+    """Of the input of a graph inside a task: the `input_digest` that its head had from then on."""
 
     @property
     def id(self) -> str:
@@ -135,6 +137,7 @@ class Checkpoint:
             self.graph,
             self.events_before,
             dict(self.inline),
+            self.begun,
         ]
 
     @classmethod
@@ -153,6 +156,7 @@ class Checkpoint:
             graph=w[10],
             events_before=w[11],
             inline=w[12],
+            begun=w[13],
         )
 
 

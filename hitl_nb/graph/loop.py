@@ -305,6 +305,7 @@ def move(
         wrote=wrote,
         graph=run.shape.fingerprint,
         inline=changed.inline,
+        begun=input_digest or "" if run.path and source == "input" else "",
     )
     if run.serde is not None:
         run.head = yield Commit(

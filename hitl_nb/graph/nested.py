@@ -111,12 +111,12 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
 def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str, task: PlannedTask, begun: Run) -> Run:
     """The inner graph as it was before this task began it. What it asked since is void."""
     assert begun.head is not None  # it has begun
-    before = next((c.parent for c in saver.history(key) if c.source == "input"), None)
-    if before is None:
+    first = saver.beginning(key, begun.checkpoint)
+    if first is None or first.parent is None:
         run = known.placed(host, key, task, call.config)
         run.head, run.checkpoint = begun.head, replace(run.checkpoint, nonce=begun.head.nonce)
     else:
-        run = known.inside(host, key, task, before)
+        run = known.inside(host, key, task, first.parent)
     for asked in begun.ledger.open():
         run.note(Withdrawn.of(asked, "its graph begins anew, as a question before it was reopened or the state was updated"))
     return run

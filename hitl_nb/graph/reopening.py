@@ -81,6 +81,7 @@ def _discard_earlier(run: Run, head_ledger: Ledger, reopened: Asked, gone: set[s
 class _Back:
     """How one graph inside a node goes back, so that one of its tasks runs again."""
 
+    store: Checkpointer
     run: Run
     """At the checkpoint where the task belongs to the coming superstep."""
     task_id: str
@@ -99,7 +100,9 @@ class _Back:
             return
         c = run.checkpoint
         kept = finished_of(run, run.results.keys() - {self.task_id})
-        yield from move(run, run.values, (), c.tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=kept)
+        first = self.store.beginning(run.key, c)  # of another task than the head's, when the graph has a memory
+        begun = None if first is None else first.begun
+        yield from move(run, run.values, (), c.tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=kept, input_digest=begun)
 
 
 def _back_inside(outer: Inside, asked: Asked) -> Iterator[_Back]:
@@ -121,7 +124,8 @@ def _back_inside(outer: Inside, asked: Asked) -> Iterator[_Back]:
             )
         checkpoint, later = found
         run = inner.known.inside(outer.run, key, task, checkpoint.seq)
-        yield _Back(run, inner_id, frozenset(t for c in later for t in (*(t.id for t in c.tasks), boundary_id(c.nonce, c.seq))))
+        undone = frozenset(t for c in later for t in (*(t.id for t in c.tasks), boundary_id(c.nonce, c.seq)))
+        yield _Back(inner.known.store_of(run), run, inner_id, undone)
         outer = Inside(inner.known, run, inner.place)
 
 

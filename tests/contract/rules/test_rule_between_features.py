@@ -25,6 +25,12 @@ def runs():
     return Counter()
 
 
+def answered(run, graph, cfg, *answers):
+    """The result after these answers, one after the other."""
+    results = [run(graph, Command(resume=answer), cfg) for answer in answers]
+    return results[-1]
+
+
 def approve(state):
     amount = state["amount"]
     return {"log": [f"{amount}:{interrupt(f'Pay {amount}?')}"]}
@@ -105,3 +111,94 @@ def test_a_handler_never_gets_the_approval_that_was_for_a_graph_of_its_node(save
     for thread_id in ("t-1", "copy"):
         saver.delete_thread(thread_id)
         assert saver.head(f"{thread_id}\x1f{memory_places('work')[1]}\x1f0") is None
+
+
+# -- memories ------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rounds(saver, chain, runs):
+    """A node that goes two rounds through a graph with a memory, which does something, asks, and does something again."""
+
+    def before(state):
+        runs["before"] += 1
+        return {"log": ["before"]}
+
+    def ask(state):
+        return {"log": [interrupt(f"{len(state['log'])}?")]}
+
+    def after(state):
+        runs["after"] += 1
+        return {"log": ["after"]}
+
+    child = chain(True, before, ask, after, schema=Log)
+
+    def caller(state):
+        which = interrupt("which?")
+        return {"times": state.get("times", 0) + 1, "log": [child.invoke({"log": [which]})["log"]]}
+
+    def again(state):
+        return "caller" if state["times"] < 2 else "__end__"
+
+    return StateGraph(Log).add_node(caller).add_edge(START, "caller").add_conditional_edges("caller", again).compile(saver)
+
+
+@pytest.mark.parametrize("second", ["open", "answered"])
+def test_a_memory_goes_back_with_a_reopened_answer_of_an_earlier_round(rounds, saver, run, cfg, runs, second):
+    run(rounds, {}, cfg)
+    (first,) = run(rounds, Command(resume="a"), cfg).interrupts
+    run(rounds, Command(resume="1"), cfg)
+    run(rounds, Command(resume="b"), cfg)
+    if second == "answered":
+        assert run(rounds, Command(resume="2"), cfg)["log"][1] == ["a", "before", "1", "after", "b", "before", "2", "after"]
+    runs.clear()
+    rounds.reopen(cfg, first.id)
+    (again,) = run(rounds, None, cfg).interrupts
+    assert (again.value, runs) == (first.value, {})
+    assert [q.interrupt_id for q in saver.open_questions()] == [again.id]
+    result = answered(run, rounds, cfg, "x", "c", "y")
+    assert result["log"] == [["a", "before", "x", "after"], ["a", "before", "x", "after", "c", "before", "y", "after"]]
+    assert runs == {"before": 1, "after": 2}
+
+
+def test_a_memory_goes_back_to_before_a_round_whose_input_is_reopened_after_the_history_was_pruned(rounds, saver, run, cfg):
+    run(rounds, {}, cfg)
+    (which,) = answered(run, rounds, cfg, "a", "1").interrupts
+    run(rounds, Command(resume="b"), cfg)
+    saver.prune(["t-1"])
+    rounds.reopen(cfg, which.id)
+    run(rounds, None, cfg)
+    assert answered(run, rounds, cfg, "c", "2")["log"][1] == ["a", "before", "1", "after", "c", "before", "2", "after"]
+    saver.prune(["t-1"])
+    assert saver.head("t-1\x1f@caller\x1f0").first > 0
+
+
+def test_a_reopened_round_of_a_memory_still_voids_what_an_update_changes(saver, run, cfg, chain):
+    child = chain(True, approve, schema=Log)
+
+    def pay(state):
+        return {"times": state.get("times", 0) + 1, "log": child.invoke({"amount": state["amount"]})["log"][-1:]}
+
+    def start(state):
+        return {}
+
+    builder = StateGraph(Log).add_node(start).add_node(pay).add_edge(START, "start").add_edge("start", "pay")
+    graph = builder.add_conditional_edges("pay", lambda s: "pay" if s["times"] < 2 else "__end__").compile(saver)
+    (first,) = run(graph, {"amount": 5}, cfg).interrupts
+    run(graph, Command(resume="yes"), cfg)
+    graph.reopen(cfg, first.id)
+    graph.update_state(cfg, {"amount": 999}, as_node="start")
+    assert [i.value for i in run(graph, None, cfg).interrupts] == ["Pay 999?"]
+    assert answered(run, graph, cfg, "no", "no")["log"] == ["999:no", "999:no"]
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_the_copy_of_a_memory_does_not_know_the_round_that_its_node_begins_again(rounds, saver, run, cfg, earlier):
+    run(rounds, {}, cfg)
+    answered(run, rounds, cfg, *["a", "1"] * earlier, "b")
+    saver.copy_thread("t-1", "copy")
+    copy = {"configurable": {"thread_id": "copy"}}
+    assert [i.value for i in run(rounds, None, copy).interrupts] == ["which?"]
+    result = answered(run, rounds, copy, "c", "2")
+    assert result["log"][-1] == ["a", "before", "1", "after"] * earlier + ["c", "before", "2", "after"]
+    assert answered(run, rounds, cfg, "2")["log"][-1] == ["a", "before", "1", "after"] * earlier + ["b", "before", "2", "after"]
