@@ -174,11 +174,14 @@ class Checkpointer(ThreadReader):
         return head
 
     def commit_all(self, thread_id: str, commits: Sequence[Mapping[str, Any]]) -> Head | None:
-        """Several commits (the arguments of each), in one transaction: all of them or none. The head after the last; raises as `commit` does."""
+        """Several commits (the arguments of each), in one transaction: all of them or none. The head after the last; raises as `commit` does.
+
+        One that names a `thread_id` among its arguments is for that thread, a graph inside this one.
+        """
         head = None
         with self._transaction():
             for arguments in commits:
-                head = self._commit(thread_id, **arguments)
+                head = self._commit(**{"thread_id": thread_id, **arguments})
         return head
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:

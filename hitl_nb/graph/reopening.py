@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Event, Undone, Withdrawn, boundary_id
 from hitl_nb.errors import UnknownInterruptError
-from hitl_nb.graph.effects import Flow, Steps
+from hitl_nb.graph.effects import Flow, Io, Steps
 from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.inside import Inside
 from hitl_nb.graph.loop import flush, move
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import perform
+from hitl_nb.graph.staging import staged
 from hitl_nb.graph.threads import Threads, finished_of, return_to
 
 
@@ -25,19 +28,21 @@ def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: st
     The answers of the later questions of the same node and of the graphs that it called are discarded with it, and for a question of a graph inside a
     node those that this graph, and the node itself, asked after it. Raises UnknownInterruptError when no answer of it counts.
     """
-    earlier = interrupt_id not in current.ledger.asked
+    earlier = not isinstance(interrupt_id, str) or interrupt_id not in current.ledger.asked
     run = known.where_answered(current, interrupt_id) if earlier else current
     if earlier:
         require_unchanged(run)
     asked = run.ledger.asked[interrupt_id]
     back = list(_back_inside(Inside(known, run), asked))
-    # the graphs inside go back first: cut off here, they only come to the same question again, and find its answer
+    commits: list[Mapping[str, Any]] = []
     for step in back:
-        yield from perform(step.steps(), saver, step.run)
+        yield from perform(staged(step.steps(), commits, thread_id=step.run.key), saver, step.run)
     order = list(run.ledger.asked)
     since = set(order[order.index(interrupt_id) :])
     gone = {i for i, a in run.ledger.asked.items() if (i in since and _later(a, asked)) or any(step.undoes(a) for step in back)}
-    yield from perform(_discard_earlier(run, current.ledger, asked, gone) if earlier else _discard(run, gone), saver, run)
+    discard = _discard_earlier(run, current.ledger, asked, gone) if earlier else _discard(run, gone)
+    yield from perform(staged(discard, commits), saver, run)
+    yield Io(partial(saver.commit_all, run.key, commits))
     return run
 
 

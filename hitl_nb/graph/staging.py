@@ -21,14 +21,14 @@ def updated(known: Threads, saver: Checkpointer, run: Run, seq: int | None, supe
     commits: list[Mapping[str, Any]] = []
     if seq is not None and run.head is not None and seq != run.head.seq:
         current, run = run, known.must_load(run.thread_id, run.config, seq)
-        yield from perform(_staged(fork(run, current.ledger), commits), saver, run)
-    yield from perform(_staged(update(run, supersteps), commits), saver, run)
+        yield from perform(staged(fork(run, current.ledger), commits), saver, run)
+    yield from perform(staged(update(run, supersteps), commits), saver, run)
     yield Io(partial(saver.commit_all, run.key, commits))
     return run
 
 
-def _staged(steps: Steps, commits: list[Mapping[str, Any]]) -> Steps:
-    """The steps, whose commits are gathered instead of made."""
+def staged(steps: Steps, commits: list[Mapping[str, Any]], **more: str) -> Steps:
+    """The steps, whose commits are gathered instead of made; `more`: arguments that go with each."""
     reply: Any = None
     error: Exception | None = None
     try:
@@ -36,7 +36,7 @@ def _staged(steps: Steps, commits: list[Mapping[str, Any]]) -> Steps:
             effect = steps.send(reply) if error is None else steps.throw(error)
             reply, error = None, None
             if isinstance(effect, Commit):
-                commits.append(effect.arguments)
+                commits.append({**effect.arguments, **more})
                 reply = head_after(**effect.arguments)
                 continue
             try:

@@ -9,6 +9,8 @@ from typing import Annotated, TypedDict
 import pytest
 
 from hitl_nb.checkpoint.keys import memory_places
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.errors import ThreadMovedError
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command
@@ -202,3 +204,41 @@ def test_the_copy_of_a_memory_does_not_know_the_round_that_its_node_begins_again
     result = answered(run, rounds, copy, "c", "2")
     assert result["log"][-1] == ["a", "before", "1", "after"] * earlier + ["c", "before", "2", "after"]
     assert answered(run, rounds, cfg, "2")["log"][-1] == ["a", "before", "1", "after"] * earlier + ["b", "before", "2", "after"]
+
+
+def test_reopening_inside_is_all_or_nothing(rounds, saver, run, cfg, monkeypatch):
+    """Cut off between the graph inside and the thread around it, or overtaken by an answer: both stand where they stood."""
+    run(rounds, {}, cfg)
+    (first,) = answered(run, rounds, cfg, "a").interrupts
+    answered(run, rounds, cfg, "1", "b")
+    names = ["t-1", "t-1\x1f@caller\x1f0"]
+    stood = [saver.head(name) for name in names]
+    real, dies_at = saver._commit, 2
+
+    def dying(thread_id, *args, **arguments):
+        nonlocal dies_at
+        dies_at -= 1
+        if not dies_at:
+            raise KeyboardInterrupt
+        return real(thread_id, *args, **arguments)
+
+    monkeypatch.setattr(saver, "_commit", dying)
+    with pytest.raises(KeyboardInterrupt):
+        rounds.reopen(cfg, first.id)
+    monkeypatch.undo()
+    assert [saver.head(name) for name in names] == stood
+
+    (open_now,) = rounds.get_state(cfg).interrupts
+    decision = Decision(open_now.id, "t-1", "ask", -1, "2", "Ann", open_now.created_at, "card")
+    transaction = saver.commit_all
+
+    def overtaken(*args):
+        saver.answer("t-1", [decision])
+        return transaction(*args)
+
+    monkeypatch.setattr(saver, "commit_all", overtaken)
+    with pytest.raises(ThreadMovedError):
+        rounds.reopen(cfg, first.id)
+    monkeypatch.undo()
+    assert saver.head(names[1]) == stood[1]
+    assert run(rounds, None, cfg)["log"][1] == ["a", "before", "1", "after", "b", "before", "2", "after"]
