@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -13,6 +12,7 @@ from typing import Any
 from hitl_nb.checkpoint.records import Event, PlannedTask, Question, Waits
 from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError
 from hitl_nb.graph.failure import NodeError
+from hitl_nb.graph.function import Function
 from hitl_nb.graph.interrupt import Pause, Scope, check_not_swallowed, current_scope
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Node, Topology
@@ -117,7 +117,7 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
         for branch in branches:
             read_as = branch.input or (topology.nodes[task.node].input if task.node in topology.nodes else None)
             given = schema.for_node(seen, read_as, f"the path function after {task.node!r}")
-            goto += branch.resolve((yield _call(branch.path, replace(job, state=given), branch.inject)), task.node)
+            goto += branch.resolve((yield _call(branch.path, job, given)), task.node)
         check_not_swallowed(job.scope)
         if job.scope.refused is not None:
             raise job.scope.refused
@@ -136,18 +136,13 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
         current_scope.set(None)
 
 
-def is_async(fn: object) -> bool:
-    """True for a coroutine function, and for an object whose `__call__` is one."""
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  # the method itself is wanted
-
-
 def _returned(job: Job, node: Node, schema: StateSchema) -> Calls:
     """What the node returned, or its error handler; a command that a graph inside it had for this one counts as returned."""
     try:
         if job.failure is not None and node.error_handler is not None:
-            returned = yield from _settled(job, _call(node.error_handler, job, node.handler_inject))
+            returned = yield from _settled(job, _call(node.error_handler, job, job.state))
         elif node.subgraph is None:
-            returned = yield from _tried(job, node, _call(_within(node.fn, node), job, node.inject))
+            returned = yield from _tried(job, node, _within(node, _call(node.fn, job, job.state)))
         else:
             result = yield from _tried(job, node, (node.subgraph, (node.subgraph.input_of(job.state),)))
             returned = {key: value for key, value in result.state.items() if schema.knows(key)}
@@ -205,33 +200,33 @@ def _settled(job: Job, call: Call) -> Calls:
     return returned
 
 
-def _call(fn: Callable[..., Any], job: Job, inject: tuple[tuple[str, str], ...]) -> Call:
-    runtime = replace(job.scope.runtime(), config=job.config) if inject else None
-    given = {"config": job.config, "runtime": runtime, "writer": runtime and runtime.stream_writer, "error": job.failure}
-    return _with(fn, {name: given[what] for name, what in inject}, job.scope), (job.state,)
-
-
-def _with(fn: Callable[..., Any], more: Mapping[str, Any], scope: Scope) -> Callable[..., Any]:
-    """`fn` with these arguments given; async when it is, and then the scope knows in which task it runs."""
-    if not is_async(fn):
-        return partial(fn, **more) if more else fn
+def _call(function: Function, job: Job, state: Any) -> Call:
+    """The function with what it asks for; an async one says in which task it runs."""
+    fn, more = function.fn, dict[str, Any]()
+    if function.inject:
+        runtime = replace(job.scope.runtime(), config=job.config)
+        given = {"config": job.config, "runtime": runtime, "writer": runtime.stream_writer, "error": job.failure}
+        more = {name: given[what] for name, what in function.inject}
+    if not function.is_async:
+        return partial(fn, **more) if more else fn, (state,)
 
     async def called(state: Any) -> Any:
-        scope.own = asyncio.current_task()
+        job.scope.own = asyncio.current_task()
         return await fn(state, **more)
 
-    return called
+    return called, (state,)
 
 
-def _within(fn: Callable[..., Any], node: Node) -> Callable[..., Any]:
-    """`fn` with the time limit of its node."""
+def _within(node: Node, call: Call) -> Call:
+    """The call with the time limit of its node."""
     if node.timeout_s is None:
-        return fn
+        return call
+    fn, arguments = call
 
-    async def limited(*args: Any, **more: Any) -> Any:
+    async def limited(*arguments: Any) -> Any:
         try:
             async with asyncio.timeout(node.timeout_s) as limit:
-                return await fn(*args, **more)
+                return await fn(*arguments)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -241,7 +236,7 @@ def _within(fn: Callable[..., Any], node: Node) -> Callable[..., Any]:
                 node=node.name,
             ) from error
 
-    return limited
+    return limited, arguments
 
 
 def _paused(job: Job, pause: Pause) -> Paused:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError
-from hitl_nb.graph.attempt import is_async
 from hitl_nb.graph.compiled import CompiledGraph
+from hitl_nb.graph.function import Function, is_async
 from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.runtime import injections
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.state_class import StateClass, node_input
 from hitl_nb.graph.topology import Branch, Node, Topology
@@ -119,13 +118,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             )
         self._topology.nodes[name] = Node(
             name,
-            fn.invoke if isinstance(fn, CompiledGraph) else fn,
+            Function(fn.invoke) if isinstance(fn, CompiledGraph) else Function.of(fn),
             subgraph,
             self._reads(fn, input_schema),
-            inject=() if isinstance(fn, CompiledGraph) else injections(fn),
             retry=_policies(retry_policy, name),
-            error_handler=error_handler,
-            handler_inject=() if error_handler is None else injections(error_handler, handler=True),
+            error_handler=None if error_handler is None else Function.of(error_handler, handler=True),
             timeout_s=_timeout_s(timeout, name, fn),
             defer=defer,
             destinations=tuple(destinations),
@@ -171,7 +168,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if not callable(path):
             raise GraphError(f"the path function after {source!r} is {path!r}; expected a function of the state", node=source)
         mapping = path_map if isinstance(path_map, Mapping) or path_map is None else {name: name for name in path_map}
-        self._topology.branches.setdefault(source, []).append(Branch(path, mapping, self._reads(path), injections(path)))
+        self._topology.branches.setdefault(source, []).append(Branch(Function.of(path), mapping, self._reads(path)))
         return self
 
     def set_entry_point(self, name: str) -> Self:

@@ -14,9 +14,10 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from hitl_nb.graph.attempt import Job, Outcome, attempt, is_async
+from hitl_nb.graph.attempt import Job, Outcome, attempt
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.function import is_async
 from hitl_nb.graph.interrupt import current_scope
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Topology

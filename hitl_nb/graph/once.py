@@ -10,9 +10,9 @@ from typing import Any, TypeVar, overload
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import OutsideNodeError
-from hitl_nb.graph.attempt import is_async
 from hitl_nb.graph.drivers import to_thread
 from hitl_nb.graph.durability import settle
+from hitl_nb.graph.function import is_async
 from hitl_nb.graph.interrupt import Scope, current_scope, node_scope
 from hitl_nb.graph.kept import once_running
 

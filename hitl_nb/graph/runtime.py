@@ -1,14 +1,11 @@
 """What a node may ask for besides the state: the run's context, a writer of stream events, the config. Found by the names and annotations of its
-parameters.
+parameters, see `function`.
 """
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from hitl_nb.errors import OutsideNodeError
 
@@ -35,39 +32,6 @@ class Runtime(Generic[ContextT]):
     node: str
     task_id: str
     """The same each time the node runs again for its next answer."""
-
-
-_BY_NAME: Final = {"config": "config", "runtime": "runtime", "writer": "writer"}
-_BY_ANNOTATION: Final = {"RunnableConfig": "config", "Config": "config", "StreamWriter": "writer", "Runtime": "runtime", "NodeError": "error"}
-
-
-def injections(fn: Callable[..., Any], *, handler: bool = False) -> tuple[tuple[str, str], ...]:
-    """The parameters after the first that a node's function wants filled: `(parameter, "config" | "runtime" | "writer" | "error")`.
-
-    The error is what an error handler's second parameter stands for, whatever its name is.
-    """
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())[1:]
-    except (TypeError, ValueError):  # a builtin
-        return ()
-    found = []
-    for parameter in parameters:
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            continue
-        what = _BY_ANNOTATION.get(_annotated(parameter.annotation)) or _BY_NAME.get(parameter.name)
-        if what is None and handler and parameter is parameters[0]:
-            what = "error"
-        if what is not None:
-            found.append((parameter.name, what))
-    return tuple(found)
-
-
-def _annotated(annotation: Any) -> str:
-    """The plain name of an annotation's class. Read by name, so that one written as text needs not be evaluated."""
-    if not isinstance(annotation, str):
-        annotation = typing.get_origin(annotation) or annotation
-        annotation = getattr(annotation, "__name__", str(annotation))
-    return str(annotation).partition("[")[0].strip(" '\"").rpartition(".")[2]
 
 
 def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[ContextT]:  # noqa: ARG001  # for type checkers only

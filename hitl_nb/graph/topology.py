@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import PlannedTask, task_id
 from hitl_nb.errors import UnknownNodeError
+from hitl_nb.graph.function import Function
 from hitl_nb.graph.retry import RetryPolicy
 from hitl_nb.graph.state_class import StateClass
 from hitl_nb.graph.types import END, Send
@@ -21,18 +22,15 @@ class Node:
     """A node: a plain function or coroutine function of the state."""
 
     name: str
-    fn: Callable[..., Any]
+    fn: Function
     subgraph: CompiledGraph | None = None
     """The graph that this node runs, when it is one."""
     input: StateClass | None = None
     """What it is given; None: the state as the graph's own class."""
-    inject: tuple[tuple[str, str], ...] = ()
-    """Parameters besides the state: (name, what fills it)."""
     retry: tuple[RetryPolicy, ...] = ()
     """The first policy that applies to an error decides."""
-    error_handler: Callable[..., Any] | None = None
+    error_handler: Function | None = None
     """Called with the state when the last attempt failed; what it returns counts as what the node returned."""
-    handler_inject: tuple[tuple[str, str], ...] = ()
     timeout_s: float | None = None
     """Seconds an attempt may take; async nodes only."""
     defer: bool = False
@@ -45,13 +43,11 @@ class Node:
 class Branch:
     """A conditional edge: `path(state)` names where to go."""
 
-    path: Callable[..., Any]
+    path: Function
     mapping: Mapping[Any, str] | None = None
     """From what `path` returns to node names; None: it returns node names."""
     input: StateClass | None = None
     """What `path` is given; None: what the node before it is given."""
-    inject: tuple[tuple[str, str], ...] = ()
-    """Parameters besides the state: (name, what fills it)."""
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""

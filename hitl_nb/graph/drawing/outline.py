@@ -75,7 +75,7 @@ def outline(topology: Topology, marks: Marks = UNMARKED, depth: float = 0) -> Ou
             _add_choice(found, topology, source, branch, group)
         if source in topology.nodes:
             declared = [name for name in topology.nodes[source].destinations if name in topology.nodes or name == END]
-            goals = dict.fromkeys([*_promised(topology.nodes[source].fn, _goto_names, topology), *declared])
+            goals = dict.fromkeys([*_promised(topology.nodes[source].fn.fn, _goto_names, topology), *declared])
             found.arrows += [Arrow(source, goal, group=group + 1) for goal in goals]
     for n, (sources, target) in enumerate(topology.joins):
         join = Shape(f"\x1fjoin{n}", "join", "all")
@@ -94,10 +94,10 @@ def _add_choice(found: Outline, topology: Topology, source: str, branch: Branch,
             ways.setdefault(target, []).append(str(choice))
         labels = {target: " / ".join(choices) for target, choices in ways.items()}
     else:
-        labels = dict.fromkeys(_promised(branch.path, _literals, topology), "")
+        labels = dict.fromkeys(_promised(branch.path.fn, _literals, topology), "")
     found.arrows += [Arrow(source, target, "" if label == target else label, group) for target, label in labels.items()]
     if not labels:
-        stub = Shape(f"\x1fopen{len(found.shapes)}", "open", f"{_function_name(branch.path)}()")
+        stub = Shape(f"\x1fopen{len(found.shapes)}", "open", f"{_function_name(branch.path.fn)}()")
         found.shapes[stub.id] = stub
         found.arrows.append(Arrow(source, stub.id, group=group))
 
