@@ -118,7 +118,7 @@ class Topology:
             for target, arg in chosen:
                 if arg is None:
                     pulled.setdefault(target, []).append(node)
-                else:
+                elif target != END:
                     pushed.append((target, arg, node))
             for sources, target in () if instead else self.joins:
                 if node in sources:
@@ -129,7 +129,7 @@ class Topology:
                 del waiting[key]
                 pulled.setdefault(target, []).extend(sources)
         pulled.pop(END, None)
-        self._defer(pulled, waiting, others=busy or any(name != END for name, _, _ in pushed))
+        self._defer(pulled, waiting, others=busy or bool(pushed))
         tasks = [
             PlannedTask(task_id(nonce, seq, ("pull", name)), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name])))
             for name in self.nodes
@@ -137,13 +137,15 @@ class Topology:
         ]
         tasks += [
             PlannedTask(task_id(nonce, seq, ("push", n)), name, seq, ("push", n), (by,), arg)
-            for n, (name, arg, by) in enumerate(p for p in pushed if p[0] != END)
+            for n, (name, arg, by) in enumerate(pushed)
         ]
         return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
 
     def _defer(self, pulled: dict[str, list[str]], waiting: dict[str, set[str]], *, others: bool) -> None:
         """Hold deferred nodes back while anything else is to run; let them go when nothing is."""
         held = waiting.pop(DEFERRED, set()) | {name for name in pulled if self.nodes[name].defer}
+        if not held:
+            return
         if others or any(name not in held for name in pulled):
             for name in held:
                 pulled.pop(name, None)
