@@ -30,6 +30,7 @@ class Ledger:
         self.withdrawn: dict[tuple[str, int], list[Withdrawn]] = {}
         """What was withdrawn at (task id, position)."""
         self._of_task: dict[str, dict[str, Asked]] = {}
+        self._of_tree: dict[str, dict[str, Asked]] = {}
         self._waiting: dict[str, tuple[str, ...]] = {}
         """Tasks whose inner graphs came to a stop, and got no answer since: the questions that they wait for."""
         self._inside: dict[str, list[Event]] = {}
@@ -42,6 +43,7 @@ class Ledger:
             case Asked():
                 self.asked[event.interrupt_id] = event
                 self._of_task.setdefault(event.task_id, {})[event.interrupt_id] = event
+                self._of_tree.setdefault(event.task, {})[event.interrupt_id] = event
                 self.failed.pop(event.task_id, None)
                 self._pass_on(event, event.owner)
             case Answered():
@@ -63,6 +65,7 @@ class Ledger:
             case Withdrawn():
                 self.asked.pop(event.interrupt_id, None)
                 self._of_task.get(event.task_id, {}).pop(event.interrupt_id, None)
+                self._of_tree.get(event.task, {}).pop(event.interrupt_id, None)
                 self.answered.pop(event.interrupt_id, None)
                 self.escalated.pop(event.interrupt_id, None)
                 for task_id in (event.task_id, *event.owner):
@@ -84,7 +87,7 @@ class Ledger:
 
     def of_tree(self, task_id: str) -> list[Asked]:
         """The task's questions, and those of the graphs that it runs, in the order asked."""
-        return [a for a in self.asked.values() if a.task == task_id]
+        return list(self._of_tree.get(task_id, {}).values())
 
     def is_open(self, interrupt_id: str) -> bool:
         asked = self.asked.get(interrupt_id)

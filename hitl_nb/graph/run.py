@@ -168,7 +168,7 @@ class Run:
 
     def withdraw(self, task_id: str, why: str) -> None:
         """Close the open questions of a task and of the graphs inside it."""
-        for asked in self.ledger.of_tree(task_id) if self.ledger.inside(task_id) else self.ledger.of_task(task_id):
+        for asked in self.ledger.of_tree(task_id):
             if asked.interrupt_id not in self.ledger.answered:
                 self.note(Withdrawn.of(asked, why))
 
