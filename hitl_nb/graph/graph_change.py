@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from hitl_nb.checkpoint.records import PlannedTask, ValueRef, fingerprint
+from hitl_nb.checkpoint.records import PlannedTask, Question, ValueRef, fingerprint
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import GraphChangedError, GraphError
 from hitl_nb.graph.schema import StateSchema
@@ -102,6 +102,10 @@ class Renamed:
     def node(self, name: str) -> str:
         return self.nodes.get(name, name)
 
+    def names(self, node: str) -> list[str]:
+        """The name of a node, and those that it had."""
+        return [node, *(old for old, new in self.nodes.items() if new == node)]
+
     def apply(self, run: Run) -> None:
         """Read the run's checkpoint by the new names. The ids of tasks and questions stay as they are."""
         if not self.nodes and not self.keys:
@@ -122,7 +126,15 @@ class Renamed:
                 goto: list[str | Send] = [Send(self.node(t.node), t.arg) if isinstance(t, Send) else self.node(t) for t in done.goto]
                 update = [(new, value) for key, value in done.update if (new := self.keys.get(key, key)) is not None]
                 run.results[task.id] = replace(done, task=task, update=update, goto=goto)
-        run.questions = {i: replace(q, node=self.node(q.node)) if q.path == run.path else q for i, q in run.questions.items()}
+        run.questions = {i: self._asked_by(run, q) for i, q in run.questions.items()}
+
+    def _asked_by(self, run: Run, q: Question) -> Question:
+        """The question, its place read by the names of this run's graph."""
+        level = len(run.path)
+        if q.place[:level] != run.path:
+            return q
+        place = (*run.path, self.node(q.place[level]), *q.place[level + 1 :])
+        return replace(q, node=place[-1], path=place[:-1])
 
     def _join(self, key: str) -> str:
         if key == DEFERRED:

@@ -63,7 +63,7 @@ class Inside:
 
     def keys(self, task: PlannedTask) -> Iterator[str]:
         """Under which the graphs of a task are stored, in the order the task began them."""
-        for place in (*task_places(task.id), *memory_places(task.node)):
+        for place in (*task_places(task.id), *(p for name in self.run.renamed.names(task.node) for p in memory_places(name))):
             for number in count():
                 key = nested_thread_id(self.run.key, place, number)
                 if self.known.store_of(self.run).head(key) is None:

@@ -48,10 +48,12 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
         run = known.placed(host, "", scope.task, call.config)
         run.saver = None
         return (yield from run_unstored(known, call, run))
-    place = (memory_places(scope.task.node) if known.memory else task_places(scope.task.id))[scope.handling]
-    number = scope.calls[place] = scope.calls.get(place, -1) + 1
-    key, position = nested_thread_id(host.key, place, number), scope.position
-    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, key, position))
+    task, position = scope.task, scope.position
+    either = [memory_places(name) for name in host.renamed.names(task.node)] if known.memory else [task_places(task.id)]
+    places = [place[scope.handling] for place in either]
+    number = scope.calls[places[0]] = scope.calls.get(places[0], -1) + 1
+    keys = [nested_thread_id(host.key, place, number) for place in places]
+    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, keys, position))
     run, first = prepared(opened[0], call), opened[1]
     try:
         yield from perform(first, saver, run)
@@ -73,7 +75,7 @@ def _joined(run: Run, host: Run) -> Command:
     return joined(command for _, command in made)
 
 
-def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, key: str, position: int) -> tuple[Run, Steps]:
+def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, keys: list[str], position: int) -> tuple[Run, Steps]:
     """The inner graph where it stands, and the steps that begin it: when it is new, or given other input since a reopened question or an update."""
     task = scope.task
     if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
@@ -82,6 +84,7 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
             f"memory for all of them; compile it without checkpointer=, so that each run begins anew",
             node=task.node,
         )
+    key = next((k for k in keys if saver.head(k) is not None), keys[0])  # a memory stays where its node had another name
     run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
     heard = fingerprint(*(a.interrupt_id for a in scope.ledger.of_task(task.id) if a.position < position), size=4)

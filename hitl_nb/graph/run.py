@@ -17,7 +17,7 @@ from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.graph.attempt import Done, Raised
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.graph_change import Shape
+from hitl_nb.graph.graph_change import Renamed, Shape
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Target, Topology
 from hitl_nb.graph.types import Command, Config, Interrupt, Send
@@ -56,6 +56,8 @@ class Run:
     values: dict[str, Any]
     shape: Shape
     """What the graph looks like, to be stored with the checkpoints."""
+    renamed: Renamed = field(default_factory=Renamed)
+    """Names that the graph's nodes had."""
     head: Head | None = None
     ledger: Ledger = field(default_factory=Ledger)
     inline: dict[str, bytes] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Threads:
         config = {"configurable": {}, **config}
         return Run(
             self.topology, self.schema, thread_id, thread_id, self.name, config, self.now, self.saver, start, {}, self.shape,
-            before=self.before, after=self.after,
+            renamed=self.renamed, before=self.before, after=self.after,
         )  # fmt: skip
 
     def load(self, saver: Checkpointer, thread_id: str, config: Config, seq: int | None = None) -> Run | None:

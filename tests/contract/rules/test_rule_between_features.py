@@ -242,3 +242,45 @@ def test_reopening_inside_is_all_or_nothing(rounds, saver, run, cfg, monkeypatch
     monkeypatch.undo()
     assert saver.head(names[1]) == stood[1]
     assert run(rounds, None, cfg)["log"][1] == ["a", "before", "1", "after", "b", "before", "2", "after"]
+
+
+# -- renamed nodes -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("memory", [None, True])
+@pytest.mark.parametrize("kind", ["node", "called"])
+def test_a_renamed_node_keeps_the_graph_inside_with_its_memory_and_its_answer(saver, run, cfg, chain, kind, memory):
+    def ask(state):
+        return {"log": [f"{len(state['log'])}:{interrupt('first?')}", interrupt("second?")]}
+
+    child = chain(memory, ask, schema=Log)
+
+    def graph(name, **options):
+        inside = child if kind == "node" else lambda state: {"log": child.invoke({"log": ["in"]})["log"]}
+        builder = StateGraph(Log).add_node(name, inside).add_edge(START, name)
+        return builder.add_conditional_edges(name, lambda s: name if len(s["log"]) < 6 else "__end__").compile(saver, **options)
+
+    once, twice = graph("old"), graph("new", renamed={"old": "new"})
+    (first,) = run(once, {"log": ["in"]}, cfg).interrupts
+    (second,) = run(twice, Command(resume={first.id: "A"}), cfg).interrupts
+    assert second.value == "second?"
+    assert twice.get_state(cfg, subgraphs=True).tasks[0].state is not None
+    log = answered(run, twice, cfg, "B", "C", "D")["log"]
+    expected = {  # what the graph finds when it asks: what it is given, and what it remembers
+        ("node", None): ["in", "in", "1:A", "B", "in", "in", "1:A", "B", "4:C", "D"],
+        ("node", True): ["in", "in", "1:A", "B", "in", "1:A", "B", "in", "in", "1:A", "B", "7:C", "D"],
+        ("called", None): ["in", "in", "1:A", "B", "in", "1:C", "D"],
+        ("called", True): ["in", "in", "1:A", "B", "in", "1:A", "B", "in", "4:C", "D"],
+    }
+    assert log == expected[kind, memory]
+
+
+def test_a_list_goes_on_inside_a_renamed_node(saver, run, cfg, chain):
+    def ask(state):
+        return {"log": [interrupt("first?"), interrupt("second?")]}
+
+    child = chain(None, ask, schema=Log)
+    run(StateGraph(Log).add_node("old", child).add_edge(START, "old").compile(saver), {}, cfg)
+    graph = StateGraph(Log).add_node("new", child).add_edge(START, "new").compile(saver, renamed={"old": "new"})
+    assert graph.get_state(cfg).interrupts[0].path == ("new",)
+    assert run(graph, Command(resume=["A", "B"]), cfg)["log"] == ["A", "B"]
