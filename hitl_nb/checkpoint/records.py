@@ -8,7 +8,7 @@ plain lists; values of the user's state travel inside as bytes that `Serde` made
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
@@ -106,13 +106,13 @@ class Checkpoint:
     versions: Mapping[str, ValueRef]
     tasks: tuple[PlannedTask, ...] = ()
     arrived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """For each list-join edge that waits: the sources that finished."""
+    """For each list-join edge that waits: the sources that finished. And the deferred nodes that wait, see `topology.DEFERRED`."""
     wrote: tuple[str, ...] = ()
     """The nodes whose results made this checkpoint."""
     graph: str = ""
     """Fingerprint of the graph that wrote it."""
     events_before: int = 0
-    """How many events the previous checkpoint (seq - 1) had when this one replaced it as the head."""
+    """How many batches of events the previous checkpoint (seq - 1) had when this one replaced it as the head."""
     inline: Mapping[str, bytes] = field(default_factory=dict)
     """The small values written by this checkpoint."""
     begun: str = ""
@@ -167,7 +167,7 @@ class Head:
     nonce: str
     seq: int
     events: int = 0
-    """Events of checkpoint `seq` so far."""
+    """Batches of events of checkpoint `seq` so far."""
     decisions: int = 0
     """Decisions so far: the number of the next one."""
     input_digest: str = ""
@@ -183,7 +183,7 @@ class Head:
 
     @classmethod
     def from_wire(cls, w: Sequence[Any]) -> Head:
-        return replace(cls(*w), memories=tuple(w[-1]))
+        return cls(*w[:-1], memories=tuple(w[-1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,10 +135,7 @@ class Topology:
             for name in self.nodes
             if name in pulled
         ]
-        tasks += [
-            PlannedTask(task_id(nonce, seq, ("push", n)), name, seq, ("push", n), (by,), arg)
-            for n, (name, arg, by) in enumerate(pushed)
-        ]
+        tasks += [PlannedTask(task_id(nonce, seq, ("push", n)), name, seq, ("push", n), (by,), arg) for n, (name, arg, by) in enumerate(pushed)]
         return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
 
     def _defer(self, pulled: dict[str, list[str]], waiting: dict[str, set[str]], *, others: bool) -> None:
