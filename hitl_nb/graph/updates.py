@@ -182,7 +182,7 @@ def _passed_boundary(run: Run, answered: set[str]) -> list[Event]:
     events: list[Event] = []
     for asked in run.ledger.asked.values():
         before = run.ledger.answered.get(asked.interrupt_id)
-        if asked.kind == "static" and (before or asked.interrupt_id in answered):
+        if asked.kind == "static" and not asked.owner and (before or asked.interrupt_id in answered):
             events += [replace(asked, task_id=boundary), *([before] if before else [])]
     return events
 

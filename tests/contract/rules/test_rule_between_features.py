@@ -284,3 +284,27 @@ def test_a_list_goes_on_inside_a_renamed_node(saver, run, cfg, chain):
     graph = StateGraph(Log).add_node("new", child).add_edge(START, "new").compile(saver, renamed={"old": "new"})
     assert graph.get_state(cfg).interrupts[0].path == ("new",)
     assert run(graph, Command(resume=["A", "B"]), cfg)["log"] == ["A", "B"]
+
+
+# -- static pauses -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_static_pause_inside_that_is_passed_with_an_update_passes_none_outside(saver, run, cfg, chain, runs):
+    def inside(state):
+        return {"log": ["inside"]}
+
+    def beside(state):
+        runs["beside"] += 1
+        if runs["beside"] == 1:
+            raise OSError("gone")
+        return {"log": ["beside"]}
+
+    child = chain("inherit", inside, schema=Log, interrupt_before=["inside"])
+    builder = StateGraph(Log).add_node("child", child).add_node(beside).add_edge(START, "child").add_edge(START, "beside")
+    with pytest.raises(OSError, match="gone"):
+        run(builder.compile(saver), {}, cfg)
+    careful = builder.compile(saver, interrupt_before=["beside"])
+    (pause,) = careful.get_state(cfg).interrupts
+    (other,) = run(careful, Command(update={"amount": 1}, resume={pause.id: True}), cfg).interrupts
+    assert (other.value, runs["beside"]) == ({"node": "beside", "when": "before"}, 1)
+    assert run(careful, None, cfg)["log"] == ["inside", "beside"]
