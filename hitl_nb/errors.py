@@ -51,6 +51,15 @@ from pathlib import Path
 from typing import Any
 
 
+def shown(value: object, most: int = 200) -> str:
+    """A value as an error message shows it: its repr, at most so many characters of it; its type alone when it has none."""
+    try:
+        text = repr(value).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001  # a repr of the user's, or a number of too many digits; the message must come out all the same
+        return f"<{type(value).__name__}, which cannot be shown>"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
 class HitlError(Exception):
     """Root of the tree. `thread_id`, `node` and `interrupt_id` are None where they do not apply."""
 

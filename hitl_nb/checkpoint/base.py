@@ -70,6 +70,7 @@ from hitl_nb.errors import (
     CorruptStoreError,
     ThreadMovedError,
     UnknownThreadError,
+    shown,
 )
 
 INLINE_MAX: Final = 4096
@@ -81,11 +82,11 @@ def check_thread_id(thread_id: object) -> str:
     if isinstance(thread_id, UUID):
         return str(thread_id)
     if not isinstance(thread_id, str):
-        raise TypeError(f"thread_id is {thread_id!r} ({type(thread_id).__name__}); expected a non-empty str, for example 'article-1'")
+        raise TypeError(f"thread_id is {shown(thread_id)} ({type(thread_id).__name__}); expected a non-empty str such as 'article-1', or a UUID")
     if not thread_id or len(thread_id) > 512:
         raise ValueError(f"thread_id has {len(thread_id)} characters; expected 1 to 512")
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in thread_id):
-        raise ValueError(f"thread_id {thread_id!r} holds a control character or half a surrogate pair; use printable text")
+        raise ValueError(f"thread_id {shown(thread_id)} holds a control character or half a surrogate pair; use printable text")
     return thread_id
 
 

@@ -32,7 +32,10 @@ def cannot(value: Any) -> str:
 
 def find(value: Any, path: str, encode: Callable[[Any], Any]) -> tuple[str, str]:
     """The path of the part to blame, and the reason: what it is, why it cannot be stored and what to do."""
-    found = _search(value, path, encode, {})
+    try:
+        found = _search(value, path, encode, {})
+    except Exception:  # noqa: BLE001  # code of the value's own class that runs when it is looked at
+        found = None
     return found or (path, _reason(value, UnstorableError(cannot(value))))
 
 

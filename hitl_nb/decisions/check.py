@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time
 from enum import Enum
 from threading import Lock
@@ -13,7 +14,7 @@ from types import FunctionType
 from typing import Any, Final, NoReturn
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.errors import GraphError, InvalidAnswerError
+from hitl_nb.errors import GraphError, HitlError, InvalidAnswerError, shown
 
 CHOICE_KEYS: Final = ("action", "decision", "type")
 """Where a dict answer says which option it takes."""
@@ -36,6 +37,17 @@ def check_answer(question: Question, answer: Any) -> Any:
         if answer is True or answer is None:
             return True
         _refuse(question, f"a pause before or after a node is continued with True or None, got {_shown(answer)}")
+    try:
+        return _checked(question, answer)
+    except (HitlError, MemoryError):
+        raise
+    except RecursionError:
+        _refuse(question, "it is nested too deeply, contains itself, or its schema refers to itself without end; expected a flat answer")
+    except Exception as error:  # noqa: BLE001  # code of the answer's own class, a number that no float can hold, a validator of the author's
+        _refuse(question, f"{_shown(answer)} cannot be checked ({type(error).__name__}: {shown(error)}); expected plain data")
+
+
+def _checked(question: Question, answer: Any) -> Any:
     if question.schema is not None:
         checked = _check_schema(question, question.schema, answer)
         if (schema := _ASKED.get(question.id)) is not None:
@@ -63,23 +75,32 @@ def answer_schema(schema: Any) -> dict[str, Any]:
     if isinstance(schema, Mapping):
         from jsonschema import SchemaError
         from jsonschema.validators import Draft202012Validator, validator_for
+        from referencing import Registry
+        from referencing.exceptions import Unresolvable
 
         made = dict(schema)
         try:
-            validator_for(made, default=Draft202012Validator).check_schema(made)
+            cls = validator_for(made, default=Draft202012Validator)
+            cls.check_schema(made)
+            with suppress(Unresolvable):  # told when an answer needs what is missing
+                next(cls(made, registry=Registry()).iter_errors(None), None)
         except SchemaError as error:
             raise GraphError(f"schema= is no valid JSON Schema at {_place(error.absolute_path, 'schema')}: {error.message}") from None
+        except RecursionError:
+            raise GraphError("schema= is nested too deeply or refers to itself without end; expected a JSON Schema that comes to an end") from None
+        except Exception as error:
+            raise GraphError(f"schema= is no valid JSON Schema ({type(error).__name__}: {shown(error)}): {_shown(schema)}") from error
         return made
     if schema is None or isinstance(schema, (str, bool, int, float, list, tuple, set, FunctionType)):
         raise GraphError(
             f"schema= is {_shown(schema)}; expected a type (bool, str, Literal['a', 'b'], an Enum, a dataclass, a TypedDict, a pydantic model) "
             "or a JSON Schema as a dict"
         )
-    from pydantic.errors import PydanticInvalidForJsonSchema
+    from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
     try:
         return dict(_adapter(schema).json_schema())
-    except PydanticInvalidForJsonSchema as error:
+    except (PydanticInvalidForJsonSchema, PydanticUserError) as error:
         raise GraphError(_no_schema(schema, error)) from None
 
 
@@ -251,7 +272,8 @@ def _value(option: Any) -> Any:
 
 def _closest(value: Any, listed: list[Any]) -> str:
     names = [o for o in listed if isinstance(o, str)]
-    near = difflib.get_close_matches(value.lower().strip(), names, n=1) if isinstance(value, str) else []
+    typed = value.lower().strip() if isinstance(value, str) and len(value) <= _SHOWN_MAX else ""  # of a long text, nobody meant an option
+    near = difflib.get_close_matches(typed, names, n=1) if typed else []
     return f" ({', '.join(map(_shown, listed))})" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
@@ -274,8 +296,7 @@ def _place(path: Any, root: str = "answer") -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}… ({len(text)} characters)"
+    return shown(value, _SHOWN_MAX)
 
 
 def _no_schema(schema: Any, error: Exception) -> str:
@@ -286,4 +307,4 @@ def _no_schema(schema: Any, error: Exception) -> str:
 
 
 def _type_name(schema: Any) -> str:
-    return getattr(schema, "__name__", None) or repr(schema)
+    return getattr(schema, "__name__", None) or _shown(schema)

@@ -16,8 +16,11 @@ from hitl_nb.errors import (
     AlreadyAnsweredError,
     AmbiguousAnswerError,
     CorruptStoreError,
+    HitlError,
+    InvalidAnswerError,
     NotWaitingError,
     StaleCheckpointError,
+    shown,
 )
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -39,6 +42,21 @@ def match(
 
     Raises AmbiguousAnswerError, UnknownInterruptError, AlreadyAnsweredError, NotWaitingError, InvalidAnswerError; nothing was recorded then.
     """
+    try:
+        return _match(saver, thread_id, head, open_, resume, decide)
+    except (HitlError, MemoryError):
+        raise
+    except Exception as error:
+        raise InvalidAnswerError(
+            f"Command(resume=…) for thread {thread_id!r} cannot be read ({type(error).__name__}: {shown(error)}); nothing was taken, and what was "
+            f"open is open. Expected plain data: None, bool, number, text, list or dict",
+            thread_id=thread_id,
+        ) from error
+
+
+def _match(
+    saver: Checkpointer, thread_id: str, head: Head, open_: Sequence[Asked], resume: Any, decide: Callable[[Question, Any], Decision]
+) -> tuple[list[Decision], deque[Any]]:
     questions = {a.interrupt_id: _question(saver, a.interrupt_id) for a in open_}
     if isinstance(resume, Mapping) and not resume:
         raise AmbiguousAnswerError(
@@ -97,7 +115,8 @@ def _by_id(resume: Any, questions: Mapping[str, Question]) -> Mapping[str, Any] 
     if len(ids) < len(resume):
         other = next(k for k in resume if k not in ids)
         raise AmbiguousAnswerError(
-            f"Command(resume=…) mixes the interrupt id {ids[0]!r} with the key {other!r}; give only ids, or wrap the answer: {{id: {{{other!r}: …}}}}"
+            f"Command(resume=…) mixes the interrupt id {ids[0]!r} with the key {shown(other)}; give only ids, or wrap the answer: "
+            f"{{id: {{{shown(other)}: …}}}}"
         )
     return resume
 

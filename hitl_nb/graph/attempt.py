@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
-from hitl_nb.checkpoint.records import Event, PlannedTask, Question, Waits
-from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError
+from hitl_nb.checkpoint.records import UNSET, Event, PlannedTask, Question, Waits
+from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError, shown
 from hitl_nb.graph.failure import NodeError
 from hitl_nb.graph.function import Function
 from hitl_nb.graph.interrupt import Pause, Scope, check_not_swallowed, current_scope
@@ -83,6 +83,8 @@ class ParentCommand(BaseException):
         self.command = command
 
 
+_FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+"""What stops the run, not the task."""
 Outcome = Done | Paused | Raised
 Call = tuple[Any, tuple[Any, ...]]
 """What to call, a function or what has `invoke` and `ainvoke`; and the arguments."""
@@ -94,7 +96,7 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
     """Yields each call to make (a function and its arguments), is sent what it returned, and returns the outcome.
 
     The driver makes the calls in the context this generator runs in, so that `interrupt()` finds the task's scope, and throws in what they raise.
-    KeyboardInterrupt and SystemExit pass through: they stop the run, not the task.
+    KeyboardInterrupt, SystemExit and a cancellation pass through: they stop the run, not the task.
     """
     current_scope.set(job.scope)
     task = job.task
@@ -130,9 +132,12 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
             return _paused(job, job.scope.pause)
         job.scope.set_aside()
         return _raised(job, others or group)
-    except Exception as error:  # noqa: BLE001  # whatever a node raises is its outcome
+    except _FATAL:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever a node raises is its outcome
         return _raised(job, _unless_swallowed(job.scope, error))
     finally:
+        job.scope.ended = True
         current_scope.set(None)
 
 
@@ -249,7 +254,7 @@ def _raised(job: Job, error: BaseException) -> Raised:
     return Raised(job.task, error, max(job.scope.position, *known, 0), job.scope.left_open)
 
 
-def _unless_swallowed(scope: Scope, error: Exception) -> Exception:
+def _unless_swallowed(scope: Scope, error: BaseException) -> BaseException:
     try:
         check_not_swallowed(scope)
     except SwallowedInterruptError as swallowed:
@@ -258,15 +263,26 @@ def _unless_swallowed(scope: Scope, error: Exception) -> Exception:
 
 
 def _read(returned: object, node: str, schema: StateSchema) -> tuple[list[tuple[str, Any]], list[str | Send]]:
-    match returned:
-        case None:
-            return [], []
-        case Command():
-            return returned.writes(), returned.targets()
-        case Mapping():
-            return pairs(returned, f"node {node!r} returned what"), []
-        case _ if (parts := schema.parts(returned)) is not None:
-            return list(parts.items()), []
+    try:
+        match returned:
+            case None:
+                return [], []
+            case Command():
+                _check_command(returned)
+                return returned.writes(), returned.targets()
+            case Mapping():
+                return pairs(returned, "what it returned"), []
+            case _ if (parts := schema.parts(returned)) is not None:
+                return list(parts.items()), []
+    except TypeError as error:
+        raise NodeOutputError(f"node {node!r}: {error}", node=node) from error
     raise NodeOutputError(
-        f"node {node!r} returned {returned!r:.200} ({type(returned).__name__}); expected a mapping of state keys, a Command, or None", node=node
+        f"node {node!r} returned {shown(returned)} ({type(returned).__name__}); expected a mapping of state keys, a Command, or None", node=node
     )
+
+
+def _check_command(command: Command) -> None:
+    if command.resume is not UNSET:
+        raise TypeError("it returned Command(resume=…), but a node answers no question; give the answer to invoke, and return update= and goto= only")
+    if command.graph is not None:
+        raise TypeError(f"it returned Command(graph={shown(command.graph)}); expected None for its own graph, Command.PARENT for the one around")

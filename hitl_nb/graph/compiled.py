@@ -367,7 +367,7 @@ class CompiledGraph:
         return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)
 
     def _setting(self, call: Call) -> Setting:
-        concurrency = int(call.config.get("max_concurrency") or min(32, (os.cpu_count() or 1) + 4))
+        concurrency = call.config.get("max_concurrency") or min(32, (os.cpu_count() or 1) + 4)
         scope = current_scope.get()
         saver = self.checkpointer or (None if scope is None or scope.host is None else scope.host.saver)
         return Setting(
@@ -376,11 +376,11 @@ class CompiledGraph:
             concurrency,
             blocking=saver is not None and saver.blocking,
             live=not call.modes.isdisjoint(("custom", "subgraphs")),
-            thread_id=str(call.config.get("configurable", {}).get("thread_id", "")) if self.checkpointer is not None else "",
+            thread_id="" if self.checkpointer is None else thread_id_of(call.config),
         )
 
     def _call(self, given: Any, config: Config | None, context: Any, modes: frozenset[str] = frozenset(), durability: Durability = "sync") -> Call:
-        return Call(given, config or {}, modes, context, durability)
+        return Call(given, {} if config is None else config, modes, context, durability)
 
     @staticmethod
     def _result(run: Run) -> GraphResult:

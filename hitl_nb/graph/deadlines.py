@@ -9,7 +9,8 @@ from typing import Any
 from hitl_nb.checkpoint.questions import LATEST
 from hitl_nb.checkpoint.records import UNSET, Question, from_epoch, to_epoch
 from hitl_nb.decisions.check import check_answer
-from hitl_nb.errors import GraphError, InvalidAnswerError
+from hitl_nb.decisions.reviewer import checked_name
+from hitl_nb.errors import GraphError, InvalidAnswerError, shown
 
 
 def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any, escalate_to: Any) -> Question:
@@ -20,7 +21,9 @@ def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any
     """
     for name, given in (("assignee", assignee), ("escalate_to", escalate_to)):
         if given is not None and (not isinstance(given, str) or not given.strip()):
-            raise TypeError(f"{name} is {given!r:.200} ({type(given).__name__}); expected a name")
+            raise TypeError(f"{name} is {shown(given)} ({type(given).__name__}); expected a name")
+        if given is not None:
+            checked_name(name, given)
     if deadline is None and (default is not UNSET or escalate_to is not None):
         name = "escalate_to" if default is UNSET else "default"
         raise TypeError(f"interrupt() got {name}= without deadline=; it says what happens when the deadline passes, so give both, or neither")
@@ -38,15 +41,15 @@ def _due(question: Question, deadline: Any) -> datetime:
         elif isinstance(deadline, datetime) and deadline.tzinfo is not None and deadline.utcoffset() is not None:
             due = deadline.astimezone(UTC)
         else:
-            raise TypeError(f"deadline is {deadline!r:.200}; expected a timedelta, or a datetime with a time zone such as datetime.now(UTC) + …")
+            raise TypeError(f"deadline is {shown(deadline)}; expected a timedelta, or a datetime with a time zone such as datetime.now(UTC) + …")
     except (OverflowError, ValueError):
         due = LATEST + timedelta(microseconds=1)
     if due > LATEST:
-        text = f"deadline={deadline!r:.200} of node {question.node!r} lies behind {LATEST:%Y-%m-%d}; leave it out for none"
+        text = f"deadline={shown(deadline)} of node {question.node!r} lies behind {LATEST:%Y-%m-%d}; leave it out for none"
         raise GraphError(text, node=question.node, thread_id=question.thread_id)
     if due <= now:
         raise GraphError(
-            f"deadline={deadline!r:.200} of node {question.node!r} has passed already: it is {now:%Y-%m-%d %H:%M:%S} UTC, and nobody could "
+            f"deadline={shown(deadline)} of node {question.node!r} has passed already: it is {now:%Y-%m-%d %H:%M:%S} UTC, and nobody could "
             f"answer. Give a later one, or a timedelta, which counts from the asking",
             node=question.node,
             thread_id=question.thread_id,
@@ -59,7 +62,7 @@ def _checked_default(question: Question, default: Any) -> Any:
         return check_answer(question, default)
     except InvalidAnswerError as error:
         raise GraphError(
-            f"default={default!r:.200} of node {question.node!r} could never be an answer to its question: {error.reason or error}",
+            f"default={shown(default)} of node {question.node!r} could never be an answer to its question: {error.reason or error}",
             node=question.node,
             thread_id=question.thread_id,
         ) from error

@@ -136,13 +136,19 @@ class _Stepper:
             self.ended, self.value = True, stop.value
 
 
-def _outcomes(found: Sequence[Outcome | Emit | BaseException]) -> list[Outcome | Emit]:
-    """The outcomes and events; what no task may catch (SystemExit, a cancellation) is raised and ends the run."""
+def _outcomes(found: Sequence[Outcome | Emit | BaseException], put_back: Callable[[BaseException], None]) -> list[Outcome | Emit]:
+    """The outcomes and events; what no task may catch (SystemExit, a cancellation) is raised and ends the run, once the others are stored."""
     outcomes: list[Outcome | Emit] = []
+    fatal: list[BaseException] = []
     for outcome in found:
         if isinstance(outcome, BaseException):
-            raise outcome
-        outcomes.append(outcome)
+            fatal.append(outcome)
+        else:
+            outcomes.append(outcome)
+    if fatal and not outcomes:
+        raise fatal[0]
+    for error in fatal:
+        put_back(error)
     return outcomes
 
 
@@ -177,7 +183,7 @@ class Crew:
         found = [self._done.get()]
         while not self._done.empty():
             found.append(self._done.get())
-        return _outcomes(found)
+        return _outcomes(found, self._done.put)
 
     def _pull(self) -> None:
         while not self._stopped and not self._todo.empty():
@@ -237,7 +243,7 @@ class AsyncCrew:
         found = [await self._done.get()]
         while not self._done.empty():
             found.append(self._done.get_nowait())
-        return _outcomes(found)
+        return _outcomes(found, self._done.put_nowait)
 
     async def _run(self, job: Job) -> None:
         async with self._slots:

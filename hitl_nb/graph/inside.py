@@ -8,7 +8,7 @@ from itertools import count
 
 from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import PlannedTask
-from hitl_nb.errors import UnknownThreadError
+from hitl_nb.errors import UnknownThreadError, shown
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.snapshots import snapshot
 from hitl_nb.graph.threads import Threads
@@ -39,7 +39,7 @@ class Inside:
             inner = None if task is None else here.newest(task)
             if inner is None:
                 raise UnknownThreadError(
-                    f"checkpoint_ns {place!r} names no graph that thread {self.run.thread_id!r} runs now; take one from "
+                    f"checkpoint_ns {shown(place)} names no graph that thread {self.run.thread_id!r} runs now; take one from "
                     f"get_state(config, subgraphs=True)",
                     thread_id=self.run.thread_id,
                 )

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import UNSET, Asked, Event, PlannedTask, Question, Withdrawn, fingerprint
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
+from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
 from hitl_nb.graph.deadlines import with_terms
 from hitl_nb.graph.emit import Emit
@@ -98,6 +99,8 @@ class Scope:
     moved: bool
     """True when the state was updated since the task was planned: a changed question is asked anew instead of being an error."""
     position: int = 0
+    ended: bool = False
+    """True once the node has returned or raised."""
     pause: Pause | None = None
     asker: object = None
     """The thread or asyncio task in which `pause` was raised."""
@@ -152,7 +155,14 @@ class Scope:
         return self.pause
 
     def not_while_paused(self) -> None:
-        """Raise when the node has asked already: the signal again for what runs side by side, for example in one TaskGroup; else an error."""
+        """Raise when the node has ended or has asked: the signal again for what runs side by side, for example in one TaskGroup; else an error."""
+        if self.ended and self.pause is None:
+            raise OutsideNodeError(
+                f"node {self.task.node!r} has ended, but a Python thread or task that it left running asks or runs a graph; nobody can "
+                f"answer it now. Wait for what the node starts before it returns",
+                node=self.task.node,
+                thread_id=self.thread_id,
+            )
         if self.pause is not None:
             if _asker() != self.asker:  # its turn comes
                 raise Pause(self.pause.events, self.pause.questions)
@@ -215,7 +225,7 @@ class Scope:
             )
             raise self.refused
         known = self.questions[asked.interrupt_id] if asked and same else None
-        question = known or self._question(payload, schema, position, digest, key)
+        question = known or self._question(payload, schema, position, digest, key, self.serde)
         if schema is not None:
             remember_schema(question.id, schema)
         if known is None:
@@ -246,14 +256,16 @@ class Scope:
     def _with_terms(self, question: Question, terms: Mapping[str, Any], serde: Serde) -> Question:
         try:
             question = with_terms(question, **terms)
-            if question.default is not UNSET:
-                serde.dumps(question.default, "default")  # fails here, in the node, and not when the question is stored
+            if question.default is not UNSET:  # as it is now; what cannot be stored fails here, in the node
+                question = replace(question, default=serde.loads(serde.dumps(question.default, "default")))
         except (TypeError, ValueError) as error:
             self.refused = error
             raise
         return question
 
-    def _question(self, payload: Any, schema: Any, position: int, digest: str, key: str | None) -> Question:
+    def _question(self, payload: Any, schema: Any, position: int, digest: str, key: str | None, serde: Serde) -> Question:
+        if key is not None:
+            checked_name("key", key)
         return Question(
             id=self._id(position, digest),
             thread_id=self.thread_id,
@@ -261,9 +273,10 @@ class Scope:
             task_id=self.task.id,
             position=position,
             digest=digest,
-            payload=payload,
+            # as it is now: the digest is over this, whatever becomes of the object before it is stored
+            payload=serde.loads(serde.dumps(payload, "payload")),
             created_at=self.now(),
-            schema=None if schema is None else answer_schema(schema),
+            schema=None if schema is None else serde.loads(serde.dumps(answer_schema(schema), "schema")),
             key=key,
             graph=self.graph,
             path=() if self.host is None else self.host.path,

@@ -12,7 +12,7 @@ from typing import Any
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, PlannedTask, Source, boundary_id
 from hitl_nb.decisions.check import check_answer
-from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, ThreadMovedError
+from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, StoreError, ThreadMovedError
 from hitl_nb.graph import stream
 from hitl_nb.graph.attempt import Done, Job, Outcome, Paused, Raised
 from hitl_nb.graph.boundaries import boundary_payload, boundary_question
@@ -260,7 +260,7 @@ def _advance(run: Run) -> Steps:
         tasks, arrived = run.topology.plan(exits, run.checkpoint.arrived, run.checkpoint.nonce, seq)
         nodes = tuple(d.task.node for d in done)
         yield from move(run, values, written, tasks, arrived, source="loop", wrote=nodes, parent=run.checkpoint.seq)
-    except ThreadMovedError:
+    except (ThreadMovedError, StoreError):  # the results are good, and those that are stored already count
         raise
     except Exception as error:
         # the results cannot be combined or stored: they do not count and are not told, the tasks run again

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.errors import OutsideNodeError
+from hitl_nb.errors import OutsideNodeError, shown
 from hitl_nb.graph.drivers import to_thread
 from hitl_nb.graph.durability import settle
 from hitl_nb.graph.function import is_async
@@ -55,9 +55,9 @@ def once(key: str, fn: Callable[[], Any], /) -> Any:
     if scope is None:
         raise OutsideNodeError("once() was called where no node runs; call it inside a node, on the node's own thread or task")
     if not isinstance(key, str) or not key:
-        raise TypeError(f"once() got the key {key!r:.200} ({type(key).__name__}); expected a non-empty str: once('charge', fn)")
+        raise TypeError(f"once() got the key {shown(key)} ({type(key).__name__}); expected a non-empty str: once('charge', fn)")
     if not callable(fn):
-        raise TypeError(f"once({key!r}, …) got {fn!r:.200} ({type(fn).__name__}); expected a function without arguments")
+        raise TypeError(f"once({key!r}, …) got {shown(fn)} ({type(fn).__name__}); expected a function without arguments")
     if any(key == other and scope is around for around, other in once_running.get()):
         raise OutsideNodeError(f"the function of once({key!r}, …) called once({key!r}, …) and would wait for itself; give the inner one another key")
     call = _Call(scope, key)

@@ -22,6 +22,8 @@ from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Target, Topology
 from hitl_nb.graph.types import Command, Config, Interrupt, Send
 
+_TRACE_MAX: Final = 50
+"""Calls of a stored traceback, the last ones."""
 _IMMUTABLE: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
@@ -177,8 +179,8 @@ class Run:
     def failed(self, task: PlannedTask, error: BaseException, for_handler: Raised | None = None) -> Failed:
         """What is stored of a failure; `for_handler`: the outcome, when the node's error handler deals with it."""
         kind = type(error)
-        text = f"{kind.__module__}.{kind.__qualname__}: {error}".encode("utf-8", "backslashreplace").decode()
-        trace = "".join(format_exception(error)).encode("utf-8", "backslashreplace").decode()
+        text = f"{kind.__module__}.{kind.__qualname__}: {_own_words(lambda: str(error))}"
+        trace = _own_words(lambda: "".join(format_exception(error, limit=-_TRACE_MAX)))
         failed = Failed(task.id, text[:10_000], trace[-20_000:], self.now().timestamp())
         if for_handler is None:
             return failed
@@ -200,3 +202,11 @@ class Run:
         """Somebody else answered meanwhile."""
         if self.further:
             self.further.disturbed = True
+
+
+def _own_words(tell: Callable[[], str]) -> str:
+    """What an error says of itself, as text that can be stored; when even that raises, this is what is stored."""
+    try:
+        return tell().encode("utf-8", "backslashreplace").decode()
+    except Exception as unspeakable:  # noqa: BLE001  # code of the error's own class; the failure is recorded all the same
+        return f"<it cannot be told: {type(unspeakable).__name__}>"

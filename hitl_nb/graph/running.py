@@ -11,17 +11,18 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import UNSET, Decision
-from hitl_nb.decisions.reviewer import reviewer_name
-from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning
+from hitl_nb.decisions.reviewer import checked_name, reviewer_name
+from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning, shown
 from hitl_nb.graph import answers, durability, threads
 from hitl_nb.graph.durability import DURABILITIES, Durability
 from hitl_nb.graph.effects import Commit, Flow, Io, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.graph_change import require_unchanged
+from hitl_nb.graph.interrupt import node_scope
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Further, Run
 from hitl_nb.graph.state_class import parts_of
-from hitl_nb.graph.threads import Threads, named_seq, thread_id_of
+from hitl_nb.graph.threads import Threads, configurable_of, named_seq, thread_id_of
 from hitl_nb.graph.types import Command, Config, pairs
 from hitl_nb.graph.updates import amend
 
@@ -52,12 +53,16 @@ class Call:
     limit: int = field(init=False)
 
     def __post_init__(self) -> None:
+        configurable_of(self.config)
         limit = self.config.get("recursion_limit", RECURSION_LIMIT)
         if not isinstance(limit, int) or limit < 1:
-            raise ValueError(f"recursion_limit is {limit!r}; expected a whole number of supersteps, 1 or more")
+            raise ValueError(f"recursion_limit is {shown(limit)}; expected a whole number of supersteps, 1 or more")
         object.__setattr__(self, "limit", limit)
+        at_once = self.config.get("max_concurrency")
+        if at_once is not None and (not isinstance(at_once, int) or at_once < 1):
+            raise ValueError(f"max_concurrency is {shown(at_once)}; expected a whole number of nodes that may run side by side, 1 or more")
         if self.durability not in DURABILITIES:
-            raise ValueError(f"durability is {self.durability!r}; expected one of {', '.join(DURABILITIES)}")
+            raise ValueError(f"durability is {shown(self.durability)}; expected one of {', '.join(DURABILITIES)}")
 
 
 def flow(known: Threads, call: Call) -> Flow:
@@ -107,6 +112,13 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
             # entered inside the effect: a caller that is cancelled meanwhile still lets go of it below
             yield Io(lambda: holding.enter_context(guard))
         except ThreadBusyError as busy:
+            if recorded is None and (scope := node_scope()) is not None and scope.thread_id == thread_id:
+                raise ThreadBusyError(
+                    f"node {scope.task.node!r} began a run of thread {thread_id!r}, which it is part of, and would wait for its own end. Return an "
+                    f"update or Command(goto=…), call a graph that is compiled without a checkpointer, or give another thread_id",
+                    thread_id=thread_id,
+                    node=scope.task.node,
+                ) from None
             if recorded is None:
                 raise
             raise ThreadBusyError(
@@ -245,7 +257,7 @@ def written(given: Any, thread_id: str) -> list[tuple[str, Any]]:
         return given.writes()
     if not isinstance(given, Mapping) and parts_of(given) is None:
         raise TypeError(
-            f"invoke() got {given!r:.200} ({type(given).__name__}); expected a mapping of state keys, an instance of the state's class, a Command, "
+            f"invoke() got {shown(given)} ({type(given).__name__}); expected a mapping of state keys, an instance of the state's class, a Command, "
             f"or None"
         )
     return pairs(given, "invoke(input)")
@@ -257,8 +269,8 @@ def input_digest(saver: Checkpointer, given: Any, writes: list[tuple[str, Any]])
 
 
 def _reviewer(config: Config) -> str:
-    return reviewer_name(config.get("configurable", {}).get("reviewer"))
+    return reviewer_name(configurable_of(config).get("reviewer"))
 
 
 def _how(config: Config) -> str:
-    return str(config.get("configurable", {}).get("how", "invoke"))
+    return checked_name("how", configurable_of(config).get("how", "invoke"))

@@ -6,11 +6,12 @@ the run. What a node hands to its StreamWriter is handed on as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Failed, PlannedTask
+from hitl_nb.errors import shown
 from hitl_nb.graph.attempt import Done, Job, Paused
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.run import Run
@@ -24,10 +25,10 @@ _CHECKPOINTS: Final = frozenset({"checkpoints", "debug"})
 
 def modes_of(stream_mode: str | Sequence[str], *, subgraphs: bool) -> tuple[frozenset[str], Callable[[Emit], Any]]:
     """The modes of a run, and what the caller of `stream` gets of an event."""
-    wanted = [stream_mode] if isinstance(stream_mode, str) else list(stream_mode)
+    wanted: list[Any] = list(stream_mode) if isinstance(stream_mode, Iterable) and not isinstance(stream_mode, str) else [stream_mode]
     for mode in wanted:
-        if mode not in MODES:
-            raise ValueError(f"stream_mode is {mode!r}; expected one of {', '.join(MODES)}, or a list of them")
+        if not isinstance(mode, str) or mode not in MODES:
+            raise ValueError(f"stream_mode is {shown(mode)}; expected one of {', '.join(MODES)}, or a list of them")
     several = not isinstance(stream_mode, str)
 
     def pick(event: Emit) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, fingerprint, task_id
-from hitl_nb.errors import CorruptStoreError, GraphError, UnknownInterruptError, UnknownThreadError
+from hitl_nb.errors import CorruptStoreError, GraphError, RecursionLimitError, UnknownInterruptError, UnknownThreadError, shown
 from hitl_nb.graph.attempt import Done
 from hitl_nb.graph.effects import Steps
 from hitl_nb.graph.graph_change import Renamed, Shape
@@ -21,6 +23,11 @@ from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.snapshots import metadata, snapshot
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import Config, Send, StateSnapshot
+
+_LEVELS_MAX: Final = 50
+"""Graphs inside graphs. A graph that runs itself without end fails here and not when the stack or the memory is used up."""
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+"""Of a checkpoint, as its id says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,14 @@ class Threads:
         return run
 
     def placed(self, host: Run, key: str, task: PlannedTask, config: Config) -> Run:
-        """A run of this graph inside a task of `host` that has not begun."""
+        """A run of this graph inside a task of `host` that has not begun. Raises RecursionLimitError for one that lies too deep inside others."""
+        if len(host.path) >= _LEVELS_MAX:
+            raise RecursionLimitError(
+                f"thread {host.thread_id!r} runs graphs inside graphs {_LEVELS_MAX} deep, and node {task.node!r} of the innermost began one more. "
+                f"Does a graph run itself without an end? At most {_LEVELS_MAX} levels are run",
+                thread_id=host.thread_id or None,
+                node=task.node,
+            )
         run = self.fresh(host.thread_id, config)
         # its identity follows from its place, so that a question asked again after a crash has the id it had
         run.checkpoint = replace(run.checkpoint, nonce=fingerprint(host.checkpoint.nonce, key, size=6))
@@ -122,7 +136,8 @@ class Threads:
 
         Raises UnknownInterruptError when there is none: never asked here, reopened since, or on a way that the thread went back from.
         """
-        decision, ledger, seq = self.store.decision(interrupt_id), run.ledger, run.checkpoint.parent
+        known = isinstance(interrupt_id, str)
+        decision, ledger, seq = self.store.decision(interrupt_id) if known else None, run.ledger, run.checkpoint.parent
         if decision is not None and decision.thread_id == run.thread_id and run.head is not None:
             while seq is not None and seq >= decision.seq and not ledger.was_withdrawn(interrupt_id):
                 ledger = self.store.ledger(run.thread_id, run.head, seq)
@@ -131,14 +146,14 @@ class Threads:
                 seq = self.store.checkpoint(run.thread_id, seq).parent
         if decision is not None and decision.thread_id == run.thread_id and run.head is not None and 0 <= decision.seq < run.head.first:
             raise UnknownInterruptError(
-                f"{interrupt_id!r} was answered at checkpoint {decision.seq} of thread {run.thread_id!r}, whose checkpoints before {run.head.first} "
-                f"were pruned; nothing was reopened. To change what came of it, write with update_state(config, values, as_node={decision.node!r})",
+                f"{shown(interrupt_id)} was answered at checkpoint {decision.seq} of thread {run.thread_id!r}, whose checkpoints before "
+                f"{run.head.first} were pruned; nothing was reopened. To change what came of it: update_state(…, as_node={decision.node!r})",
                 thread_id=run.thread_id,
                 interrupt_id=interrupt_id,
             )
         raise UnknownInterruptError(
-            f"{interrupt_id!r} is no answered question of thread {run.thread_id!r} as it stands; nothing was reopened. The decisions that count are "
-            f"those of get_state_history(config); a question that was reopened before goes by its newer id",
+            f"{shown(interrupt_id)} is no answered question of thread {run.thread_id!r} as it stands; nothing was reopened. The decisions that count "
+            f"are those of get_state_history(config); a question that was reopened before goes by its newer id",
             thread_id=run.thread_id,
             interrupt_id=interrupt_id,
         )
@@ -212,16 +227,27 @@ def next_seq(run: Run) -> int:
     return run.head.seq + 1 if run.head else 0
 
 
+def configurable_of(config: Config) -> Mapping[str, Any]:
+    """What a config names. Raises TypeError for what is no config."""
+    named = config.get("configurable", {}) if isinstance(config, Mapping) else None
+    if not isinstance(named, Mapping):
+        raise TypeError(f'config is {shown(config)}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
+    return named
+
+
 def thread_id_of(config: Config, *, inside: bool = False) -> str:
     """The thread that a config names. Raises TypeError, ValueError; GraphError for a graph inside a node of it, unless `inside` may be."""
-    configurable = config.get("configurable", {})
-    if configurable.get("checkpoint_ns") and not inside:
+    configurable = configurable_of(config)
+    place = configurable.get("checkpoint_ns")
+    if place is not None and not isinstance(place, str):
+        raise TypeError(f"checkpoint_ns is {shown(place)} ({type(place).__name__}); take the config from get_state(config, subgraphs=True)")
+    if place and not inside:
         raise GraphError(
-            f"the config names a graph inside a node (checkpoint_ns {configurable['checkpoint_ns']!r}), which get_state(config) shows; run, change "
-            f"and answer the thread around it: {{'configurable': {{'thread_id': {configurable.get('thread_id')!r}}}}}"
+            f"the config names a graph inside a node (checkpoint_ns {shown(place)}), which get_state(config) shows; run, change "
+            f"and answer the thread around it: {{'configurable': {{'thread_id': {shown(configurable.get('thread_id'))}}}}}"
         )
     if "thread_id" not in configurable:
-        raise TypeError(f'config is {dict(config)!r}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
+        raise TypeError(f'config is {shown(config)}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
     return check_thread_id(configurable["thread_id"])
 
 
@@ -232,12 +258,12 @@ def named_seq(config: Config) -> int | None:
 
 
 def _named(config: Config) -> tuple[str, int] | None:
-    checkpoint_id = config.get("configurable", {}).get("checkpoint_id")
+    checkpoint_id = configurable_of(config).get("checkpoint_id")
     if checkpoint_id is None:
         return None
-    nonce, _, number = str(checkpoint_id).rpartition("-")
-    if not nonce or not number.isdigit():
-        raise UnknownThreadError(f"checkpoint_id is {checkpoint_id!r}; expected one as get_state(config).config holds it")
+    nonce, _, number = checkpoint_id.rpartition("-") if isinstance(checkpoint_id, str) else ("", "", "")
+    if not nonce or not _NUMBER.fullmatch(number):
+        raise UnknownThreadError(f"checkpoint_id is {shown(checkpoint_id)}; expected one as get_state(config).config holds it")
     return nonce, int(number)
 
 
@@ -245,9 +271,13 @@ def history(
     threads: Threads, thread_id: str, config: Config, wanted: Mapping[str, Any] | None, before: Config | None, limit: int | None
 ) -> Iterator[StateSnapshot]:
     """Snapshots whose metadata has what is wanted, the newest first; each read when asked for."""
-    unknown = sorted(set(wanted or ()) - {"source", "step", "writes"})
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise TypeError(f"filter is {shown(wanted)} ({type(wanted).__name__}); expected a mapping such as {{'source': 'update'}}")
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise ValueError(f"limit is {shown(limit)}; expected a whole number of checkpoints, 0 or more, or None for all")
+    unknown = [name for name in wanted or () if name not in ("source", "step", "writes")]
     if unknown:
-        raise ValueError(f"filter names {', '.join(map(repr, unknown))}; the metadata of a checkpoint has 'source', 'step' and 'writes'")
+        raise ValueError(f"filter names {', '.join(map(shown, unknown))}; the metadata of a checkpoint has 'source', 'step' and 'writes'")
     below, head = None if before is None else _named(before), threads.store.head(thread_id)
     if below is not None and head is not None and below[0] != head.nonce:
         raise _of_another_thread(below, thread_id)
@@ -257,7 +287,7 @@ def history(
         for checkpoint in threads.store.history(thread_id, before=None if below is None else below[1])
         if wanted.items() <= metadata(checkpoint).items()
     )
-    yield from islice(found, limit)
+    yield from islice(found, None if limit is None else min(limit, sys.maxsize))
 
 
 def _of_another_thread(named: tuple[str, int], thread_id: str) -> UnknownThreadError:

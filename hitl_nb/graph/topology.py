@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import PlannedTask, task_id
-from hitl_nb.errors import UnknownNodeError
+from hitl_nb.errors import UnknownNodeError, shown
 from hitl_nb.graph.function import Function
 from hitl_nb.graph.retry import RetryPolicy
 from hitl_nb.graph.state_class import StateClass
@@ -60,7 +60,7 @@ class Branch:
                 targets.append(self.mapping[choice])
             else:
                 raise UnknownNodeError(
-                    f"the path function after {source!r} returned {choice!r}; expected one of {', '.join(map(repr, self.mapping))}", node=source
+                    f"the path function after {source!r} returned {shown(choice)}; expected one of {', '.join(map(repr, self.mapping))}", node=source
                 )
         return targets
 
@@ -97,7 +97,7 @@ class Topology:
         name = target.node if isinstance(target, Send) else target
         if not isinstance(name, str) or (name not in self.nodes and name != END):
             raise UnknownNodeError(
-                f"{source!r} goes to {name!r}, which is no node of this graph; known: {', '.join(self.nodes)} (and END)", node=source
+                f"{source!r} goes to {shown(name)}, which is no node of this graph; known: {', '.join(self.nodes)} (and END)", node=source
             )
         return target  # type: ignore[return-value]  # both kinds were just checked
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from types import GenericAlias
 from typing import Any, ClassVar, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import UNSET, Question
+from hitl_nb.errors import shown
 from hitl_nb.graph.state_class import parts_of
 
 START: Final = "__start__"
@@ -64,7 +65,11 @@ class Command:
         return [] if self.update is None else pairs(self.update, "Command(update=…)")
 
     def targets(self) -> list[str | Send]:
-        return [self.goto] if isinstance(self.goto, str | Send) else list(self.goto)
+        if isinstance(self.goto, str | Send):
+            return [self.goto]
+        if not isinstance(self.goto, Iterable):
+            raise TypeError(f"Command(goto={shown(self.goto)}) names no node; expected a node's name, a Send, or a list of them")
+        return list(self.goto)
 
 
 class StateUpdate(NamedTuple):
@@ -87,10 +92,14 @@ def pairs(update: object, where: str) -> list[tuple[str, Any]]:
     elif (parts := parts_of(update)) is not None:
         found = list(parts.items())
     else:
-        raise TypeError(f"{where} is {update!r:.200} ({type(update).__name__}); expected a mapping of state keys to values")
+        raise TypeError(f"{where} is {shown(update)} ({type(update).__name__}); expected a mapping of state keys to values")
     for key, _ in found:
         if not isinstance(key, str):
-            raise TypeError(f"{where} has the key {key!r} ({type(key).__name__}); state keys are str")
+            raise TypeError(f"{where} has the key {shown(key)} ({type(key).__name__}); state keys are str")
+        if key == INTERRUPT:
+            raise TypeError(f"{where} has the key {INTERRUPT!r}, which marks the open questions of a result; to pass a result on, give result.state")
+        if not key.isascii() and any("\ud800" <= letter <= "\udfff" for letter in key):
+            raise TypeError(f"{where} has the key {shown(key)}, which holds half a surrogate pair and cannot be stored; rename it")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_nb.checkpoint.records import Answered, Decision, Event, PlannedTask, Withdrawn, boundary_id
-from hitl_nb.errors import GraphError, UnknownNodeError, UnknownThreadError
+from hitl_nb.errors import GraphError, UnknownNodeError, UnknownThreadError, shown
 from hitl_nb.graph.effects import Steps
 from hitl_nb.graph.graph_change import leave_behind
 from hitl_nb.graph.loop import begin, move, pause_at_boundary, route
@@ -47,14 +47,14 @@ def update(run: Run, supersteps: Sequence[Sequence[StateUpdate]]) -> Steps:
 def checked(supersteps: object) -> list[list[StateUpdate]]:
     """What `bulk_update_state` was given. Raises ValueError, TypeError."""
     if isinstance(supersteps, str | Mapping) or not isinstance(supersteps, Sequence):
-        raise TypeError(f"bulk_update_state() got {supersteps!r:.200}; expected a list of supersteps, each a list of StateUpdate(values, as_node)")
+        raise TypeError(f"bulk_update_state() got {shown(supersteps)}; expected a list of supersteps, each a list of StateUpdate(values, as_node)")
     found = []
     for updates in supersteps:
         if isinstance(updates, str | Mapping | StateUpdate) or not isinstance(updates, Sequence):
-            raise TypeError(f"a superstep of bulk_update_state() is {updates!r:.200}; expected a list of StateUpdate(values, as_node)")
+            raise TypeError(f"a superstep of bulk_update_state() is {shown(updates)}; expected a list of StateUpdate(values, as_node)")
         for u in updates:
             if not isinstance(u, tuple | list) or not 1 <= len(u) <= 3:
-                raise TypeError(f"bulk_update_state() got the update {u!r:.200}; expected StateUpdate(values, as_node)")
+                raise TypeError(f"bulk_update_state() got the update {shown(u)}; expected StateUpdate(values, as_node)")
         found.append([StateUpdate(*u) for u in updates])
     if not found or not all(found):
         raise ValueError("bulk_update_state() got no supersteps, or one without updates; expected [[StateUpdate(values, as_node), …], …]")
@@ -69,7 +69,7 @@ def _begin(run: Run, updates: Sequence[StateUpdate]) -> Steps:
             f"as_node=START",
             thread_id=run.thread_id,
         )
-    writes = pairs(updates[0].values or {}, "the update as START")
+    writes = pairs({} if updates[0].values is None else updates[0].values, "the update as START")
     yield from begin(run, writes, run.codec.digest(dict(writes), "input"))
 
 
@@ -130,9 +130,9 @@ def _write(run: Run, u: StateUpdate, *, alone: bool) -> _Write:
         if not alone:
             raise GraphError("several updates of one superstep each have to say as_node=…, the node that they stand for")
         node = _last_writer(run)
-    if node != START and node not in run.topology.nodes:
-        raise UnknownNodeError(f"as_node={node!r} is no node of this graph; known: {', '.join(run.topology.nodes)}", node=node)
-    return _Write(node, pairs(u.values or {}, "update_state(…, values)"), u.task_id)
+    if not isinstance(node, str) or (node != START and node not in run.topology.nodes):
+        raise UnknownNodeError(f"as_node={shown(node)} is no node of this graph; known: {', '.join(run.topology.nodes)}", node=node)
+    return _Write(node, pairs({} if u.values is None else u.values, "update_state(…, values)"), u.task_id)
 
 
 def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send], decisions: Sequence[Decision]) -> Steps:
