@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,6 +80,12 @@ def run(request: pytest.FixtureRequest) -> Callable[..., Any]:
     if request.param == "sync":
         return lambda graph, given, config: graph.invoke(given, config)
     return lambda graph, given, config: asyncio.run(graph.ainvoke(given, config))
+
+
+@pytest.fixture
+def runs() -> Counter[str]:
+    """How often each node ran; nodes count themselves."""
+    return Counter()
 
 
 @pytest.fixture

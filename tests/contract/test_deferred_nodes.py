@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
@@ -16,11 +15,6 @@ from hitl_nb.graph.types import END, START, Command, Send
 
 class Log(TypedDict, total=False):
     log: Annotated[list, add]
-
-
-@pytest.fixture
-def runs():
-    return Counter()
 
 
 @pytest.fixture

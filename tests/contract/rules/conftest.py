@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from operator import add
+from typing import Annotated, Any, TypedDict
 
 import pytest
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
+from hitl_nb.graph.builder import StateGraph
+from hitl_nb.graph.compiled import CompiledGraph
+from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.types import START
+
+
+class Log(TypedDict, total=False):
+    log: Annotated[list[str], add]
+    item: str
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -34,3 +45,29 @@ def collect() -> Callable[..., list[Any]]:
         return asyncio.run(main())
 
     return gather
+
+
+@pytest.fixture
+def node(runs: Counter[str]) -> Callable[..., Any]:
+    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
+
+    def make(name: str, asks: int = 0) -> Callable[..., Any]:
+        def run_it(state: Any) -> Any:
+            runs[name] += 1
+            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
+            return {"log": [":".join([name, *map(str, answers)])]}
+
+        run_it.__name__ = name
+        return run_it
+
+    return make
+
+
+@pytest.fixture
+def make() -> Callable[..., CompiledGraph]:
+    """`make(saver, fn, **options)`: a graph of this one node."""
+
+    def one(saver: Checkpointer, fn: Callable[..., Any], **options: Any) -> CompiledGraph:
+        return StateGraph(Log).add_node("work", fn, **options).add_edge(START, "work").compile(saver)
+
+    return one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
@@ -22,21 +21,6 @@ QUICK = RetryPolicy(initial_interval=0, jitter=False)
 class Log(TypedDict, total=False):
     log: Annotated[list, add]
     item: str
-
-
-@pytest.fixture
-def runs():
-    return Counter()
-
-
-@pytest.fixture
-def make():
-    """`make(saver, fn, **options)`: a graph of this one node."""
-
-    def one(saver, fn, **options):
-        return StateGraph(Log).add_node("work", fn, **options).add_edge(START, "work").compile(saver)
-
-    return one
 
 
 def test_ask_a_person_when_it_fails_is_one_line(saver, run, cfg, runs):

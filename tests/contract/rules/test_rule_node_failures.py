@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
 import pytest
 
 from hitl_nb.errors import GraphError, NodeTimeoutError
-from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.once import once
 from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.types import START, Command
+from hitl_nb.graph.types import Command
 
 QUICK = RetryPolicy(initial_interval=0, jitter=False)
 
@@ -22,21 +20,6 @@ QUICK = RetryPolicy(initial_interval=0, jitter=False)
 class Log(TypedDict, total=False):
     log: Annotated[list, add]
     item: str
-
-
-@pytest.fixture
-def runs():
-    return Counter()
-
-
-@pytest.fixture
-def make():
-    """`make(saver, fn, **options)`: a graph of this one node."""
-
-    def one(saver, fn, **options):
-        return StateGraph(Log).add_node("work", fn, **options).add_edge(START, "work").compile(saver)
-
-    return one
 
 
 # -- retry_policy --------------------------------------------------------------------------------------------------------------------------

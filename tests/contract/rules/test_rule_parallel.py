@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
@@ -26,11 +25,6 @@ def extend(old, new):
 
 class InPlace(TypedDict):
     log: Annotated[list, extend]
-
-
-@pytest.fixture
-def runs():
-    return Counter()
 
 
 @pytest.fixture

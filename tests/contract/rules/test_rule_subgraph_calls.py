@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,27 +21,6 @@ from hitl_nb.graph.types import START, Command, Send
 
 class Log(TypedDict, total=False):
     log: Annotated[list, add]
-
-
-@pytest.fixture
-def runs():
-    return Counter()
-
-
-@pytest.fixture
-def node(runs):
-    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
-
-    def make(name, asks=0):
-        def run_it(state):
-            runs[name] += 1
-            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
-            return {"log": [":".join([name, *map(str, answers)])]}
-
-        run_it.__name__ = name
-        return run_it
-
-    return make
 
 
 def test_a_graph_in_the_handler_is_not_the_one_in_the_node(saver, run, cfg, chain, node, runs):

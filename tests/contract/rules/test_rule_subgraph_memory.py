@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
@@ -23,11 +22,6 @@ class Log(TypedDict, total=False):
 class Seen(TypedDict, total=False):
     seen: Annotated[list, add]
     times: int
-
-
-@pytest.fixture
-def runs():
-    return Counter()
 
 
 def loop(saver, child, until=3, **options):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
-
-import pytest
 
 from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import Command
@@ -14,27 +11,6 @@ from hitl_nb.graph.types import Command
 
 class Log(TypedDict, total=False):
     log: Annotated[list, add]
-
-
-@pytest.fixture
-def runs():
-    return Counter()
-
-
-@pytest.fixture
-def node(runs):
-    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
-
-    def make(name, asks=0):
-        def run_it(state):
-            runs[name] += 1
-            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
-            return {"log": [":".join([name, *map(str, answers)])]}
-
-        run_it.__name__ = name
-        return run_it
-
-    return make
 
 
 def test_an_answer_that_a_called_graph_depended_on_can_be_reopened(saver, run, cfg, chain, node):

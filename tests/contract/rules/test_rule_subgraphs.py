@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from operator import add
 from typing import Annotated, TypedDict
 
@@ -24,27 +23,6 @@ class Log(TypedDict, total=False):
 class Private(TypedDict, total=False):
     note: str
     draft: str
-
-
-@pytest.fixture
-def runs():
-    return Counter()
-
-
-@pytest.fixture
-def node(runs):
-    """`node(name, asks)`: a node that counts its runs, asks so many questions, and logs its name with the answers."""
-
-    def make(name, asks=0):
-        def run_it(state):
-            runs[name] += 1
-            answers = [interrupt(f"{name} {n}?") for n in range(asks)]
-            return {"log": [":".join([name, *map(str, answers)])]}
-
-        run_it.__name__ = name
-        return run_it
-
-    return make
 
 
 def test_a_graph_as_a_node_gets_the_keys_it_shares_and_returns_those(saver, run, cfg, chain):
