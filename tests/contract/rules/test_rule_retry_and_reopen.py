@@ -352,9 +352,14 @@ def test_an_amount_that_changed_outside_never_takes_the_old_approval(chain, save
     assert paid == [5000]
 
 
-def pay_node(paid):
+def pay_node(paid, broken=()):
+    """Asks, raises while `broken` begins with something true, then pays what was approved."""
+
     def pay(state):
-        if interrupt({"pay": state["amount"]}):
+        approved = interrupt({"pay": state["amount"]})
+        if broken and broken[0]:
+            raise ConnectionError("bank")
+        if approved:
             paid.append(state["amount"])
         return {"done": True}
 
@@ -389,16 +394,7 @@ def test_an_old_approval_given_between_update_and_run_does_not_count_for_the_new
 
 def test_a_recorded_approval_does_not_count_after_an_update(chain, saver, run, cfg, only):
     broken, paid = [True], []
-
-    def pay(state):
-        approved = interrupt({"pay": state["amount"]})
-        if broken[0]:
-            raise ConnectionError("bank")
-        if approved:
-            paid.append(state["amount"])
-        return {"done": True}
-
-    graph = chain(saver, pay)
+    graph = chain(saver, pay_node(paid, broken))
     run(graph, {"amount": 500}, cfg)
     with pytest.raises(ConnectionError):
         run(graph, Command(resume=True), cfg)
@@ -425,16 +421,7 @@ def test_an_amount_that_changes_there_and_back_is_asked_with_a_new_id_each_time(
 
 def test_an_approval_withdrawn_by_a_change_does_not_come_back_with_the_old_amount(chain, saver, run, cfg, only):
     broken, paid = [True], []
-
-    def pay(state):
-        approved = interrupt({"pay": state["amount"]})
-        if broken[0]:
-            raise ConnectionError("bank")
-        if approved:
-            paid.append(state["amount"])
-        return {"done": True}
-
-    graph = chain(saver, pay)
+    graph = chain(saver, pay_node(paid, broken))
     old = only(run(graph, {"amount": 500}, cfg))
     with pytest.raises(ConnectionError):
         run(graph, Command(resume=True), cfg)
@@ -449,16 +436,7 @@ def test_an_approval_withdrawn_by_a_change_does_not_come_back_with_the_old_amoun
 
 def test_an_approval_given_with_its_update_does_not_fit_a_later_update(chain, saver, run, cfg, only):
     broken, paid = [True], []
-
-    def pay(state):
-        approved = interrupt({"pay": state["amount"]})
-        if broken[0]:
-            raise ConnectionError("bank")
-        if approved:
-            paid.append(state["amount"])
-        return {"done": True}
-
-    graph = chain(saver, pay)
+    graph = chain(saver, pay_node(paid, broken))
     run(graph, {"amount": 500}, cfg)
     with pytest.raises(ConnectionError):
         run(graph, Command(update={"amount": 600}, resume=True), cfg)

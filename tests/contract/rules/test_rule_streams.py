@@ -105,7 +105,7 @@ def test_each_attempt_of_a_retried_task_belongs_to_one_start_and_one_end(saver, 
             raise ConnectionError
         return {"n": len(attempts)}
 
-    builder = StateGraph(Log).add_node(flaky, retry_policy=RetryPolicy(initial_interval=0)).add_edge(START, "flaky")
+    builder = StateGraph(Log).add_node(flaky, retry_policy=RetryPolicy(initial_interval=0, jitter=False)).add_edge(START, "flaky")
     start, end = builder.compile(saver).stream({"log": []}, cfg, stream_mode="tasks")
     assert (start["name"], end["result"], len(attempts)) == ("flaky", {"n": 3}, 3)
 
