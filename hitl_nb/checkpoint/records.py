@@ -183,7 +183,7 @@ class Head:
 
     @classmethod
     def from_wire(cls, w: Sequence[Any]) -> Head:
-        return cls(*w[:-1], memories=tuple(w[-1]))
+        return cls(w[0], w[1], w[2], w[3], w[4], w[5], w[6], tuple(w[7]))
 
 
 @dataclass(frozen=True, slots=True)
