@@ -239,15 +239,8 @@ class CompiledGraph:
         The old decision stays in the record. If the thread has moved on, it goes back to where the question was open: nothing is deleted, results
         of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`).
         """
-        saver, thread_id = self._threads.store, thread_id_of(config)
-        whole = {"configurable": {"thread_id": thread_id}}
-
-        def change() -> Flow:
-            with saver.guard(thread_id):
-                return (yield from reopened(self._threads, saver, self._threads.must_load(thread_id, whole), interrupt_id))
-
-        run: Run = exhaust(drive(change(), self._setting(Call(None, whole))))
-        return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)
+        whole = {"configurable": {"thread_id": thread_id_of(config)}}
+        return self._change(whole, lambda saver, run: reopened(self._threads, saver, run, interrupt_id))
 
     def expire(self, config: Config | None = None, *, now: datetime | None = None) -> list[Expiry]:
         """Deal with the open questions whose deadline has passed, of one thread or of all threads of the store; what became of each.
