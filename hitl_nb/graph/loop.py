@@ -61,8 +61,7 @@ def begin(run: Run, writes: Sequence[tuple[str, Any]], input_digest: str) -> Ste
         writes = [(key, own.loads(own.dumps(value, name(key)))) for key, value in writes]
     values, written = run.schema.start(None if first else run.values, writes)
     goto = yield from route(run, START, values)
-    seq = run.head.seq + 1 if run.head else 0
-    tasks, arrived = run.topology.plan([Exit(START, goto)], {}, run.checkpoint.nonce, seq)
+    tasks, arrived = run.topology.plan([Exit(START, goto)], {}, run.checkpoint.nonce, run.next_seq)
     parent = None if first else run.checkpoint.seq
     yield from move(run, values, written, tasks, arrived, source="input", wrote=(), parent=parent, input_digest=input_digest)
     yield from _tell(run)
@@ -252,7 +251,7 @@ def pause_at_boundary(run: Run) -> Generator[Effect, Any, bool]:
 def _advance(run: Run) -> Steps:
     """All tasks of the superstep finished: combine what they wrote, plan what comes next, store it in one transaction."""
     done = [run.results[t.id] for t in run.checkpoint.tasks]
-    seq = run.head.seq + 1 if run.head else run.checkpoint.seq + 1
+    seq = run.next_seq
     try:
         writes = [(d.task.id, d.task.node, key, value) for d in done for key, value in d.update]
         values, written = run.schema.apply(run.values, writes)
@@ -289,8 +288,7 @@ def move(
     input_digest: str | None = None,
 ) -> Steps:
     """Make the next checkpoint and go there. Only values that changed are written; the rest is referenced."""
-    last = run.checkpoint
-    seq = run.head.seq + 1 if run.head else last.seq + 1
+    last, seq = run.checkpoint, run.next_seq
     changed = _changed(run, values, written, seq)
     new = Checkpoint(
         seq=seq,

@@ -103,6 +103,11 @@ class Run:
             raise RuntimeError("a run without a checkpointer has nothing encoded")
         return self.saver.serde
 
+    @property
+    def next_seq(self) -> int:
+        """The number of the next checkpoint."""
+        return (self.head or self.checkpoint).seq + 1
+
     # -- what the caller reads when the run is over --------------------------------------------------------------------------------
 
     def interrupts(self) -> list[Interrupt]:

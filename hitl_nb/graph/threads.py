@@ -208,7 +208,7 @@ def finished_of(run: Run, tasks: Collection[str]) -> list[Event]:
 
 def fork(run: Run, head_ledger: Ledger) -> Steps:
     """Make the run's (older) checkpoint the newest again, everything after it undone but kept in the history. Its questions are asked anew."""
-    seq = next_seq(run)
+    seq = run.next_seq
     tasks = tuple(replace(t, id=task_id(run.checkpoint.nonce, seq, t.path), seq=seq) for t in run.checkpoint.tasks)
     yield from return_to(run, head_ledger, tasks, [])
 
@@ -220,11 +220,6 @@ def return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], eve
             run.closing.append(Withdrawn.of(asked, "the thread went back to an earlier checkpoint"))
     c = run.checkpoint
     yield from move(run, run.values, (), tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=events)
-
-
-def next_seq(run: Run) -> int:
-    """The number of the thread's next checkpoint."""
-    return run.head.seq + 1 if run.head else 0
 
 
 def configurable_of(config: Config) -> Mapping[str, Any]:

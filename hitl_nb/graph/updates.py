@@ -12,7 +12,7 @@ from hitl_nb.graph.effects import Steps
 from hitl_nb.graph.graph_change import leave_behind
 from hitl_nb.graph.loop import begin, move, pause_at_boundary, route
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.threads import finished_of, next_seq, results_of
+from hitl_nb.graph.threads import finished_of, results_of
 from hitl_nb.graph.topology import Exit
 from hitl_nb.graph.types import END, START, Send, StateUpdate, pairs
 
@@ -88,7 +88,7 @@ def _superstep(run: Run, updates: Sequence[StateUpdate]) -> Steps:
     kept = [
         t for t in run.checkpoint.tasks if not any(w.stands_for(t) for w in writes) and (_started(run, t) or not t.by or not nodes.issuperset(t.by))
     ]
-    planned, arrived = run.topology.plan(done, run.checkpoint.arrived, run.checkpoint.nonce, next_seq(run), busy=bool(kept))
+    planned, arrived = run.topology.plan(done, run.checkpoint.arrived, run.checkpoint.nonce, run.next_seq, busy=bool(kept))
     pulled = {t.node for t in kept if t.arg is None}
     tasks = (*kept, *(t for t in planned if t.arg is not None or t.node not in pulled))
     yield from _moved(run, after, written, tasks, arrived, wrote=tuple(w.node for w in writes if w.node != START), kept=kept)
@@ -139,7 +139,7 @@ def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send
     """`Command(update=…, goto=…, resume=…)` from outside: write and route first, keep what is planned, take the answers along (semantics R11)."""
     after, written = run.schema.apply(run.values, (("command", "Command(update=…)", key, value) for key, value in writes))
     targets = run.targets(run.topology.check_target(t, "Command(goto=…)") for t in goto)
-    planned, _ = run.topology.plan([Exit("", targets)], {}, run.checkpoint.nonce, next_seq(run))
+    planned, _ = run.topology.plan([Exit("", targets)], {}, run.checkpoint.nonce, run.next_seq)
     there = {t.node for t in run.checkpoint.tasks if t.arg is None}
     tasks = (*run.checkpoint.tasks, *(t for t in planned if t.arg is not None or t.node not in there))
     events: list[Event] = _carried(run, {t.id for t in tasks})
@@ -178,7 +178,7 @@ def _carried(run: Run, tasks: set[str]) -> list[Event]:
 
 def _passed_boundary(run: Run, answered: set[str]) -> list[Event]:
     """The static pause that was passed before, or is with these answers, as it holds at the next checkpoint."""
-    boundary = boundary_id(run.checkpoint.nonce, next_seq(run))
+    boundary = boundary_id(run.checkpoint.nonce, run.next_seq)
     events: list[Event] = []
     for asked in run.ledger.asked.values():
         before = run.ledger.answered.get(asked.interrupt_id)
