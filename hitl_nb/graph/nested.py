@@ -19,9 +19,9 @@ from hitl_nb.graph.attempt import ParentCommand, joined
 from hitl_nb.graph.effects import Flow, Io, Steps
 from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.interrupt import Scope
-from hitl_nb.graph.loop import begin, supersteps
+from hitl_nb.graph.loop import begin
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.running import Call, input_digest, nothing, perform, prepared, run_unstored, written
+from hitl_nb.graph.running import Call, all_steps, input_digest, nothing, prepared, run_unstored, written
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.threads import Threads
 from hitl_nb.graph.types import Command
@@ -56,8 +56,7 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
     opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, keys, position))
     run, first = prepared(opened[0], call), opened[1]
     try:
-        yield from perform(first, saver, run)
-        yield from perform(supersteps(run), saver, run)
+        yield from all_steps(first, saver, run)
     except Exception:
         scope.raised(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh))
         raise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
@@ -18,7 +17,7 @@ from hitl_nb.graph.inside import Inside
 from hitl_nb.graph.loop import flush, move
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import perform
-from hitl_nb.graph.staging import staged
+from hitl_nb.graph.staging import Staged
 from hitl_nb.graph.threads import Threads, finished_of, return_to
 
 
@@ -34,15 +33,15 @@ def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: st
         require_unchanged(run)
     asked = run.ledger.asked[interrupt_id]
     back = list(_back_inside(Inside(known, run), asked))
-    commits: list[Mapping[str, Any]] = []
+    staged = Staged()
     for step in back:
-        yield from perform(staged(step.steps(), commits, thread_id=step.run.key), saver, step.run)
+        yield from perform(step.steps(), saver, step.run, staged.commit)
     order = list(run.ledger.asked)
     since = set(order[order.index(interrupt_id) :])
     gone = {i for i, a in run.ledger.asked.items() if (i in since and _later(a, asked)) or any(step.undoes(a) for step in back)}
     discard = _discard_earlier(run, current.ledger, asked, gone) if earlier else _discard(run, gone)
-    yield from perform(staged(discard, commits), saver, run)
-    yield Io(partial(saver.commit_all, run.key, commits))
+    yield from perform(discard, saver, run, staged.commit)
+    yield Io(partial(saver.commit_all, run.key, staged.commits))
     return run
 
 

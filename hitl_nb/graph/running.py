@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -93,8 +93,7 @@ def run_unstored(known: Threads, call: Call, run: Run | None = None) -> Flow:
     if isinstance(given, Command) and given.resume is not UNSET:
         raise NoCheckpointerError("Command(resume=…) needs a stored thread, but this graph has no checkpointer; compile(checkpointer=MemorySaver())")
     run = prepared(run or known.fresh("", call.config), call)
-    yield from perform(begin(run, written(given, ""), ""), None, run)
-    yield from perform(supersteps(run), None, run)
+    yield from all_steps(begin(run, written(given, ""), ""), None, run)
     return run
 
 
@@ -130,7 +129,7 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
         if recorded is not None and recorded.recorded_at != run.head:  # somebody else ran or answered in between
             recorded.disturbed = True
         run.held = durability.held_back(saver, thread_id, call.durability)
-        yield from durability.settled(_all_steps(first, saver, run), run.held)
+        yield from durability.settled(all_steps(first, saver, run), run.held)
         if run.further is not None and run.further.answers:
             warnings.warn(
                 f"{len(run.further.answers)} of the answers in Command(resume=[…]) were left over when thread {thread_id!r} "
@@ -144,7 +143,8 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
         holding.close()
 
 
-def _all_steps(first: Steps, saver: Checkpointer, run: Run) -> Flow:
+def all_steps(first: Steps, saver: Checkpointer | None, run: Run) -> Flow:
+    """What comes first, and the supersteps."""
     yield from perform(first, saver, run)
     yield from perform(supersteps(run), saver, run)
 
@@ -211,8 +211,8 @@ def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, co
     return Further(left, frozenset(run.questions[d.interrupt_id].place for d in decisions), decide, head)
 
 
-def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
-    """The loop's own effects on the store, as Io. Without a checkpointer the loop has none."""
+def perform(steps: Steps, saver: Checkpointer | None, run: Run, commit: Callable[[Checkpointer, Run, Commit], Flow] = durability.commit) -> Flow:
+    """The loop's own effects on the store, as Io; `commit` deals with its commits. Without a checkpointer the loop has none."""
     reply: Any = None
     error: Exception | None = None
     try:
@@ -222,7 +222,7 @@ def perform(steps: Steps, saver: Checkpointer | None, run: Run) -> Flow:
             try:
                 match effect:
                     case Commit() if saver is not None:
-                        reply = yield from durability.commit(saver, run, effect)
+                        reply = yield from commit(saver, run, effect)
                     case Reload() if saver is not None:
                         reply = yield Io(partial(_reload, saver, run))
                     case Start() | More() | Emit():
