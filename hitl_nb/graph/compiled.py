@@ -94,7 +94,8 @@ class CompiledGraph:
         """Run until the graph ends or asks; the state, with `"__interrupt__"` while it waits.
 
         input: the state for a new (or finished) thread; `Command(resume=…)` to answer; None to go on after a static pause, a failure or a crash.
-        config: `{"configurable": {"thread_id": …}}`; with `checkpoint_id` and None, the run goes back to that checkpoint first.
+        config: `{"configurable": {"thread_id": …}}`; with `checkpoint_id` and None, the run goes back to that checkpoint first. `reviewer` beside
+            them is recorded with the answers. Outside of "configurable": `recursion_limit`, supersteps of one call (10,000); `max_concurrency`, nodes.
         context: for nodes that ask for a Runtime; not stored, so give it with each call.
         durability: when a superstep is stored. "sync": before the next one starts. "async": while the next ones run, by another Python thread.
             "exit": when the run pauses, ends or raises, all in one transaction; until then they are held in memory. In every mode the input, an
@@ -135,7 +136,8 @@ class CompiledGraph:
 
         stream_mode: one of these, or a list of them, which yields `(mode, event)` pairs.
             "updates": `{node: update}` for each finished task, `{"__interrupt__": (Interrupt, …)}` at a pause.
-            "values": the whole state at each new checkpoint: after the input, an update, each superstep; with `"__interrupt__"` at a pause.
+            "values": the state, or its keys in the `output_schema`, at each new checkpoint: after the input, an update, each superstep; with
+                `"__interrupt__"` at a pause.
             "custom": what nodes hand to their StreamWriter, at once.
             "tasks": `{"id", "name", "input", "triggers"}` right before a task runs, triggers are the nodes that led to it;
                 `{"id", "name", "error", "result", "interrupts"}` when it has ended, the error as text.
@@ -189,6 +191,7 @@ class CompiledGraph:
 
     def get_state(self, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
         """The thread where it stands, or at the config's `checkpoint_id`. For an unknown thread: empty values and nothing next.
+        Raises UnknownThreadError for a checkpoint that it does not have.
 
         subgraphs: each task shows the graph that it runs inside itself, as `state`; its config, with `checkpoint_ns`, names that graph here.
         """
@@ -220,7 +223,8 @@ class CompiledGraph:
         """Write to the state as if node `as_node` (default: the last one that ran) had returned `values`; the config of the new checkpoint.
 
         Nothing runs. What comes next is planned from that node; questions of other nodes stay open. With a `checkpoint_id` of an earlier
-        checkpoint the thread goes back to it first. With a `task_id` it stands for that one task. Raises UnknownNodeError, ThreadBusyError.
+        checkpoint the thread goes back to it first. With a `task_id` it stands for that one task. As END and with None it
+        ends the thread; as START it begins one. Raises UnknownNodeError, UnknownThreadError, ThreadBusyError.
         """
         return self._update(config, [[StateUpdate(values, as_node, task_id)]])
 
@@ -237,7 +241,8 @@ class CompiledGraph:
         """Discard the answer to a question, and ask again; the config of the checkpoint.
 
         The old decision stays in the record. If the thread has moved on, it goes back to where the question was open: nothing is deleted, results
-        of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`).
+        of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`). Raises
+        UnknownInterruptError for one that is not answered as the thread stands, UnknownThreadError, ThreadBusyError.
         """
         whole = {"configurable": {"thread_id": thread_id_of(config)}}
         return self._change(whole, lambda saver, run: reopened(self._threads, saver, run, interrupt_id))

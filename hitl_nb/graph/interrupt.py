@@ -42,7 +42,7 @@ def interrupt(
 ) -> Any:
     """Ask a person, and return the answer.
 
-    The first call stores the question and pauses the node (semantics R2): the graph returns, and when the answer is there the node runs again from
+    The first call stores the question and pauses the node: the graph returns, and when the answer is there the node runs again from
     its top, this call then returns the answer. A node that asks n questions runs n + 1 times: do expensive work in a node of its own, or in `once`.
 
     value: the payload, what the reviewer sees; anything the checkpointer can store.

@@ -46,7 +46,9 @@ class Command:
     """From a node: write `update` and go to `goto`. To `invoke`: answer open questions with `resume`, after writing `update`.
 
     `update`: a mapping of state keys, or a list of `(key, value)` pairs. `goto`: a node's name, a Send, or a list of them; END is allowed.
-    `resume`: any value, None included; see semantics R10 for how a mapping of ids and a list are read.
+    `resume`: the answer to the one open question, any value, None included. A mapping whose keys are ids of open questions: answers by id, not
+    necessarily all. A list: answers in order, to the open questions and to what the same nodes ask next; to answer one question with a list, go
+    by id: `{id: [...]}`.
     """
 
     PARENT: ClassVar[str] = "__parent__"
