@@ -20,6 +20,7 @@ from hitl_nb.graph.effects import Flow, Io, Steps
 from hitl_nb.graph.graph_change import require_unchanged
 from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.loop import begin
+from hitl_nb.graph.refreshing import refreshed
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import Call, all_steps, input_digest, nothing, prepared, run_unstored, written
 from hitl_nb.graph.schema import StateSchema
@@ -101,13 +102,13 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
         raise _refused(scope, host, f"called the graph {known.name!r} where it had called another one before")
     if begun_in != task.id:  # a memory over several tasks: the next one begins
         return run, begin(run, writes, f"{task.id} {begins}")
-    if called and changed and begun != begins:
+    if begun != begins and (changed if called else scope.moved and not run.checkpoint.tasks):
         run = _undone(known, call, saver, host, key, task, run)
         return run, begin(run, writes, f"{task.id} {begins}")
     if called and given != begun_with:
         raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
-    return run, nothing()
+    return run, refreshed(run, saver, writes, f"{task.id} {begins}") if given != begun_with and scope.moved else nothing()
 
 
 def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str, task: PlannedTask, begun: Run) -> Run:

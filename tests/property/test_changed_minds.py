@@ -16,11 +16,12 @@ from test_random_runs import CONFIG, LARGE, common, deaths, pytestmark, undistur
 from hitl_nb import Command
 from hitl_nb.errors import UnknownInterruptError
 
+ELSEWHERE = "elsewhere"
 __all__ = ["pytestmark"]
 
 
 class Wavering(Reviewer):
-    """Reopens what was decided, goes back to earlier checkpoints, lets deadlines pass, answers with an update of the state."""
+    """Reopens what was decided, goes back to earlier checkpoints, lets deadlines pass, answers with an update, prunes and moves the thread."""
 
     def __init__(self, *args: Any, changes: int) -> None:
         super().__init__(*args)
@@ -30,7 +31,7 @@ class Wavering(Reviewer):
     def answer(self) -> list[str]:
         if self.changes and self.rng.random() < 0.5:
             self.changes -= 1
-            change = self.rng.choice([self.reopen, self.go_back, self.let_pass, self.amend])
+            change = self.rng.choice([self.reopen, self.go_back, self.let_pass, self.amend, self.prune, self.move])
             change()
             return []
         return super().answer()
@@ -60,11 +61,33 @@ class Wavering(Reviewer):
         self.done += ["expired"] * bool(passed)
         self.go_on()
 
+    def prune(self) -> None:
+        self.saver.prune([THREAD])
+        self.done.append("pruned")
+
+    def move(self) -> None:
+        """To a thread of another name and back: the copy of a copy goes on as the original would have."""
+        ledger = self.saver.ledger(THREAD, self.saver.head(THREAD))
+        if any(ledger.asked[i].kind == "static" for i in ledger.answered):  # the copy would show that pause again, beside the questions behind it
+            return
+        self.saver.copy_thread(THREAD, ELSEWHERE)
+        self.saver.delete_thread(THREAD)
+        come_home(self.saver)
+        self.done.append("moved")
+        self.go_on()
+
     def amend(self) -> None:
         asked = self.graph.get_state(CONFIG).interrupts
         some = self.rng.sample(asked, self.rng.randint(1, len(asked)))
         self.done.append("amended")
         self._run(Command(update={"turns": {}}, resume={i.id: answer_of(i.value) for i in some}))
+
+
+def come_home(saver: Any) -> None:
+    """End a move, also one that was cut off."""
+    if saver.head(THREAD) is None:
+        saver.copy_thread(ELSEWHERE, THREAD)
+    saver.delete_thread(ELSEWHERE)
 
 
 @settings(common, max_examples=LARGE or 60)
@@ -79,6 +102,8 @@ def test_a_random_run_that_people_send_back_ends_with_the_state_of_the_undisturb
         graph = build(spec, store.open(process), world)
         reviewer = Wavering(graph, spec, world, rng, changes=changes)
         try:
+            if graph.checkpointer.head(ELSEWHERE) is not None:
+                come_home(graph.checkpointer)
             if graph.checkpointer.head(THREAD) is None:
                 reviewer.begin()
             else:
@@ -88,7 +113,7 @@ def test_a_random_run_that_people_send_back_ends_with_the_state_of_the_undisturb
                 reviewer.answer()
             while reviewer.changes and rng.random() < 0.5:  # when all is over, too
                 reviewer.changes -= 1
-                rng.choice([reviewer.reopen, reviewer.go_back])()
+                rng.choice([reviewer.reopen, reviewer.go_back, reviewer.prune, reviewer.move])()
                 while graph.get_state(CONFIG).next:
                     reviewer.answer()
         except Crash:

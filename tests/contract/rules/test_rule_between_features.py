@@ -308,3 +308,96 @@ def test_a_static_pause_inside_that_is_passed_with_an_update_passes_none_outside
     (other,) = run(careful, Command(update={"amount": 1}, resume={pause.id: True}), cfg).interrupts
     assert (other.value, runs["beside"]) == ({"node": "beside", "when": "before"}, 1)
     assert run(careful, None, cfg)["log"] == ["inside", "beside"]
+
+
+# -- updates, and graphs that are nodes ----------------------------------------------------------------------------------------------------
+
+
+class Paid(TypedDict, total=False):
+    amount: int
+    told: str
+    log: Annotated[list, add]
+
+
+class Told(TypedDict, total=False):
+    told: str
+
+
+@pytest.fixture
+def paying_node(saver, runs):
+    """A graph as a node that prepares, asks, and gives back only what it was told; behind it the payment."""
+
+    def prepare(state):
+        runs["prepare"] += 1
+        return {}
+
+    def ask(state):
+        amount = state["amount"]
+        return {"told": f"{interrupt(f'Pay {amount}?')} for {amount}"}
+
+    def make(levels=1, memory=None, **options):
+        builder = StateGraph(Paid, output_schema=Told).add_node(prepare).add_node(ask).add_edge(START, "prepare").add_edge("prepare", "ask")
+        child = builder.compile(memory or "inherit", **options)
+        for _ in range(levels - 1):
+            child = StateGraph(Paid, output_schema=Told).add_node("child", child).add_edge(START, "child").compile(memory)
+        builder = StateGraph(Paid).add_node("start", lambda state: {}).add_node("child", child)
+        builder.add_node("pay", lambda state: {"log": [f"paid {state['amount']}: {state['told']}"]})
+        return builder.add_edge(START, "start").add_edge("start", "child").add_edge("child", "pay").compile(saver)
+
+    return make
+
+
+@pytest.mark.parametrize("memory", [None, True])
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("between", ["nothing", "an answer", "pruned", "an update"])
+def test_an_update_reaches_the_graph_that_is_a_node_and_what_it_asks(paying_node, saver, run, cfg, runs, levels, memory, between):
+    graph = paying_node(levels, memory)
+    (old,) = run(graph, {"amount": 5}, cfg).interrupts
+    if between == "pruned":
+        saver.prune(["t-1"])
+    if between == "an update":
+        graph.update_state(cfg, {"amount": 7}, as_node="start")
+        (old,) = run(graph, None, cfg).interrupts
+        assert old.value == "Pay 7?"
+    if between == "an answer":
+        saver.answer("t-1", [Decision(old.id, "t-1", "ask", -1, "yes", "Ann", old.created_at, "card")])
+    graph.update_state(cfg, {"amount": 999}, as_node="start")
+    (new,) = run(graph, None, cfg).interrupts
+    assert (new.value, new.id == old.id) == ("Pay 999?", False)
+    assert [q.interrupt_id for q in saver.open_questions()] == [new.id]
+    assert run(graph, Command(resume="no"), cfg)["log"] == ["paid 999: no for 999"]
+    assert runs["prepare"] == 1
+
+
+def test_an_update_with_the_answer_is_what_the_graph_that_is_a_node_hears(paying_node, run, cfg, runs):
+    graph = paying_node()
+    run(graph, {"amount": 5}, cfg)
+    assert run(graph, Command(update={"amount": 999}, resume="yes"), cfg)["log"] == ["paid 999: yes for 999"]
+    assert runs["prepare"] == 1
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_an_update_reaches_a_graph_that_pauses_statically(paying_node, saver, run, cfg, passed):
+    graph = paying_node(interrupt_before=["ask"])
+    run(graph, {"amount": 5}, cfg)
+    if passed:
+        run(graph, None, cfg)
+    graph.update_state(cfg, {"amount": 999}, as_node="start")
+    (shown,) = run(graph, None, cfg).interrupts
+    if not passed:
+        (shown,) = run(graph, None, cfg).interrupts
+    assert shown.value == "Pay 999?"
+    assert [q.interrupt_id for q in saver.open_questions()] == [shown.id]
+    assert run(graph, Command(resume="yes"), cfg)["log"] == ["paid 999: yes for 999"]
+
+
+def test_what_the_graph_that_is_a_node_wrote_itself_stays(saver, run, cfg):
+    builder = StateGraph(Paid).add_node("discount", lambda state: {"amount": 4})
+    builder.add_node("ask", lambda state: {"told": interrupt(str(state["amount"]))})
+    child = builder.add_edge(START, "discount").add_edge("discount", "ask").compile()
+    builder = StateGraph(Paid).add_node("start", lambda state: {}).add_node("child", child).add_edge(START, "start").add_edge("start", "child")
+    graph = builder.compile(saver)
+    (old,) = run(graph, {"amount": 5}, cfg).interrupts
+    graph.update_state(cfg, {"amount": 999, "log": ["x"]}, as_node="start")
+    assert [i.id for i in run(graph, None, cfg).interrupts] == [old.id]
+    assert run(graph, Command(resume="yes"), cfg)["amount"] == 4
