@@ -95,7 +95,7 @@ class CompiledGraph:
 
         input: the state for a new (or finished) thread; `Command(resume=…)` to answer; None to go on after a static pause, a failure or a crash.
         config: `{"configurable": {"thread_id": …}}`; with `checkpoint_id` and None, the run goes back to that checkpoint first. `reviewer` beside
-            them is recorded with the answers. Outside of "configurable": `recursion_limit`, supersteps of one call (10,000); `max_concurrency`, nodes.
+            them is recorded with the answers. Outside of "configurable": `recursion_limit`, supersteps (10,000); `max_concurrency`, nodes.
         context: for nodes that ask for a Runtime; not stored, so give it with each call.
         durability: when a superstep is stored. "sync": before the next one starts. "async": while the next ones run, by another Python thread.
             "exit": when the run pauses, ends or raises, all in one transaction; until then they are held in memory. In every mode the input, an
