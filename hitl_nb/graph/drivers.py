@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from hitl_nb.graph.attempt import Job, Outcome, attempt
+from hitl_nb.graph.crossing import holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.function import is_async
@@ -169,9 +168,7 @@ class Crew:
             return self.more()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._setting.max_concurrency, thread_name_prefix="hitl-nb-node")
-        self._context = copy_context()
-        if (loop := _running_loop()) is not None and loop is _BACKGROUND.loop():
-            self._context.run(_held_up.set, True)
+        self._context = holding_up()
         for job in jobs:
             self._todo.put(job)
         for _ in range(min(len(jobs), self._setting.max_concurrency)):
@@ -207,7 +204,7 @@ class Crew:
                     call = fn if callable(fn) else fn.invoke
                     returned = call(*arguments)
                     if hasattr(returned, "__await__"):
-                        returned = _in_background(returned)
+                        returned = in_background(returned)
                 except BaseException as error:  # noqa: BLE001  # the attempt decides
                     fn, arguments = steps.throw(error)
                 else:
@@ -278,7 +275,7 @@ class AsyncCrew:
         loop = asyncio.get_running_loop()
 
         def tell(event: Emit) -> None:
-            if _running_loop() is loop:
+            if running_loop() is loop:
                 self._done.put_nowait(event)
             else:
                 loop.call_soon_threadsafe(self._done.put_nowait, event)
@@ -292,102 +289,6 @@ class AsyncCrew:
         while self._tasks:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait(self._tasks)
-
-
-async def to_thread(call: Callable[[], Any]) -> Any:
-    """Like asyncio.to_thread, but a cancelled caller waits for the call to end: no commit and no node is left running behind its back."""
-    work = asyncio.ensure_future(asyncio.to_thread(_attempted, call))
-    try:
-        value, error = await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([work])
-        raise
-    if error is not None:
-        raise error
-    return value
-
-
-def _attempted(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """What the call returned or raised, as a value: a future takes no StopIteration, and an event loop ends at a SystemExit."""
-    try:
-        return call(), None
-    except BaseException as error:  # noqa: BLE001  # raised again on the other side
-        return None, error
-
-
-class _Background:
-    """One event loop in a daemon thread, for async nodes of sync runs; started at first use, and again after a fork."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
-
-    def loop(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
-                threading.Thread(target=self._loop.run_forever, name="hitl-nb-async-nodes", daemon=True).start()
-            return self._loop
-
-
-_BACKGROUND = _Background()
-_held_up: ContextVar[bool] = ContextVar("hitl_nb_held_up", default=False)
-"""True inside a sync run that an async node waits for: the background loop stands still meanwhile."""
-
-
-def _in_background(awaitable: Awaitable[Any]) -> Any:
-    """What the awaitable gives, awaited in the background loop; in a loop of its own while that waits for this call."""
-    ended: Future[tuple[Any, BaseException | None]] = Future()
-    tasks: list[asyncio.Task[None]] = []
-
-    async def run() -> None:
-        try:
-            outcome: tuple[Any, BaseException | None] = (await awaitable, None)
-        except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread; a SystemExit would end the loop
-            outcome = (None, error)
-        ended.set_result(outcome)
-
-    def finish(_: object) -> None:
-        if not ended.done():  # cancelled before it began
-            ended.set_result((None, asyncio.CancelledError()))
-
-    def stop() -> None:
-        for task in tasks:
-            task.cancel()
-        if not tasks:
-            finish(None)
-
-    def start() -> None:
-        tasks.append(asyncio.get_running_loop().create_task(run()))
-        tasks[0].add_done_callback(finish)
-
-    loop = _BACKGROUND.loop()
-    if _held_up.get() or _running_loop() is loop:
-        context = copy_context()
-        context.run(_held_up.set, True)
-        threading.Thread(target=context.run, args=(asyncio.run, run()), daemon=True).start()
-        value, error = ended.result()
-    else:
-        try:
-            loop.call_soon_threadsafe(start)
-            value, error = ended.result()
-        except BaseException:  # Ctrl-C: the node must have ended before its thread is given free
-            loop.call_soon_threadsafe(stop)
-            ended.exception()
-            raise
-    if error is not None:
-        raise error
-    return value
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def exhaust(emitted: Generator[Emit, None, Any], told: Callable[[Any], None] | None = None) -> Any:

@@ -18,6 +18,7 @@ from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
 from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
+from hitl_nb.graph.crossing import current_task
 from hitl_nb.graph.deadlines import with_terms
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.kept import Kept, once_running
@@ -188,7 +189,7 @@ class Scope:
     def entered(self) -> Future[None]:
         """A graph begins to run inside the node; to be resolved when it has ended."""
         ended: Future[None] = Future()
-        task = _current_task()
+        task = current_task()
         if task is not None:
             self.running[ended] = task
             ended.add_done_callback(self.running.pop)
@@ -307,14 +308,7 @@ def _outside() -> OutsideNodeError:
 
 
 def _asker() -> object:
-    return _current_task() or threading.get_ident()
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no event loop runs in this thread
-        return None
+    return current_task() or threading.get_ident()
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("hitl_nb_scope", default=None)

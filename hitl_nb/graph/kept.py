@@ -11,6 +11,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import NotSerializableError, OutsideNodeError
+from hitl_nb.graph.crossing import running_loop
 
 once_running: ContextVar[tuple[tuple[Any, str], ...]] = ContextVar("hitl_nb_once", default=())
 """The scope and key of each `once` whose function runs here, each inside the one before. There the node's own scope is hidden: what the function does
@@ -66,7 +67,7 @@ class Kept:
 
         `waits`: the caller would keep its Python thread waiting, and with it the event loop that runs there.
         """
-        loop = _running_loop()
+        loop = running_loop()
         with self.lock:
             if key not in self.running:
                 ends: Future[None] = Future()
@@ -85,10 +86,3 @@ class Kept:
         with self.lock:
             ends, _ = self.running.pop(key)
         ends.set_result(None)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import OutsideNodeError, shown
-from hitl_nb.graph.drivers import to_thread
+from hitl_nb.graph.crossing import to_thread
 from hitl_nb.graph.durability import settle
 from hitl_nb.graph.function import is_async
 from hitl_nb.graph.interrupt import Scope, current_scope, node_scope
