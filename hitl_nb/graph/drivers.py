@@ -120,17 +120,17 @@ class _Stepper:
         self.ended = False
         self.effect: Any = None
         self.value: Any = None
-        self._move(lambda: next(flow))
+        self._move(next, flow)
 
     def send(self, reply: Any) -> None:
-        self._move(lambda: self._flow.send(reply))
+        self._move(self._flow.send, reply)
 
     def throw(self, error: Exception) -> None:
-        self._move(lambda: self._flow.throw(error))
+        self._move(self._flow.throw, error)
 
-    def _move(self, step: Callable[[], Any]) -> None:
+    def _move(self, step: Callable[[Any], Any], given: Any) -> None:
         try:
-            self.effect = step()
+            self.effect = step(given)
         except StopIteration as stop:
             self.ended, self.value = True, stop.value
 

@@ -207,7 +207,7 @@ class StateSchema:
         Raises InvalidStateError when the state does not fit that class.
         """
         described = described or self.state
-        if described is None:
+        if described is None or described.describes(values):
             return values
         return self._made(described, values, f"{reader} reads the state as {described.name}, which it does not fit")
 

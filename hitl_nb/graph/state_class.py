@@ -65,14 +65,16 @@ class StateClass:
                     made[f.name] = f.default
         return made
 
+    def describes(self, values: Mapping[str, Any]) -> bool:
+        """True when a node can read these values as they are: a dict that holds no other keys."""
+        return self.kind == "typeddict" and values.keys() <= self.keys.keys()
+
     def make(self, values: Mapping[str, Any], *, checked: frozenset[str], where: str) -> Any:
-        """What a node reads: a dict of the keys that are there (`values` itself when it holds no others), or an instance.
+        """What a node reads: a dict of the keys that are there, or an instance.
 
         Values of `checked` keys are known to be of their types.
         Raises InvalidStateError, whose text begins with `where`, for an instance that cannot be made.
         """
-        if self.kind == "typeddict" and values.keys() <= self.keys.keys():
-            return values
         own = {name: values[name] for name in self.keys if name in values}
         if self.kind == "typeddict":
             return own
