@@ -97,6 +97,7 @@ class DiskCacheSaver(Checkpointer):
         self._types = tuple(types)
         super().__init__(types=self._types)
         self.folder = Path(folder).expanduser().absolute()
+        self._database = self.folder / "cache.db"
         self.durability: Durability = durability
         self.timeout_s = timeout_s
         self._opened: dict[int, _Opened] = {}
@@ -269,8 +270,8 @@ class DiskCacheSaver(Checkpointer):
         opened = self._opened.get(pid)
         if opened is None:
             # Without a lock, which a fork could copy while it is held: of two threads that open at once, one wins.
-            opened = self._opened.setdefault(pid, _Opened(self._open(), _file(self.folder)))
-        if _file(self.folder) != opened.file:
+            opened = self._opened.setdefault(pid, _Opened(self._open(), _file(self._database)))
+        if _file(self._database) != opened.file:
             if getattr(opened.cache.disk.written, "names", None) is None:  # else the transaction has to be rolled back first
                 self._disconnect(forget=True)
             raise StoreError(
@@ -307,7 +308,7 @@ class DiskCacheSaver(Checkpointer):
 
     def _check_ours(self) -> None:
         """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is."""
-        database = self.folder / "cache.db"
+        database = self._database
         if not database.exists():
             others = sorted(p.name for p in self.folder.iterdir() if p.name != "locks" and not p.name.startswith("."))
             if others:
@@ -345,9 +346,9 @@ def _beginning(cache: diskcache.Cache, prefix: str) -> Iterator[str]:
             return
 
 
-def _file(folder: Path) -> tuple[int, int]:
+def _file(database: Path) -> tuple[int, int]:
     try:
-        found = (folder / "cache.db").stat()
+        found = database.stat()
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
