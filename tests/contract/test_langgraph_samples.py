@@ -16,6 +16,7 @@ from hitl_nb import (
     DiskCacheSaver,
     NodeError,
     Runtime,
+    Send,
     StateGraph,
     StateSnapshot,
     get_runtime,
@@ -184,3 +185,108 @@ def test_one_of_several_tasks_of_a_node_is_updated_by_its_id(saver, fan, cfg):
     assert (now.values["log"], now.next) == (["by hand"], ("left",))
     assert asyncio.run(graph.aupdate_state(cfg, {"log": ["too"]}, task_id=now.tasks[0].id))
     assert graph.get_state(cfg).next == ()
+
+
+# -- the whole of a sample ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_form_asks_until_the_answer_is_usable(saver, run, cfg, chain, only):
+    def age(state):
+        prompt = "How old are you?"
+        while not isinstance(answer := interrupt(prompt), int):
+            prompt = f"{answer!r} is no number. How old are you?"
+        return {"log": [answer]}
+
+    graph = chain(saver, age, schema=Log)
+    run(graph, {"log": []}, cfg)
+    assert only(run(graph, Command(resume="forty"), cfg)).value.startswith("'forty' is no number")
+    assert run(graph, Command(resume=40), cfg) == {"log": [40]}
+
+
+def test_the_answer_chooses_the_node(saver, run, cfg):
+    def gate(state) -> Command[Literal["go", "stop"]]:
+        return Command(goto="go" if interrupt({"question": "Transfer?", "amount": 500}) else "stop")
+
+    builder = StateGraph(Log).add_node(gate).add_node("go", say("went")).add_node("stop", say("stopped")).add_edge(START, "gate")
+    graph = builder.compile(saver)
+    run(graph, {"log": []}, cfg)
+    assert run(graph, Command(resume=False), cfg) == {"log": ["stopped"]}
+
+
+class Subjects(TypedDict, total=False):
+    subjects: list
+    lines: Annotated[list, add]
+    best: str
+
+
+def test_map_and_reduce_with_a_question_for_each(saver, run, cfg):
+    def write(state):
+        return {"lines": [f"{state['subject']}: {interrupt(state['subject'])}"]}
+
+    def pick(state):
+        return {"best": max(state["lines"], key=len)}
+
+    builder = StateGraph(Subjects).add_node(write).add_node(pick).add_edge("write", "pick")
+    builder.add_conditional_edges(START, lambda state: [Send("write", {"subject": s}) for s in state["subjects"]], ["write"])
+    graph = builder.compile(saver)
+    first, second = run(graph, {"subjects": ["owl", "cat"]}, cfg).interrupts
+    [left] = run(graph, Command(resume={second.id: "purrs"}), cfg).interrupts
+    assert left == first
+    ended = run(graph, Command(resume="hoots at night"), cfg)
+    assert (ended["lines"], ended["best"]) == (["owl: hoots at night", "cat: purrs"], "owl: hoots at night")
+
+
+def test_questions_of_a_called_graph_come_one_after_the_other_with_an_answer_each(saver, run, cfg, only):
+    heard = []
+    inner = StateGraph(Log).add_sequence(
+        [("one", lambda state: heard.append(interrupt("first?"))), ("two", lambda state: heard.append(interrupt("second?")))]
+    )
+    called = inner.add_edge(START, "one").compile()
+    graph = StateGraph(Log).add_node("call", lambda state: called.invoke(state) and None).add_edge(START, "call").compile(saver)
+    assert only(run(graph, {"log": []}, cfg)).value == "first?"
+    assert only(run(graph, Command(resume=1), cfg)).value == "second?"
+    run(graph, Command(resume=2), cfg)
+    assert heard == [1, 2]
+
+
+def test_the_past_is_corrected_and_run_on_from(saver, run, cfg):
+    topics = iter(["socks", "shoes"])
+    nodes = [("topic", lambda state: {"best": next(topics)}), ("joke", lambda state: {"lines": [f"about {state['best']}"]})]
+    graph = StateGraph(Subjects).add_sequence(nodes).add_edge(START, "topic").compile(saver)
+    run(graph, {"subjects": []}, cfg)
+    before = next(s for s in graph.get_state_history(cfg) if s.next == ("joke",))
+    corrected = graph.update_state(before.config, values={"best": "chickens"})
+    assert run(graph, None, corrected)["lines"] == ["about chickens"]
+    assert run(graph, None, before.config)["lines"] == ["about socks"]
+    assert [s.metadata["source"] for s in graph.get_state_history(cfg)][::-1][:3] == ["input", "loop", "loop"]
+
+
+def test_a_graph_in_a_node_leaves_for_a_node_around_it(saver, run, cfg):
+    leave = StateGraph(Log).add_node("n", lambda state: Command(update={"log": ["in"]}, goto="b", graph=Command.PARENT)).add_edge(START, "n")
+    builder = StateGraph(Log).add_node("sub", leave.compile()).add_node("b", say("b")).add_node("c", say("c")).add_edge(START, "sub")
+    assert run(builder.compile(saver), {"log": []}, cfg) == {"log": ["in", "b"]}
+
+
+class Public(TypedDict, total=False):
+    a: str
+
+
+class Private(TypedDict, total=False):
+    secret: str
+
+
+def test_what_was_called_private_is_seen_by_who_asks_for_it_only(saver, run, cfg):
+    seen = []
+
+    def first(state: Public) -> Private:
+        return {"secret": "s"}
+
+    def second(state: Private) -> Public:
+        return {"a": seen.append(dict(state)) or "second"}
+
+    def third(state: Public) -> Public:
+        return {"a": seen.append(dict(state)) or "third"}
+
+    graph = StateGraph(Public).add_sequence([first, second, third]).add_edge(START, "first").compile(saver)
+    assert run(graph, {"a": "start"}, cfg)["a"] == "third"
+    assert seen == [{"secret": "s"}, {"a": "second"}]
