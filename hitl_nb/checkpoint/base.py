@@ -86,7 +86,7 @@ def check_thread_id(thread_id: object) -> str:
     if not thread_id or len(thread_id) > 512:
         raise ValueError(f"thread_id has {len(thread_id)} characters; expected 1 to 512")
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in thread_id):
-        raise ValueError(f"thread_id {shown(thread_id)} holds a control character or half a surrogate pair; use printable text")
+        raise ValueError(f"thread_id {shown(thread_id)} holds a control character or half a surrogate pair; expected printable text")
     return thread_id
 
 

@@ -115,6 +115,8 @@ class DiskCacheSaver(Checkpointer):
     def _read(self, key: str) -> bytes | None:
         try:
             sealed = self._cache().get(key)
+        except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
+            return None
         except DamagedError as error:
             raise CorruptStoreError(f"record {key!r} of the store {self.folder} is damaged: {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
@@ -311,6 +313,11 @@ class DiskCacheSaver(Checkpointer):
         database = self._database
         if not database.exists():
             others = sorted(p.name for p in self.folder.iterdir() if p.name != "locks" and not p.name.startswith("."))
+            if any(name.startswith("cache.db-") or re.fullmatch("[0-9a-f]{2}", name) for name in others):
+                raise CorruptStoreError(
+                    f"{self.folder} holds what is left of a store: its database cache.db is gone. Put it back, restore the folder from a backup, or "
+                    f"name a new folder"
+                )
             if others:
                 raise StoreError(f"{self.folder} holds other files ({', '.join(others[:3])}) and is no store; name a new or an empty folder")
             return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError
+from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError, shown
 from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.graph.function import Function, is_async
 from hitl_nb.graph.retry import RetryPolicy
@@ -102,13 +102,13 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if not isinstance(name, str) or not name:
             raise GraphError(f"a node was named {name!r}; expected a non-empty str")
         if fn is None or not (callable(fn) or hasattr(fn, "invoke")):
-            raise GraphError(f"node {name!r} is {fn!r}; expected a function or a compiled graph: add_node({name!r}, fn)", node=name)
+            raise GraphError(f"node {name!r} is {shown(fn)}; expected a function or a compiled graph: add_node({name!r}, fn)", node=name)
         if name in (START, END) or any(ord(c) < 32 for c in name):
             raise GraphError(f"{name!r} cannot name a node; choose a name without control characters other than START and END", node=name)
         if name in self._topology.nodes:
             raise GraphError(f"node {name!r} is there already; each name is used once", node=name)
         if error_handler is not None and not callable(error_handler):
-            raise GraphError(f"the error_handler of node {name!r} is {error_handler!r:.100}; expected a function of (state, error)", node=name)
+            raise GraphError(f"the error_handler of node {name!r} is {shown(error_handler)}; expected a function of (state, error)", node=name)
         subgraph = fn if isinstance(fn, CompiledGraph) else None
         if subgraph is not None and subgraph.checkpointer is not None:
             raise GraphError(
@@ -137,7 +137,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         for entry in nodes:
             known = set(self._topology.nodes)
             if isinstance(entry, tuple) and len(entry) != 2:
-                raise GraphError(f"add_sequence() got {entry!r:.100}; expected functions, or (name, function) pairs")
+                raise GraphError(f"add_sequence() got {shown(entry)}; expected functions, or (name, function) pairs")
             if isinstance(entry, tuple):
                 self.add_node(*entry)
             else:
@@ -153,6 +153,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if isinstance(source, str):
             self._topology.edges.setdefault(source, []).append(target)
         else:
+            if not isinstance(source, Iterable):
+                raise GraphError(f"add_edge({shown(source)}, {shown(target)}) begins at no node; expected a node's name, or a list of them")
             sources = tuple(dict.fromkeys(source))
             if not sources:
                 raise GraphError(f"add_edge([], {target!r}) has no source")
@@ -166,7 +168,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         `path_map`: from what `path` returns to node names, or the list of names it may return.
         """
         if not callable(path):
-            raise GraphError(f"the path function after {source!r} is {path!r}; expected a function of the state", node=source)
+            raise GraphError(f"the path function after {source!r} is {shown(path)}; expected a function of the state", node=source)
+        if path_map is not None and not isinstance(path_map, Iterable):
+            raise GraphError(f"the path_map after {source!r} is {shown(path_map)}; expected a mapping to node names, or a list of them", node=source)
         mapping = path_map if isinstance(path_map, Mapping) or path_map is None else {name: name for name in path_map}
         self._topology.branches.setdefault(source, []).append(Branch(Function.of(path), mapping, self._reads(path)))
         return self
@@ -208,7 +212,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         """
         if not isinstance(checkpointer, Checkpointer | bool) and checkpointer not in (None, "inherit"):
             raise GraphError(
-                f"checkpointer is {checkpointer!r:.100} ({type(checkpointer).__name__}); expected MemorySaver() or DiskCacheSaver(folder)"
+                f"checkpointer is {shown(checkpointer)} ({type(checkpointer).__name__}); expected MemorySaver() or DiskCacheSaver(folder)"
             )
         topology = self._checked()
         before, after = self._pauses("interrupt_before", interrupt_before), self._pauses("interrupt_after", interrupt_after)
@@ -239,7 +243,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             raise GraphError("nothing leads out of START; add add_edge(START, first_node)")
         for source in [*t.edges, *t.branches, *(s for sources, _ in t.joins for s in sources)]:
             if source != START and source not in t.nodes:
-                raise UnknownNodeError(f"an edge starts at {source!r}, which is no node; known: {', '.join(t.nodes)}", node=source)
+                raise UnknownNodeError(f"an edge starts at {shown(source)}, which is no node; known: {', '.join(t.nodes)}", node=source)
         targets = [(s, target) for s, targets in t.edges.items() for target in targets]
         targets += [(sources[0], target) for sources, target in t.joins]
         targets += [(s, target) for s, branches in t.branches.items() for b in branches for target in (b.mapping or {}).values()]
@@ -254,9 +258,12 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             return frozenset(self._topology.nodes)
         if isinstance(names, str):
             names = [names]
-        unknown = [n for n in names if n not in self._topology.nodes]
+        if not isinstance(names, Iterable):
+            raise GraphError(f"{what} is {shown(names)}; expected node names, or '*' for every node")
+        names = list(names)
+        unknown = [n for n in names if not isinstance(n, str) or n not in self._topology.nodes]
         if unknown:
-            raise UnknownNodeError(f"{what} names {unknown[0]!r}, which is no node; known: {', '.join(self._topology.nodes)}", node=unknown[0])
+            raise UnknownNodeError(f"{what} names {shown(unknown[0])}, which is no node; known: {', '.join(self._topology.nodes)}", node=unknown[0])
         return frozenset(names)
 
 
@@ -264,7 +271,7 @@ def _policies(given: RetryPolicy | Sequence[RetryPolicy] | None, name: str) -> t
     found = () if given is None else tuple(given) if isinstance(given, Sequence) else (given,)
     for policy in found:
         if not isinstance(policy, RetryPolicy):
-            raise GraphError(f"the retry_policy of node {name!r} is {policy!r:.100}; expected a RetryPolicy(), or a list of them", node=name)
+            raise GraphError(f"the retry_policy of node {name!r} is {shown(policy)}; expected a RetryPolicy(), or a list of them", node=name)
     return found
 
 
@@ -273,7 +280,7 @@ def _timeout_s(timeout: float | timedelta | None, name: str, fn: NodeFunction) -
         return None
     timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
     if not timeout_s > 0:
-        raise GraphError(f"the timeout of node {name!r} is {timeout!r}; expected seconds above 0", node=name)
+        raise GraphError(f"the timeout of node {name!r} is {shown(timeout)}; expected seconds above 0", node=name)
     if isinstance(fn, CompiledGraph) or not is_async(fn):
         raise GraphError(f"node {name!r} has a timeout, but only async nodes can be stopped while they run; write it with `async def`", node=name)
     return timeout_s

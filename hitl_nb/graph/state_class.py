@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NotRequired, Required, get_args, get_ori
 from hitl_nb.checkpoint.classes import kind_of
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.errors import GraphError, InvalidStateError
+from hitl_nb.errors import shown as in_words
 from hitl_nb.graph.state_model import ModelFields, complaint
 
 Reducer = Callable[[Any, Any], Any]
@@ -121,7 +122,7 @@ def read_class(schema: Any, given_as: str) -> StateClass:
     """The class that a state, input, output or node is described by. Raises GraphError for anything else."""
     found = _read(schema)
     if found is None:
-        raise GraphError(f"{given_as} got {schema!r}; expected a TypedDict, a dataclass or a pydantic BaseModel class, or nothing")
+        raise GraphError(f"{given_as} got {in_words(schema)}; expected a TypedDict, a dataclass or a pydantic BaseModel class, or nothing")
     return found
 
 

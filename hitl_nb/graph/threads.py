@@ -235,7 +235,7 @@ def thread_id_of(config: Config, *, inside: bool = False) -> str:
     configurable = configurable_of(config)
     place = configurable.get("checkpoint_ns")
     if place is not None and not isinstance(place, str):
-        raise TypeError(f"checkpoint_ns is {shown(place)} ({type(place).__name__}); take the config from get_state(config, subgraphs=True)")
+        raise TypeError(f"checkpoint_ns is {shown(place)} ({type(place).__name__}); expected that of a config from get_state(config, subgraphs=True)")
     if place and not inside:
         raise GraphError(
             f"the config names a graph inside a node (checkpoint_ns {shown(place)}), which get_state(config) shows; run, change "

@@ -91,6 +91,30 @@ def test_a_path_that_is_no_function_is_refused():
         one_node().add_conditional_edges("work", "work")
 
 
+class NoText:
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("odd", [3, NoText(), [NoText()]], ids=lambda odd: type(odd).__name__)
+def test_what_names_no_node_is_refused_whatever_it_is(odd):
+    def builder():
+        return StateGraph().add_node("a", print).add_edge(START, "a")
+
+    for wrong in (
+        lambda: builder().add_edge(odd, "a").compile(),
+        lambda: builder().add_edge("a", odd).compile(),
+        lambda: builder().add_conditional_edges("a", print, odd).compile(),
+        lambda: builder().add_conditional_edges("a", odd),
+        lambda: builder().add_node("b", odd),
+        lambda: builder().compile(MemorySaver(), interrupt_before=odd),
+        lambda: builder().compile(odd),
+        lambda: StateGraph(odd),
+    ):
+        with pytest.raises(GraphError):
+            wrong()
+
+
 def test_a_graph_without_nodes_or_without_a_start_is_refused():
     with pytest.raises(GraphError, match="no node"):
         StateGraph().compile()
