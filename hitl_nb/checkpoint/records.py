@@ -118,10 +118,6 @@ class Checkpoint:
     begun: str = ""
     """Of the input of a graph inside a task: the `input_digest` that its head had from then on."""
 
-    @property
-    def id(self) -> str:
-        return f"{self.nonce}-{self.seq:010d}"
-
     def to_wire(self) -> list[Any]:
         return [
             self.seq,
