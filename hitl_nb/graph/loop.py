@@ -322,7 +322,7 @@ def move(
     run.inline = changed.known
     run.ledger = Ledger(events)
     run.questions = {i: q for i, q in run.questions.items() if i in run.ledger.asked}
-    run.results.clear()
+    run.results = {i: done for i, done in run.results.items() if i in run.ledger.finished}
     run.closing.clear()
     stream.moved(run)
 

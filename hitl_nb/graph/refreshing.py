@@ -39,14 +39,14 @@ def refreshed(run: Run, saver: Checkpointer, given: Sequence[tuple[str, Any]], b
         else:
             events += [replace(pause, task_id=boundary_id(c.nonce, run.next_seq)), answer]
     # the ledger of a graph inside is mostly that of the thread around, which this does not move
-    ledger, questions, results = run.ledger, run.questions, dict(run.results)
+    ledger, questions = run.ledger, run.questions
     for event in events:
         ledger.add(event)
     events += finished_of(run, tasks)
     yield from move(
         run, after, written, c.tasks, c.arrived, source="update", wrote=c.wrote, parent=c.seq, events=events, input_digest=begun
     )  # fmt: skip
-    run.ledger, run.questions, run.results = ledger, questions, results
+    run.ledger, run.questions = ledger, questions
 
 
 def _was_given(run: Run, saver: Checkpointer, key: str) -> bool:

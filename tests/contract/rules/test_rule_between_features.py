@@ -82,6 +82,25 @@ def test_an_answer_with_an_update_does_not_approve_inside_what_the_update_made_o
     assert run(paying, Command(resume="no"), cfg)["log"] == ["paid 999", "999:no"]
 
 
+@pytest.mark.parametrize("before", [[], ["done"]])
+def test_a_node_that_has_finished_does_not_run_again_when_an_update_comes_with_an_answer(saver, run, cfg, runs, before):
+    def done(state):
+        runs["done"] += 1
+        return {"log": ["done"]}
+
+    builder = StateGraph(Log).add_node(done).add_node("first", lambda state: {"log": [interrupt("first?")]})
+    builder.add_node("second", lambda state: {"log": [interrupt("second?")]})
+    for name in ("done", "first", "second"):
+        builder.add_edge(START, name)
+    graph = builder.compile(saver, interrupt_before=before)
+    run(graph, {}, cfg)
+    first, second = run(graph, None, cfg).interrupts if before else graph.get_state(cfg).interrupts
+    result = run(graph, Command(update={"amount": 1}, resume={first.id: "A"}), cfg)
+    assert ([i.id for i in result.interrupts], result.next) == ([second.id], ("second",))
+    assert run(graph, Command(update={"amount": 2}, resume="B"), cfg)["log"] == ["done", "A", "B"]
+    assert runs["done"] == 1
+
+
 # -- error handlers ------------------------------------------------------------------------------------------------------------------------
 
 
