@@ -21,6 +21,7 @@ from hitl_nb import (
     StateSnapshot,
     get_runtime,
     interrupt,
+    review,
 )
 from hitl_nb.errors import NodeTimeoutError
 
@@ -51,6 +52,12 @@ def test_a_uuid_names_a_thread_as_its_text_does(saver, run, chain):
     run(graph, {"log": []}, {"configurable": {"thread_id": number}})
     assert graph.get_state({"configurable": {"thread_id": str(number)}}).next == ("_asks",)
     assert run(graph, Command(resume=1), {"configurable": {"thread_id": number}}) == {"log": [1]}
+
+
+def test_a_review_may_be_named_by_a_uuid(saver, chain):
+    session = review(chain(saver, _asks, schema=Log), {"log": []}, thread_id=UUID(int=7), answers=[3])
+    assert session.result() == {"log": [3]}
+    assert saver.decisions(str(UUID(int=7)))
 
 
 def _asks(state):
@@ -131,6 +138,7 @@ class Person:
 
 def test_a_path_function_may_ask_for_the_runtime_and_the_config(saver, run, cfg):
     def by_name(state, runtime: Runtime[Person]):
+        assert runtime.config["configurable"]["thread_id"]
         return "greet" if runtime.context.name == "ada" else END
 
     def by_config(state, config) -> Literal["greet", "__end__"]:
