@@ -34,6 +34,15 @@ def z(state):
     return {"log": ["z"]}
 
 
+def counted(name, runs):
+    def node(state):
+        runs.append(name)
+        return {"log": [name]}
+
+    node.__name__ = name
+    return node
+
+
 def test_a_result_is_the_state_at_the_pause_plus_the_marker(chain, saver, run, cfg):
     result = run(chain(saver, a, ask, z, schema=Log), {"log": ["input"], "n": 0}, cfg)
     assert isinstance(result, dict)
@@ -225,17 +234,8 @@ def test_results_that_could_not_be_combined_are_not_told(fan, cfg):
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 @pytest.mark.parametrize("mode", ["updates", "values"])
 def test_breaking_out_of_a_stream_loses_nothing(chain, saver, cfg, stop_after, mode):
-    runs = []
-
-    def counted(name):
-        def node(state):
-            runs.append(name)
-            return {"log": [name]}
-
-        node.__name__ = name
-        return node
-
-    graph = chain(saver, *(counted(n) for n in "abcd"), schema=Log)
+    runs: list[str] = []
+    graph = chain(saver, *(counted(n, runs) for n in "abcd"), schema=Log)
     for told, _ in enumerate(graph.stream({"log": []}, cfg, stream_mode=mode), 1):
         if told == stop_after:
             break
@@ -260,16 +260,7 @@ def test_breaking_out_of_an_async_stream_leaves_the_thread_free_at_once(chain, s
 
 def test_breaking_out_among_parallel_nodes_keeps_what_was_told(fan, saver, cfg):
     runs: list[str] = []
-
-    def counted(name):
-        def node(state):
-            runs.append(name)
-            return {"log": [name]}
-
-        node.__name__ = name
-        return node
-
-    graph = fan(saver, *(counted(n) for n in "abc"), schema=Log)
+    graph = fan(saver, *(counted(n, runs) for n in "abc"), schema=Log)
     for event in graph.stream({"log": []}, cfg):
         (told,) = event
         break
