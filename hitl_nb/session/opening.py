@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
+from uuid import UUID
 
 from hitl_nb.checkpoint.base import check_thread_id
 from hitl_nb.decisions.reviewer import reviewer_name
@@ -21,7 +22,7 @@ def review(
     graph: CompiledGraph,
     input: Mapping[str, Any] | None = None,  # noqa: A002  as in invoke()
     *,
-    thread_id: str,
+    thread_id: str | UUID,
     answers: Any = None,
     responder: Responder | None = None,
     reviewer: str | None = None,
@@ -37,7 +38,6 @@ def review(
     responder: who answers, instead of the answers, the card of the notebook or the terminal.
     reviewer: recorded with each decision; default: the JupyterHub user, else the login name.
     on_missing: what happens to a question that nobody answers here: "fail" raises MissingAnswerError with the lines to add, "leave_open" returns.
-
     context: for nodes that ask for a Runtime, as in `graph.invoke(…, context=)`; it is not stored.
 
     Scripted answers have all been given when this returns; a card is answered later, see `ReviewSession.result`.
