@@ -57,7 +57,7 @@ def test_a_uuid_names_a_thread_as_its_text_does(saver, run, chain):
 def test_a_review_may_be_named_by_a_uuid(saver, chain):
     session = review(chain(saver, _asks, schema=Log), {"log": []}, thread_id=UUID(int=7), answers=[3])
     assert session.result() == {"log": [3]}
-    assert saver.decisions(str(UUID(int=7)))
+    assert session.thread_id == str(UUID(int=7))
 
 
 def _asks(state):
