@@ -16,7 +16,7 @@ from hitl_nb.graph.function import Function
 from hitl_nb.graph.interrupt import Pause, Scope, check_not_swallowed, current_scope
 from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.topology import Node, Topology
-from hitl_nb.graph.types import Command, Config, Send, pairs
+from hitl_nb.graph.types import Command, Send, pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ class Job:
     values: Mapping[str, Any]
     """The state, for path functions."""
     scope: Scope
-    config: Config
     routes_only: bool = False
     """True: only ask the path functions, as if the node had returned and written nothing."""
     failure: NodeError | None = None
@@ -209,8 +208,8 @@ def _call(function: Function, job: Job, state: Any) -> Call:
     """The function with what it asks for; an async one says in which task it runs."""
     fn, more = function.fn, dict[str, Any]()
     if function.inject:
-        runtime = replace(job.scope.runtime(), config=job.config)
-        given = {"config": job.config, "runtime": runtime, "writer": runtime.stream_writer, "error": job.failure}
+        runtime = job.scope.runtime()
+        given = {"config": runtime.config, "runtime": runtime, "writer": runtime.stream_writer, "error": job.failure}
         more = {name: given[what] for name, what in function.inject}
     if not function.is_async:
         return partial(fn, **more) if more else fn, (state,)

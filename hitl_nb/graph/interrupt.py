@@ -24,7 +24,7 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.kept import Kept, once_running
 from hitl_nb.graph.runtime import Runtime
 from hitl_nb.graph.sameness import asks_the_same
-from hitl_nb.graph.types import Command
+from hitl_nb.graph.types import Command, Config
 
 if TYPE_CHECKING:
     from hitl_nb.graph.run import Run
@@ -114,6 +114,8 @@ class Scope:
     tell: Callable[[Emit], None] = _nobody
     """Hands an event to the run while the node runs; from any thread."""
     context: Any = None
+    config: Config = field(default_factory=dict)
+    """Of the run."""
     handling: bool = False
     """True: the node's error handler runs, not the node itself."""
     calls: dict[str, int] = field(default_factory=dict)
@@ -133,8 +135,7 @@ class Scope:
 
     def runtime(self) -> Runtime[Any]:
         """What the node may ask for."""
-        config = {} if self.host is None else self.host.config
-        return Runtime(self.context, self.write, config, self.thread_id, self.task.node, self.task.id)
+        return Runtime(self.context, self.write, self.config, self.thread_id, self.task.node, self.task.id)
 
     def write(self, event: Any, /) -> None:
         """A custom event for whoever streams the run."""

@@ -72,8 +72,10 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
     if node not in run.topology.branches:
         return ()
     task = PlannedTask(f"route/{node}", node, run.checkpoint.seq, ("route", node))
-    scope = Scope(task, None, Ledger(), run.thread_id, run.graph, run.now, run.checkpoint.seq, {}, moved=False, context=run.context)
-    (outcome,) = yield Start([Job(task, None, values, scope, run.config, routes_only=True)])
+    scope = Scope(
+        task, None, Ledger(), run.thread_id, run.graph, run.now, run.checkpoint.seq, {}, moved=False, context=run.context, config=run.config
+    )
+    (outcome,) = yield Start([Job(task, None, values, scope, routes_only=True)])
     if isinstance(outcome, Raised):
         raise outcome.error
     return run.targets(outcome.goto)
@@ -113,10 +115,10 @@ def _job(run: Run, task: PlannedTask) -> Job:
     failed = run.ledger.handled.get(task.id) if run.topology.nodes[task.node].error_handler is not None else None
     scope = Scope(
         task, run.serde, run.ledger, run.thread_id, run.graph, run.now, run.checkpoint.seq, run.questions, moved, host=run, context=run.context,
-        position=0 if failed is None else failed.handler_from, handling=failed is not None,
+        config=run.config, position=0 if failed is None else failed.handler_from, handling=failed is not None,
     )  # fmt: skip
     state: Any = run.own_state() if task.arg is None else run.argument(task)
-    return Job(task, state, run.values, scope, run.config, failure=None if failed is None else node_error(task.node, failed))
+    return Job(task, state, run.values, scope, failure=None if failed is None else node_error(task.node, failed))
 
 
 def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
