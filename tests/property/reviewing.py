@@ -116,9 +116,16 @@ class Reviewer:
         """The answers to what the nodes that wait will ask before they end, in the order in which they will ask."""
         if not all("execution" in i.value and i.value["position"] < HANDLER and not self.nodes[i.node].inside for i in asked):
             return []
-        left = [questions(self.nodes[i.node], i.value["execution"])[i.value["position"] + 1 :] for i in asked]
+        left = [self._still_asked(self.nodes[i.node], i.value) for i in asked]
         rounds = max(map(len, left))
-        return [answer_of(payloads[n]) for n in range(rounds) for payloads in left if n < len(payloads)]
+        return [answer_of(payload) for n in range(rounds) for payloads in left if n < len(payloads) and (payload := payloads[n]) is not None]
+
+    @staticmethod
+    def _still_asked(node: Any, asked: dict[str, Any]) -> list[Any]:
+        """What a node asks after this question, round for round; None where it fails, and its handler asks in the round after."""
+        left = questions(node, asked["execution"])[asked["position"] + 1 :]
+        handler = {"node": node.name, "execution": asked["execution"], "position": HANDLER}
+        return [*left, None, handler] if node.helped else left
 
 
 class Intruder:
