@@ -17,7 +17,7 @@ from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.once import once
 from hitl_nb.graph.runtime import Runtime
-from hitl_nb.graph.types import START, Command
+from hitl_nb.graph.types import END, START, Command
 
 
 class Log(TypedDict, total=False):
@@ -149,6 +149,20 @@ def test_the_runtime_can_be_had_by_call_everywhere_in_a_node(one, call, cfg):
         return {"log": [deep(), once("kept", deep)]}
 
     assert call(one(work), {}, cfg, context=Context("ada"))["log"] == ["ada", "ada"]
+
+
+def test_a_path_function_is_told_the_config_by_call_as_by_its_name_in_a_run_and_at_an_update(saver, cfg):
+    told = []
+
+    def path(state, config):
+        told.append((get_runtime().config["configurable"]["reviewer"], config["configurable"]["reviewer"]))
+        return END
+
+    builder = StateGraph(Log).add_node("work", lambda state: {"log": [1]}).add_edge(START, "work").add_conditional_edges("work", path)
+    graph = builder.compile(saver)
+    graph.invoke({"log": []}, cfg)
+    graph.update_state(cfg, {"log": [2]}, as_node="work")
+    assert told == [("ada", "ada")] * 2
 
 
 def test_outside_of_a_node_there_is_no_runtime():
