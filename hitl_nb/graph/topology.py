@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node: a plain function or coroutine function of the state."""
+    """A node: a function of the state, sync or async, or a graph."""
 
     name: str
     fn: Function
