@@ -210,9 +210,11 @@ def require_unchanged(run: Run) -> None:
         ways.append(f"say what was renamed with builder.compile(…, renamed={{{mapping}}}){', where None drops a state key' if lost.keys else ''}")
     ways.append("move on without it: update_state(config, values, as_node=…) writes as one of the nodes there are, and goes on behind it")
     new = ", ".join([*(f"node {n!r}" for n in added), *(f"state[{k!r}]" for k in new_keys)]) or "nothing"
+    # a graph inside a node is looked at when its node runs, which is after the answer was recorded
+    untouched = "Nothing of it was run, and its answers are kept" if run.path else "Nothing was run and no answer was recorded"
     raise GraphChangedError(
         f"the graph changed since thread {run.thread_id!r} stopped: gone is {', '.join(needs)}, which the thread needs to go on; new is {new}. "
-        f"Nothing was run and no answer was recorded. Ways out: {'; or '.join(ways)}",
+        f"{untouched}. Ways out: {'; or '.join(ways)}",
         thread_id=run.thread_id,
         node=lost.nodes[0] if lost.nodes else None,
         removed_nodes=lost.nodes,

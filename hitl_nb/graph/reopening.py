@@ -121,8 +121,8 @@ def _back_inside(outer: Inside, asked: Asked) -> Iterator[_Back]:
                 break
         else:
             raise UnknownInterruptError(
-                f"{asked.interrupt_id!r} was asked by a graph inside node {task.node!r} of thread {outer.run.thread_id!r} that has begun anew since; "
-                f"nothing was reopened. Go back with update_state or invoke(None, …) from an earlier checkpoint instead",
+                f"{asked.interrupt_id!r} was asked by a graph inside node {task.node!r} of thread {outer.run.thread_id!r} that has begun anew or was "
+                f"pruned since; nothing was reopened. Go back with update_state or invoke(None, …) from an earlier checkpoint instead",
                 thread_id=outer.run.thread_id,
                 interrupt_id=asked.interrupt_id,
             )
