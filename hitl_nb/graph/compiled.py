@@ -29,7 +29,7 @@ from hitl_nb.graph.schema import StateSchema
 from hitl_nb.graph.snapshots import checkpoint_config
 from hitl_nb.graph.staging import updated
 from hitl_nb.graph.stream import modes_of, place_of
-from hitl_nb.graph.threads import Threads, named_seq, thread_id_of
+from hitl_nb.graph.threads import Threads, named_checkpoint, named_seq, thread_id_of
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
 
@@ -196,11 +196,12 @@ class CompiledGraph:
         subgraphs: each task shows the graph that it runs inside itself, as `state`; its config, with `checkpoint_ns`, names that graph here.
         """
         thread_id, place = thread_id_of(config, inside=True), config.get("configurable", {}).get("checkpoint_ns")
-        run = self._threads.load(self._threads.store, thread_id, config, None if place else named_seq(config))
+        whole: Config = {"configurable": {"thread_id": thread_id}} if place else config  # the place's checkpoint_id is none of the thread's own
+        run = self._threads.load(self._threads.store, thread_id, whole, named_seq(whole))
         if run is None:
             return StateSnapshot({}, (), {"configurable": {"thread_id": thread_id}}, {}, None, None)
         thread = Inside(self._threads, run)
-        return (thread.at(place) if place else thread).snapshot(subgraphs=subgraphs)
+        return (thread.at(place, named_checkpoint(config)) if place else thread).snapshot(subgraphs=subgraphs)
 
     def get_state_history(
         self,

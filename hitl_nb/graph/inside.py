@@ -31,30 +31,37 @@ class Inside:
         found = {task.id: inner for task in self.run.checkpoint.tasks if (inner := self.newest(task)) is not None}
         return snapshot(self.run, self.place, {task_id: inner.snapshot(subgraphs=True) for task_id, inner in found.items()})
 
-    def at(self, place: str) -> Inside:
-        """The graph that `place` names. Raises UnknownThreadError when nothing runs there."""
-        here = self
-        for step in place.split("|"):
-            task = next((t for t in here.run.checkpoint.tasks if step == f"{t.node}:{t.id}"), None)
-            inner = None if task is None else here.newest(task)
-            if inner is None:
-                raise UnknownThreadError(
-                    f"checkpoint_ns {shown(place)} names no graph that thread {self.run.thread_id!r} runs now; take one from "
-                    f"get_state(config, subgraphs=True)",
-                    thread_id=self.run.thread_id,
-                )
-            here = inner
-        return here
+    def at(self, place: str, named: tuple[str, int] | None = None) -> Inside:
+        """The graph that `place` names, seen from here, where it stands or at the checkpoint `named`. Raises UnknownThreadError."""
+        step = next((t for t in self.run.checkpoint.tasks if f"{place}|".startswith(f"{t.node}:{t.id}|")), None)  # names may hold | and : too
+        inner = None if step is None else self.newest(step)
+        if step is None or inner is None:
+            raise UnknownThreadError(
+                f"checkpoint_ns {shown(place)} names no graph that thread {self.run.thread_id!r} runs now; take one from "
+                f"get_state(config, subgraphs=True)",
+                thread_id=self.run.thread_id,
+            )
+        if further := place[len(f"{step.node}:{step.id}|") :]:
+            return inner.at(further, named)
+        now = inner.run.checkpoint
+        if named is None or named == (now.nonce, now.seq):
+            return inner
+        if named[0] != now.nonce or named[1] > now.seq:
+            raise UnknownThreadError(
+                f"checkpoint {named[0]}-{named[1]:010d} is none of the graph at {shown(inner.place)}, which is at {now.nonce}-{now.seq:010d}",
+                thread_id=self.run.thread_id,
+            )
+        return self.under(inner.run.key, step, named[1])
 
     def newest(self, task: PlannedTask) -> Inside | None:
         """The graph that this task began last; None when it runs none."""
         keys = list(self.keys(task))
         return self.under(keys[-1], task) if keys else None
 
-    def under(self, key: str, task: PlannedTask) -> Inside:
-        """The graph that is stored under a key, inside this task."""
+    def under(self, key: str, task: PlannedTask, seq: int | None = None) -> Inside:
+        """The graph that is stored under a key, inside this task; where it stands, or at checkpoint `seq`."""
         known = self.graph_of(task)
-        return Inside(known, known.inside(self.run, key, task), f"{self.place}|{task.node}:{task.id}".lstrip("|"))
+        return Inside(known, known.inside(self.run, key, task, seq), f"{self.place}|{task.node}:{task.id}".lstrip("|"))
 
     def graph_of(self, task: PlannedTask) -> Threads:
         """What is known of the graph in this task: all when it is the node; when the node's function calls it, what its records say."""

@@ -74,7 +74,7 @@ class Threads:
         return None
 
     def _load(self, saver: Checkpointer, thread_id: str, config: Config, head: Head, seq: int | None) -> Run:
-        if (named := _named(config)) is not None and named[0] != head.nonce:
+        if (named := named_checkpoint(config)) is not None and named[0] != head.nonce:
             raise _of_another_thread(named, thread_id)
         at = head.seq if seq is None else seq
         if not head.first <= at <= head.seq:
@@ -248,11 +248,12 @@ def thread_id_of(config: Config, *, inside: bool = False) -> str:
 
 def named_seq(config: Config) -> int | None:
     """The number of the checkpoint that a config names, or None."""
-    named = _named(config)
+    named = named_checkpoint(config)
     return None if named is None else named[1]
 
 
-def _named(config: Config) -> tuple[str, int] | None:
+def named_checkpoint(config: Config) -> tuple[str, int] | None:
+    """The identity of the thread and the number of the checkpoint that a config names, or None."""
     checkpoint_id = configurable_of(config).get("checkpoint_id")
     if checkpoint_id is None:
         return None
@@ -273,7 +274,7 @@ def history(
     unknown = [name for name in wanted or () if name not in ("source", "step", "writes")]
     if unknown:
         raise ValueError(f"filter names {', '.join(map(shown, unknown))}; the metadata of a checkpoint has 'source', 'step' and 'writes'")
-    below, head = None if before is None else _named(before), threads.store.head(thread_id)
+    below, head = None if before is None else named_checkpoint(before), threads.store.head(thread_id)
     if below is not None and head is not None and below[0] != head.nonce:
         raise _of_another_thread(below, thread_id)
     wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in (wanted or {}).items()}

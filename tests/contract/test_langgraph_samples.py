@@ -8,6 +8,8 @@ from operator import add
 from typing import Annotated, Literal, TypedDict
 from uuid import UUID
 
+import pytest
+
 from hitl_nb import (
     END,
     START,
@@ -23,7 +25,7 @@ from hitl_nb import (
     interrupt,
     review,
 )
-from hitl_nb.errors import NodeTimeoutError
+from hitl_nb.errors import NodeTimeoutError, UnknownThreadError
 
 
 class Log(TypedDict, total=False):
@@ -273,6 +275,23 @@ def test_a_graph_in_a_node_leaves_for_a_node_around_it(saver, run, cfg):
     leave = StateGraph(Log).add_node("n", lambda state: Command(update={"log": ["in"]}, goto="b", graph=Command.PARENT)).add_edge(START, "n")
     builder = StateGraph(Log).add_node("sub", leave.compile()).add_node("b", say("b")).add_node("c", say("c")).add_edge(START, "sub")
     assert run(builder.compile(saver), {"log": []}, cfg) == {"log": ["in", "b"]}
+
+
+@pytest.mark.parametrize(("outer", "inner"), [("outer", "inner"), ("a|b:c", "d|e:f")])
+def test_the_config_of_a_graph_inside_a_node_shows_that_graph(saver, run, cfg, outer, inner):
+    deep = StateGraph(Log).add_sequence([("before", say("before")), ("ask", _asks)]).add_edge(START, "before").compile()
+    middle = StateGraph(Log).add_node(inner, deep).add_edge(START, inner).compile()
+    graph = StateGraph(Log).add_node(outer, middle).add_edge(START, outer).compile(saver)
+    run(graph, {"log": []}, cfg)
+    [around] = graph.get_state(cfg, subgraphs=True).tasks
+    [within] = around.state.tasks
+    assert graph.get_state(around.state.config).next == (inner,)
+    assert graph.get_state(within.state.config).next == ("ask",)
+    assert graph.get_state(within.state.parent_config).next == ("before",)
+    nonce, _, number = within.state.config["configurable"]["checkpoint_id"].rpartition("-")
+    for other in (f"{nonce}-{int(number) + 1:010d}", around.state.config["configurable"]["checkpoint_id"]):
+        with pytest.raises(UnknownThreadError, match="checkpoint"):
+            graph.get_state({"configurable": within.state.config["configurable"] | {"checkpoint_id": other}})
 
 
 class Public(TypedDict, total=False):
