@@ -14,11 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Self
 
 from hitl_nb.errors import StillWaitingError
+from hitl_nb.widgets.backlog import Backlog
 
-_NOW: Final = frozenset({"comm_open", "comm_msg", "comm_close", "comm_info_request", "kernel_info_request"})
+_WIDGETS: Final = frozenset({"comm_open", "comm_msg", "comm_close"})
+_NOW: Final = _WIDGETS | {"comm_info_request", "kernel_info_request"}
 _SLICE_S: Final = 0.05
 """How long one poll lasts: the most that a result of a worker thread, or an interrupt, waits to be noticed."""
 _SETTLE_S: Final = 0.1
@@ -86,6 +89,9 @@ class _Pump:
             raise StillWaitingError(f"This kernel cannot wait inside a cell ({error}). {_WAY_OUT}") from error
         if self._receiver is None or self._copies:
             raise StillWaitingError(f"This kernel cannot wait inside a cell (its messages are read in another way). {_WAY_OUT}")
+        holder = getattr(self._receiver, "__self__", None)
+        self._behind = holder if isinstance(holder, Backlog) else None
+        """What another cell that waited left for later; it then stands where the kernel's receiver stood."""
         self._kept: list[Any] = []
         self._interrupted = self._handling = False
         self._parent = kernel.get_parent("shell")
@@ -98,6 +104,9 @@ class _Pump:
         self._in, self._out = zmq.POLLIN, zmq.POLLOUT
         self._before = signal.signal(signal.SIGINT, self._interrupt)
         self._stream.on_recv(self._receive, copy=False)
+        if self._behind is not None:
+            for frames in self._behind.taken():
+                self._receive(frames)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,10 +114,20 @@ class _Pump:
             # The loop is told once about what arrives; what came since the last turn was told to this poll, so it is taken here.
             self._flush(self._in)
         finally:
-            self._stream.on_recv(self._receiver, copy=False)
-            for frames in self._kept:
-                self._run_callback(self._receiver, frames)
+            self._give_back()
             signal.signal(signal.SIGINT, self._before)
+
+    def _give_back(self) -> None:
+        """Hand what was kept to the kernel, in order, and let it read again."""
+        lock = getattr(self._kernel, "_main_asyncio_lock", None)
+        self._stream.on_recv(self._receiver, copy=False)
+        if self._kept and self._behind is None and isinstance(lock, asyncio.Lock):
+            log = self._kernel.log
+            failed = partial(log.error, "A message that a waiting cell had kept back could not be handled: %r")
+            Backlog(self._stream, lock, lambda frames: self._type(frames) in _WIDGETS, failed).begin(self._kept)
+            return
+        for frames in self._kept:
+            self._run_callback(self._receiver, frames)
 
     def _interrupt(self, *_: object) -> None:
         """An exception raised between taking a message from the socket and keeping it would lose the message, so it waits for the turn to end."""

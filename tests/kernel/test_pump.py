@@ -86,6 +86,17 @@ def test_two_cells_wait_one_after_the_other(kernel, waiting):
     assert kernel.reply(second)["status"] == "ok"
 
 
+def test_a_click_between_two_cells_that_wait_reaches_the_second(kernel, waiting):
+    """It comes right after the first has ended, when the kernel may read it before the second begins."""
+    words = [f"word {n}" for n in range(25)]
+    cells = [kernel.send(f"wait(lambda: {word!r} in heard)") for word in words]
+    kernel.tell("c", word="go")
+    assert kernel.reply(waiting)["status"] == "ok"
+    for word, cell in zip(words, cells, strict=True):
+        kernel.tell("c", word=word)
+        assert kernel.reply(cell)["status"] == "ok"
+
+
 def test_an_interrupt_ends_the_wait_and_aborts_the_cells_behind_it_as_after_any_error(kernel, waiting):
     behind = kernel.send("log.append('ran')")
     asked = kernel.message("complete_request", code="prin", cursor_pos=4)
