@@ -104,7 +104,7 @@ class _Back:
             return
         c = run.checkpoint
         kept = finished_of(run, run.results.keys() - {self.task_id})
-        first = self.store.beginning(run.key, c)  # of another task than the head's, when the graph has a memory
+        first = self.store.beginning(run.key, c)  # perhaps of an earlier task, or with other input than the graph got since
         begun = None if first is None else first.begun
         yield from move(run, run.values, (), c.tasks, c.arrived, source="fork", wrote=c.wrote, parent=c.seq, events=kept, input_digest=begun)
 

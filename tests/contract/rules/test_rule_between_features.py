@@ -420,3 +420,33 @@ def test_what_the_graph_that_is_a_node_wrote_itself_stays(saver, run, cfg):
     graph.update_state(cfg, {"amount": 999, "log": ["x"]}, as_node="start")
     assert [i.id for i in run(graph, None, cfg).interrupts] == [old.id]
     assert run(graph, Command(resume="yes"), cfg)["amount"] == 4
+
+
+@pytest.mark.parametrize("called", [False, True])
+@pytest.mark.parametrize("order", ["update, reopen", "reopen, update", "update, reopen, update"])
+def test_an_answer_inside_that_is_reopened_about_an_update_is_asked_for_what_is_paid(saver, run, cfg, called, order):
+    def ask(state):
+        amount = state["amount"]
+        return {"told": f"{interrupt(f'Pay {amount}?')} for {amount}"}
+
+    def sure(state):
+        return {"told": f"{state['told']}, {interrupt('Sure?')} for {state['amount']}"}
+
+    builder = StateGraph(Paid, output_schema=Told).add_node(ask).add_node(sure).add_edge(START, "ask").add_edge("ask", "sure")
+    child = builder.compile()
+    builder = StateGraph(Paid).add_node("start", lambda state: {}).add_node("pay", lambda state: {"log": [f"{state['amount']}: {state['told']}"]})
+    builder.add_node("child", (lambda state: {"told": child.invoke({"amount": state["amount"]})["told"]}) if called else child)
+    graph = builder.add_edge(START, "start").add_edge("start", "child").add_edge("child", "pay").compile(saver)
+    (asked,) = run(graph, {"amount": 5}, cfg).interrupts
+    run(graph, Command(resume="yes"), cfg)
+    amount = 5
+    for change in order.split(", "):
+        if change == "update":
+            amount += 4
+            graph.update_state(cfg, {"amount": amount}, as_node="start")
+        else:
+            graph.reopen(cfg, asked.id)
+        run(graph, None, cfg)
+    assert [i.value for i in graph.get_state(cfg).interrupts] == [f"Pay {amount}?"]
+    assert answered(run, graph, cfg, "no", "sure")["log"] == [f"{amount}: no for {amount}, sure for {amount}"]
+    assert saver.open_questions() == []
