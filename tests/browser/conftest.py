@@ -187,16 +187,15 @@ class Notebook:
     WATCH = """
         const session = W.sessionContext.session;
         if (W.watched?.session === session) return;
-        const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [], back: true };
+        const watched = W.watched = { session, kernel: session.kernel.id, asked: {}, lost: [] };
         session.anyMessage.connect((_, { msg, direction }) => {
             if (direction === 'send' && msg.header.msg_type === 'execute_request') watched.asked[msg.metadata.cellId] = { id: msg.header.msg_id };
-            if (direction === 'recv' && msg.header.msg_type === 'kernel_info_reply') watched.back = true;
             const asked = direction === 'recv' && Object.values(watched.asked).find(a => a.id === msg.parent_header.msg_id);
             if (asked && msg.header.msg_type === 'execute_input') asked.begun = true;
             if (asked && msg.header.msg_type === 'execute_reply') asked.reply = msg.content;
         });
         session.statusChanged.connect((_, status) => {
-            if (['restarting', 'autorestarting', 'terminating', 'dead'].includes(status)) { watched.lost.push(status); watched.back = false; }
+            if (["restarting", "autorestarting", "terminating", "dead"].includes(status)) watched.lost.push(status);
         });
     """
 
@@ -321,8 +320,15 @@ class Notebook:
         dialog = self.page.locator(".jp-Dialog").filter(has_text="Kernel Restarting")
         dialog.get_by_role("button", name="Ok").click()
         dialog.wait_for(state="detached")
-        # The kernel may look idle before the new process is there: what the old one sent last is delivered late.
-        self.wait("W.watched.lost.includes('autorestarting') && W.watched.back", 60)
+        # The kernel may look idle before the new process is there, for what the old one sent last is delivered late; so it is asked. What is asked
+        # while the connection is being restored may be lost, so it is asked until it answers.
+        self.wait("W.watched.lost.includes('autorestarting')", 60)
+        end = time.monotonic() + 60
+        while not self.js(
+            "return Promise.race([W.sessionContext.session.kernel.requestKernelInfo().then(() => true, () => false),"
+            " new Promise(tell => setTimeout(() => tell(false), 2000))]);"
+        ):
+            assert time.monotonic() < end, f"the kernel that was started again says nothing\n{self.state()}"
         self.ready()
         self.js("W.watched.lost.length = 0;")
 
