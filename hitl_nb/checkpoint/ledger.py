@@ -85,6 +85,10 @@ class Ledger:
         """The task's own questions, by position."""
         return sorted(self._of_task.get(task_id, {}).values(), key=lambda a: a.position)
 
+    def at(self, task_id: str, position: int) -> Asked | None:
+        """The task's own question at this position."""
+        return next((a for a in self._of_task.get(task_id, {}).values() if a.position == position), None)
+
     def of_tree(self, task_id: str) -> list[Asked]:
         """The task's questions, and those of the graphs that it runs, in the order asked."""
         return list(self._of_tree.get(task_id, {}).values())

@@ -215,7 +215,7 @@ class Scope:
             raise self.refused
         position, self.position = self.position, self.position + 1
         digest = self.serde.digest(payload, "payload")
-        asked = next((a for a in self.ledger.of_task(self.task.id) if a.position == position), None)
+        asked = self.ledger.at(self.task.id, position)
         answered = self.ledger.answered.get(asked.interrupt_id) if asked else None
         same = asked is not None and self._same(asked, digest, payload)
         if asked and answered and (same or answered.rebind):
