@@ -200,7 +200,8 @@ def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, co
     if resume is UNSET:
         if not any(a.kind == "static" for a in open_) or (run and run.head and seq not in (None, run.head.seq)):
             return None
-        open_, resume = [a for a in open_ if a.kind == "static"], None
+        open_ = [a for a in open_ if a.kind == "static"]
+        resume = {a.interrupt_id: None for a in open_}
     run = run or known.must_load(thread_id, config)
     assert run.head is not None  # a loaded thread has one
     answers.require_current(saver, thread_id, run.head, seq)

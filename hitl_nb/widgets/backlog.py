@@ -1,8 +1,8 @@
 """What a waiting cell kept back, on its way to the kernel (ipykernel 7).
 
-Handed over at once, the cells behind would queue for the kernel's lock while it goes on reading; a click that it reads in that moment would be a task of
-the event loop, which the next cell that waits holds up until somebody interrupts it. So the kernel gets one message at a time, the next when it is
-free, and what a widget sends at once while something runs, as the kernel itself does it. A cell that waits takes over what is left here.
+Handed over at once, the cells behind would queue for the kernel's lock while it goes on reading; a click that it reads in that moment would be a
+task of the event loop, which the next cell that waits holds up until somebody interrupts it. So the kernel gets one message at a time, the next when
+it is free, and what a widget sends at once while something runs, as the kernel itself does it. A cell that waits takes over what is left here.
 """
 
 from __future__ import annotations

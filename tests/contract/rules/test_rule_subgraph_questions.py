@@ -311,3 +311,20 @@ def test_going_back_while_a_question_inside_is_open_withdraws_it(saver, run, cfg
     with pytest.raises(UnknownInterruptError):
         run(graph, Command(resume={asked.id: "A"}), cfg)
     assert run(graph, Command(resume="B"), cfg)["log"] == ["a", "a", "ask:B"]  # what the graph inside ends with holds the "a" that it was given
+
+
+def test_going_on_passes_all_static_pauses_inside_two_graphs_side_by_side(saver, cfg, run):
+    ran = []
+
+    def inner(name):
+        def work(state):
+            ran.append(name)
+
+        return StateGraph().add_node("work", work).add_edge(START, "work").compile("inherit", interrupt_before=["work"])
+
+    builder = StateGraph().add_node("a", inner("a")).add_node("b", inner("b")).add_edge(START, "a").add_edge(START, "b")
+    graph = builder.compile(saver)
+    assert [i.value["node"] for i in run(graph, {"x": 1}, cfg).interrupts] == ["work", "work"]
+    assert ran == []
+    assert not run(graph, None, cfg).is_interrupted
+    assert sorted(ran) == ["a", "b"]
