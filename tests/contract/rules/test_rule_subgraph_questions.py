@@ -320,7 +320,8 @@ def test_going_on_passes_all_static_pauses_inside_two_graphs_side_by_side(saver,
         def work(state):
             ran.append(name)
 
-        return StateGraph().add_node("work", work).add_edge(START, "work").compile("inherit", interrupt_before=["work"])
+        own = TypedDict("own", {f"of_{name}": int}, total=False)
+        return StateGraph(own).add_node("work", work).add_edge(START, "work").compile("inherit", interrupt_before=["work"])
 
     builder = StateGraph().add_node("a", inner("a")).add_node("b", inner("b")).add_edge(START, "a").add_edge(START, "b")
     graph = builder.compile(saver)
