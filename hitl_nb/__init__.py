@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
     from hitl_nb.checkpoint.records import Decision
     from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
+    from hitl_nb.graph.asking.interrupt import interrupt
     from hitl_nb.graph.builder import StateGraph
     from hitl_nb.graph.compiled import CompiledGraph
-    from hitl_nb.graph.failure import NodeError
-    from hitl_nb.graph.interrupt import interrupt
-    from hitl_nb.graph.once import once
-    from hitl_nb.graph.retry import RetryPolicy
-    from hitl_nb.graph.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
+    from hitl_nb.graph.node.failure import NodeError
+    from hitl_nb.graph.node.once import once
+    from hitl_nb.graph.node.retry import RetryPolicy
+    from hitl_nb.graph.node.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
     from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateSnapshot, StateUpdate
     from hitl_nb.session import ReviewSession, review
 
@@ -76,21 +76,21 @@ _HOMES = {
     "MemorySaver": "checkpoint.memory",
     "MissingAnswerError": "errors",
     "Overwrite": "graph.types",
-    "NodeError": "graph.failure",
-    "RetryPolicy": "graph.retry",
+    "NodeError": "graph.node.failure",
+    "RetryPolicy": "graph.node.retry",
     "ReviewSession": "session",
-    "Runtime": "graph.runtime",
+    "Runtime": "graph.node.runtime",
     "START": "graph.types",
     "Send": "graph.types",
     "StateGraph": "graph.builder",
     "StateSnapshot": "graph.types",
     "StateUpdate": "graph.types",
     "StillWaitingError": "errors",
-    "StreamWriter": "graph.runtime",
-    "get_runtime": "graph.runtime",
-    "get_stream_writer": "graph.runtime",
-    "interrupt": "graph.interrupt",
-    "once": "graph.once",
+    "StreamWriter": "graph.node.runtime",
+    "get_runtime": "graph.node.runtime",
+    "get_stream_writer": "graph.node.runtime",
+    "interrupt": "graph.asking.interrupt",
+    "once": "graph.node.once",
     "review": "session",
 }
 

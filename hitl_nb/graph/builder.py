@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError, shown
 from hitl_nb.graph.compiled import CompiledGraph
-from hitl_nb.graph.function import Function, is_async
-from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.state_class import StateClass, node_input
+from hitl_nb.graph.node.function import Function, is_async
+from hitl_nb.graph.node.retry import RetryPolicy
+from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.state.state_class import StateClass, node_input
 from hitl_nb.graph.topology import Branch, Node, Topology
 from hitl_nb.graph.types import END, START
 

@@ -12,24 +12,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.graph import threads, updates
+from hitl_nb.graph.asking.expiry import Expiry, expire
+from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.drivers import Setting, adrive, drive, exhaust
 from hitl_nb.graph.durability import Durability
 from hitl_nb.graph.effects import Flow
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.expiry import Expiry, expire
-from hitl_nb.graph.graph_change import Renamed
-from hitl_nb.graph.inside import Inside
-from hitl_nb.graph.interrupt import current_scope
 from hitl_nb.graph.nested import inner_call, nested_flow
-from hitl_nb.graph.reopening import reopened
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import ADVANCE, Begin, Call, flow
-from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.snapshots import checkpoint_config
-from hitl_nb.graph.staging import updated
+from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stream import modes_of, place_of
-from hitl_nb.graph.threads import Threads, named_checkpoint, named_seq, thread_id_of
+from hitl_nb.graph.thread import threads, updates
+from hitl_nb.graph.thread.graph_change import Renamed
+from hitl_nb.graph.thread.inside import Inside
+from hitl_nb.graph.thread.reopening import reopened
+from hitl_nb.graph.thread.snapshots import checkpoint_config
+from hitl_nb.graph.thread.staging import updated
+from hitl_nb.graph.thread.threads import Threads, named_checkpoint, named_seq, thread_id_of
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
 

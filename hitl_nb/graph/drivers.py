@@ -12,13 +12,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from hitl_nb.graph.attempt import Job, Outcome, attempt
+from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.crossing import holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.function import is_async
-from hitl_nb.graph.interrupt import current_scope
-from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.node.attempt import Job, Outcome, attempt
+from hitl_nb.graph.node.function import is_async
+from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.topology import Topology
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hitl_nb.graph.attempt import Job
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.node.attempt import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, Pl
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, StoreError, ThreadMovedError
 from hitl_nb.graph import stream
-from hitl_nb.graph.attempt import Done, Job, Outcome, Paused, Raised
-from hitl_nb.graph.boundaries import boundary_payload, boundary_question
+from hitl_nb.graph.asking.boundaries import boundary_payload, boundary_question
+from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.changes import Changed, changed_values
 from hitl_nb.graph.effects import Commit, Effect, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.failure import node_error
-from hitl_nb.graph.interrupt import Scope
+from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Raised
+from hitl_nb.graph.node.failure import node_error
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.topology import Exit, Target
 from hitl_nb.graph.types import START

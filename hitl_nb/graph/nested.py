@@ -15,16 +15,16 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import Asked, Event, PlannedTask, Waits, Withdrawn, fingerprint
 from hitl_nb.errors import GraphError, QuestionChangedError
-from hitl_nb.graph.attempt import ParentCommand, joined
+from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.effects import Flow, Io, Steps
-from hitl_nb.graph.graph_change import require_unchanged
-from hitl_nb.graph.interrupt import Scope
 from hitl_nb.graph.loop import begin
-from hitl_nb.graph.refreshing import refreshed
+from hitl_nb.graph.node.attempt import ParentCommand, joined
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import Call, all_steps, input_digest, nothing, prepared, run_unstored, written
-from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.thread.graph_change import require_unchanged
+from hitl_nb.graph.thread.refreshing import refreshed
+from hitl_nb.graph.thread.threads import Threads
 from hitl_nb.graph.types import Command
 
 

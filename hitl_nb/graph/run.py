@@ -14,11 +14,11 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
-from hitl_nb.graph.attempt import Done, Raised
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.graph_change import Renamed, Shape
-from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.node.attempt import Done, Raised
+from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.thread.graph_change import Renamed, Shape
 from hitl_nb.graph.topology import Target, Topology
 from hitl_nb.graph.types import Command, Config, Interrupt, Send
 

@@ -13,18 +13,20 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import UNSET, Decision
 from hitl_nb.decisions.reviewer import checked_name, reviewer_name
 from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning, shown
-from hitl_nb.graph import answers, durability, threads
+from hitl_nb.graph import durability
+from hitl_nb.graph.asking import answers
+from hitl_nb.graph.asking.interrupt import node_scope
 from hitl_nb.graph.durability import DURABILITIES, Durability
 from hitl_nb.graph.effects import Commit, Flow, Io, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.graph_change import require_unchanged
-from hitl_nb.graph.interrupt import node_scope
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Further, Run
-from hitl_nb.graph.state_class import parts_of
-from hitl_nb.graph.threads import Threads, configurable_of, named_seq, thread_id_of
+from hitl_nb.graph.state.state_class import parts_of
+from hitl_nb.graph.thread import threads
+from hitl_nb.graph.thread.graph_change import require_unchanged
+from hitl_nb.graph.thread.threads import Threads, configurable_of, named_seq, thread_id_of
+from hitl_nb.graph.thread.updates import amend
 from hitl_nb.graph.types import Command, Config, pairs
-from hitl_nb.graph.updates import amend
 
 RECURSION_LIMIT: Final = 10_000
 """Supersteps of one run, unless the config says otherwise."""

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Failed, PlannedTask
 from hitl_nb.errors import shown
-from hitl_nb.graph.attempt import Done, Job, Paused
 from hitl_nb.graph.emit import Emit
+from hitl_nb.graph.node.attempt import Done, Job, Paused
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.snapshots import snapshot
+from hitl_nb.graph.thread.snapshots import snapshot
 from hitl_nb.graph.types import INTERRUPT, Interrupt
 
 MODES: Final = ("values", "updates", "custom", "tasks", "checkpoints", "debug")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import PlannedTask, task_id
 from hitl_nb.errors import UnknownNodeError, shown
-from hitl_nb.graph.function import Function
-from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.state_class import StateClass
+from hitl_nb.graph.node.function import Function
+from hitl_nb.graph.node.retry import RetryPolicy
+from hitl_nb.graph.state.state_class import StateClass
 from hitl_nb.graph.types import END, Send
 
 if TYPE_CHECKING:

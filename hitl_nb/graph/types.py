@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import UNSET, Question
 from hitl_nb.errors import shown
-from hitl_nb.graph.state_class import parts_of
+from hitl_nb.graph.state.state_class import parts_of
 
 START: Final = "__start__"
 END: Final = "__end__"

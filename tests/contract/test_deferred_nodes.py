@@ -8,8 +8,8 @@ from typing import Annotated, TypedDict
 import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Send
 
 

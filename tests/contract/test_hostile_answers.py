@@ -12,7 +12,7 @@ import pytest
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import AnswerError, HitlError, InvalidAnswerError, NotSerializableError, UnknownInterruptError
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
 
 HUGE = 10**5000

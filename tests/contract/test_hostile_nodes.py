@@ -24,9 +24,9 @@ from hitl_nb.errors import (
     ThreadBusyError,
     UnknownNodeError,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.runtime import get_stream_writer
+from hitl_nb.graph.node.runtime import get_stream_writer
 from hitl_nb.graph.types import END, START, Command, Interrupt, Send
 
 

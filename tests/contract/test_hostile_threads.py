@@ -18,8 +18,8 @@ import pytest
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import CorruptStoreError, DeadlinePassedError, HitlError, StoreError, UnknownThreadError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Send
 
 

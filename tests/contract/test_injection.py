@@ -13,10 +13,10 @@ import pytest
 from hitl_nb import StreamWriter, get_runtime, get_stream_writer
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import InvalidStateError, OutsideNodeError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.once import once
-from hitl_nb.graph.runtime import Runtime
+from hitl_nb.graph.node.once import once
+from hitl_nb.graph.node.runtime import Runtime
 from hitl_nb.graph.types import END, START, Command
 
 

@@ -20,9 +20,9 @@ from hitl_nb.errors import (
     UnknownInterruptError,
     UnknownThreadError,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.once import once
+from hitl_nb.graph.node.once import once
 from hitl_nb.graph.types import START, Command
 
 LARGE = "x" * 300_000

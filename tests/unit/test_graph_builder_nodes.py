@@ -10,7 +10,7 @@ import pytest
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import GraphError, NoCheckpointerError
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.retry import RetryPolicy, default_retry_on
+from hitl_nb.graph.node.retry import RetryPolicy, default_retry_on
 from hitl_nb.graph.types import START
 
 

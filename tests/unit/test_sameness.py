@@ -7,7 +7,7 @@ import pytest
 from hitl_nb import START, Command, MemorySaver, StateGraph, interrupt
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.errors import QuestionChangedError
-from hitl_nb.graph.sameness import asks_the_same
+from hitl_nb.graph.asking.sameness import asks_the_same
 
 MORNING = datetime(2026, 1, 5, 9, 30, 12, 345678, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel, field
 
 from hitl_nb.errors import ConcurrentUpdateError, GraphError, InvalidStateError, UnknownStateKeyWarning
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.state_class import node_input
+from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.state.state_class import node_input
 
 
 class Color(Enum):

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_places, nested_thread_id
-from hitl_nb.graph.threads import named_seq
+from hitl_nb.graph.thread.threads import named_seq
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import StateSnapshot, TaskSnapshot
 

@@ -13,7 +13,7 @@ from hitl_nb.graph.drawing.mermaid import to_mermaid
 from hitl_nb.graph.drawing.outline import outline
 from hitl_nb.graph.drawing.svg import to_svg
 from hitl_nb.graph.drawing.text import to_text
-from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.thread.threads import Threads
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import StateSnapshot
 

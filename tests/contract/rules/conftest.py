@@ -13,9 +13,9 @@ import pytest
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.compiled import CompiledGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START
 
 

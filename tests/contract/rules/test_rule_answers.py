@@ -18,8 +18,8 @@ from hitl_nb.errors import (
     UnknownThreadError,
     UnusedAnswersWarning,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command
 
 NO_SUCH_ID = "0" * 32

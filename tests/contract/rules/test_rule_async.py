@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from hitl_nb.checkpoint.memory import MemorySaver
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command
 
 

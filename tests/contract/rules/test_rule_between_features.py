@@ -11,8 +11,8 @@ import pytest
 from hitl_nb.checkpoint.keys import memory_places
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import ThreadMovedError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command
 
 

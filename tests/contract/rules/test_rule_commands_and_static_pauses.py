@@ -16,8 +16,8 @@ from hitl_nb.errors import (
     UnknownNodeError,
     UnusedAnswersWarning,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command
 
 

@@ -24,8 +24,8 @@ from hitl_nb.errors import (
     StoreError,
     UnknownThreadError,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command
 
 BEGIN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

@@ -13,9 +13,9 @@ import pytest
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import InvalidAnswerError, StoreError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.once import once
+from hitl_nb.graph.node.once import once
 from hitl_nb.graph.types import END, START, Command
 
 MODES = pytest.mark.parametrize("durability", ["sync", "async", "exit"])

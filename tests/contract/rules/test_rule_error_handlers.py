@@ -9,10 +9,10 @@ import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.errors import InvalidAnswerError, NodeOutputError, SwallowedInterruptError, UnknownInterruptError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.failure import NodeError
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.retry import RetryPolicy
+from hitl_nb.graph.node.failure import NodeError
+from hitl_nb.graph.node.retry import RetryPolicy
 from hitl_nb.graph.types import START, Command, Send
 
 QUICK = RetryPolicy(initial_interval=0, jitter=False)

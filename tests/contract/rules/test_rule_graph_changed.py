@@ -10,8 +10,8 @@ import pytest
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import GraphChangedError, GraphError, UnknownInterruptError, UnknownNodeError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command, Send
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hitl_nb.errors import UnknownThreadError
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, TypedDict
 import pytest
 
 from hitl_nb.errors import GraphError, NodeTimeoutError
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.once import once
-from hitl_nb.graph.retry import RetryPolicy
+from hitl_nb.graph.asking.interrupt import interrupt
+from hitl_nb.graph.node.once import once
+from hitl_nb.graph.node.retry import RetryPolicy
 from hitl_nb.graph.types import Command
 
 QUICK = RetryPolicy(initial_interval=0, jitter=False)

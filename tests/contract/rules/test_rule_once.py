@@ -16,11 +16,11 @@ import pytest
 
 from hitl_nb.checkpoint.keys import kept_key
 from hitl_nb.errors import NotSerializableError, OutsideNodeError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.once import once
-from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.runtime import get_stream_writer
+from hitl_nb.graph.node.once import once
+from hitl_nb.graph.node.retry import RetryPolicy
+from hitl_nb.graph.node.runtime import get_stream_writer
 from hitl_nb.graph.types import START, Command, Send
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.errors import AlreadyAnsweredError, ThreadBusyError
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
 
 
@@ -148,7 +148,7 @@ from pathlib import Path
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.errors import HitlError
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import START, Command
 
 folder, who = Path(sys.argv[1]), sys.argv[2]

@@ -9,8 +9,8 @@ import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.errors import ConcurrentUpdateError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Send
 
 

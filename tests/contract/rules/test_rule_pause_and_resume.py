@@ -12,8 +12,8 @@ from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command
 
 

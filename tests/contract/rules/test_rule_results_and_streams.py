@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hitl_nb.errors import ConcurrentUpdateError, NotSerializableError
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command, GraphResult, Interrupt
 
 

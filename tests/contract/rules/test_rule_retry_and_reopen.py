@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hitl_nb.errors import AlreadyAnsweredError, AnswerError, QuestionChangedError, UnknownInterruptError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command
 
 

@@ -15,8 +15,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import ConcurrentUpdateError, InvalidStateError, NodeOutputError, ThreadInputError, UnknownStateKeyWarning
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Overwrite, Send
 from hitl_nb.session import review
 

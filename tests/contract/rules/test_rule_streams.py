@@ -11,10 +11,10 @@ from typing import Annotated, Any, TypedDict
 import pytest
 
 from hitl_nb.errors import ConcurrentUpdateError, SwallowedInterruptError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
-from hitl_nb.graph.retry import RetryPolicy
-from hitl_nb.graph.runtime import get_stream_writer
+from hitl_nb.graph.node.retry import RetryPolicy
+from hitl_nb.graph.node.runtime import get_stream_writer
 from hitl_nb.graph.types import END, START, Command, Interrupt, Send
 
 KINDS = pytest.mark.parametrize("kind", ["sync", "async"])

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from hitl_nb import review
 from hitl_nb.errors import GraphChangedError, NoCheckpointerError, UnusedAnswersWarning
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import START, Command, Send
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, TypedDict
 import pytest
 
 from hitl_nb.errors import ConcurrentUpdateError, GraphError, QuestionChangedError, SwallowedInterruptError, UnknownNodeError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Send
 
 

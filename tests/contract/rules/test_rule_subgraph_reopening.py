@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import add
 from typing import Annotated, TypedDict
 
-from hitl_nb.graph.interrupt import interrupt
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
 
 

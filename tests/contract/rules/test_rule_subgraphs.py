@@ -10,8 +10,8 @@ import pytest
 
 from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.errors import GraphError, NoCheckpointerError, QuestionChangedError, RecursionLimitError, SwallowedInterruptError
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command, Send
 
 

@@ -18,8 +18,8 @@ from hitl_nb.errors import (
     UnknownNodeError,
     UnknownThreadError,
 )
+from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.interrupt import interrupt
 from hitl_nb.graph.types import END, START, Command
 
 

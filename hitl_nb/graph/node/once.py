@@ -10,11 +10,11 @@ from typing import Any, TypeVar, overload
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.errors import OutsideNodeError, shown
+from hitl_nb.graph.asking.interrupt import Scope, current_scope, node_scope
 from hitl_nb.graph.crossing import to_thread
 from hitl_nb.graph.durability import settle
-from hitl_nb.graph.function import is_async
-from hitl_nb.graph.interrupt import Scope, current_scope, node_scope
-from hitl_nb.graph.kept import once_running
+from hitl_nb.graph.node.function import is_async
+from hitl_nb.graph.node.kept import once_running
 
 T = TypeVar("T")
 

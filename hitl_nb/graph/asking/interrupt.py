@@ -18,12 +18,12 @@ from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
 from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
+from hitl_nb.graph.asking.deadlines import with_terms
+from hitl_nb.graph.asking.sameness import asks_the_same
 from hitl_nb.graph.crossing import current_task
-from hitl_nb.graph.deadlines import with_terms
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.kept import Kept, once_running
-from hitl_nb.graph.runtime import Runtime
-from hitl_nb.graph.sameness import asks_the_same
+from hitl_nb.graph.node.kept import Kept, once_running
+from hitl_nb.graph.node.runtime import Runtime
 from hitl_nb.graph.types import Command, Config
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Event, Undone, Withdrawn, boundary_id
 from hitl_nb.errors import UnknownInterruptError
 from hitl_nb.graph.effects import Flow, Io, Steps
-from hitl_nb.graph.graph_change import require_unchanged
-from hitl_nb.graph.inside import Inside
 from hitl_nb.graph.loop import flush, move
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import perform
-from hitl_nb.graph.staging import Staged
-from hitl_nb.graph.threads import Threads, finished_of, return_to
+from hitl_nb.graph.thread.graph_change import require_unchanged
+from hitl_nb.graph.thread.inside import Inside
+from hitl_nb.graph.thread.staging import Staged
+from hitl_nb.graph.thread.threads import Threads, finished_of, return_to
 
 
 def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: str) -> Flow:

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET, Event, PlannedTask, Question, Waits
 from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError, shown
-from hitl_nb.graph.failure import NodeError
-from hitl_nb.graph.function import Function
-from hitl_nb.graph.interrupt import Pause, Scope, check_not_swallowed, current_scope
-from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.asking.interrupt import Pause, Scope, check_not_swallowed, current_scope
+from hitl_nb.graph.node.failure import NodeError
+from hitl_nb.graph.node.function import Function
+from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.topology import Node, Topology
 from hitl_nb.graph.types import Command, Send, pairs
 

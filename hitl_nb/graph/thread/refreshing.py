@@ -11,7 +11,7 @@ from hitl_nb.checkpoint.records import Event, Withdrawn, boundary_id
 from hitl_nb.graph.effects import Steps
 from hitl_nb.graph.loop import move
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.threads import finished_of
+from hitl_nb.graph.thread.threads import finished_of
 
 
 def refreshed(run: Run, saver: Checkpointer, given: Sequence[tuple[str, Any]], begun: str) -> Steps:

@@ -11,9 +11,9 @@ from hitl_nb.graph.durability import head_after
 from hitl_nb.graph.effects import Commit, Flow, Io
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import perform
-from hitl_nb.graph.threads import Threads, fork
+from hitl_nb.graph.thread.threads import Threads, fork
+from hitl_nb.graph.thread.updates import update
 from hitl_nb.graph.types import StateUpdate
-from hitl_nb.graph.updates import update
 
 
 def updated(known: Threads, saver: Checkpointer, run: Run, seq: int | None, supersteps: Sequence[Sequence[StateUpdate]]) -> Flow:

@@ -9,10 +9,10 @@ from typing import Any
 from hitl_nb.checkpoint.records import Answered, Decision, Event, PlannedTask, Withdrawn, boundary_id
 from hitl_nb.errors import GraphError, UnknownNodeError, UnknownThreadError, shown
 from hitl_nb.graph.effects import Steps
-from hitl_nb.graph.graph_change import leave_behind
 from hitl_nb.graph.loop import begin, move, pause_at_boundary, route
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.threads import finished_of, results_of
+from hitl_nb.graph.thread.graph_change import leave_behind
+from hitl_nb.graph.thread.threads import finished_of, results_of
 from hitl_nb.graph.topology import Exit
 from hitl_nb.graph.types import END, START, Send, StateUpdate, pairs
 

@@ -14,13 +14,13 @@ from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, fingerprint, task_id
 from hitl_nb.errors import CorruptStoreError, GraphError, RecursionLimitError, UnknownInterruptError, UnknownThreadError, shown
-from hitl_nb.graph.attempt import Done
 from hitl_nb.graph.effects import Steps
-from hitl_nb.graph.graph_change import Renamed, Shape
 from hitl_nb.graph.loop import move
+from hitl_nb.graph.node.attempt import Done
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.schema import StateSchema
-from hitl_nb.graph.snapshots import metadata, snapshot
+from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.thread.graph_change import Renamed, Shape
+from hitl_nb.graph.thread.snapshots import metadata, snapshot
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import Config, Send, StateSnapshot
 

@@ -15,7 +15,7 @@ from hitl_nb.checkpoint.classes import kind_of
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.errors import GraphError, InvalidStateError
 from hitl_nb.errors import shown as in_words
-from hitl_nb.graph.state_model import ModelFields, complaint
+from hitl_nb.graph.state.state_model import ModelFields, complaint
 
 Reducer = Callable[[Any, Any], Any]
 

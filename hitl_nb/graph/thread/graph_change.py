@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hitl_nb.checkpoint.records import PlannedTask, Question, ValueRef, fingerprint
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import GraphChangedError, GraphError
-from hitl_nb.graph.schema import StateSchema
+from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.topology import DEFERRED, Topology, join_key
 from hitl_nb.graph.types import END, Send
 

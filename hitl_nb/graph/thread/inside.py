@@ -10,8 +10,8 @@ from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import PlannedTask
 from hitl_nb.errors import UnknownThreadError, shown
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.snapshots import snapshot
-from hitl_nb.graph.threads import Threads
+from hitl_nb.graph.thread.snapshots import snapshot
+from hitl_nb.graph.thread.threads import Threads
 from hitl_nb.graph.types import StateSnapshot
 
 

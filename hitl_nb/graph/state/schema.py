@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.errors import ConcurrentUpdateError, GraphError, HitlError, InvalidStateError, NodeOutputError, UnknownStateKeyWarning
-from hitl_nb.graph.state_class import Key, Reducer, StateClass, as_context, parts_of, read_class, shown
-from hitl_nb.graph.state_model import complaint
+from hitl_nb.graph.state.state_class import Key, Reducer, StateClass, as_context, parts_of, read_class, shown
+from hitl_nb.graph.state.state_model import complaint
 from hitl_nb.graph.types import Overwrite
 
 Write = tuple[str, str, str, Any]

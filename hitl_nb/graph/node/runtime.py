@@ -36,7 +36,7 @@ class Runtime(Generic[ContextT]):
 
 def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[ContextT]:  # noqa: ARG001  # for type checkers only
     """The Runtime of the node that runs here. `context_schema`: the class of its context. Raises OutsideNodeError where none does."""
-    from hitl_nb.graph.interrupt import node_scope
+    from hitl_nb.graph.asking.interrupt import node_scope
 
     scope = node_scope()
     if scope is None:

@@ -1,0 +1,1 @@
+"""Questions and answers: asking, deadlines, static pauses, which answer is for which question."""

@@ -1,0 +1,1 @@
+"""How the state of a graph is described: keys, reducers, classes."""
