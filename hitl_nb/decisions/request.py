@@ -31,7 +31,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a card or the console offers for a question (semantics §3), and how the answer is built from it."""
+    """What a card or the console offers for a question, and how the answer is built from it."""
 
     heading: str
     """The question, one line."""
