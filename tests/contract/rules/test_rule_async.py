@@ -289,8 +289,12 @@ def test_ctrl_c_while_an_async_node_runs_ends_the_node_before_the_thread_is_free
         return {"x": 1}
 
     graph = chain(saver, node)
-    with pytest.raises(KeyboardInterrupt):
-        graph.invoke({}, cfg)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background with Ctrl-C ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            graph.invoke({}, cfg)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended == [1]
     assert graph.invoke(None, cfg) == {"x": 1}
 
