@@ -207,7 +207,7 @@ def _answer_further(run: Run) -> Generator[Effect, Any, bool]:
     yield from flush(run)
     if further.disturbed:
         return False
-    asked = [q for a in run.open() if (q := run.questions[a.interrupt_id]).place in further.nodes]
+    asked = [run.questions[a.interrupt_id] for a in run.open() if run.asker(a.interrupt_id) in further.nodes]
     decisions = [further.decide(q, check_answer(q, answer)) for q, answer in zip(asked, further.answers, strict=False)]
     if not decisions:
         return False

@@ -33,7 +33,7 @@ class Further:
 
     answers: deque[Any]
     nodes: frozenset[tuple[str, ...]]
-    """Each with the nodes around it."""
+    """Each after the tasks around it, as `Run.asker` names it: a node of another graph beside, of the same name too, is another node."""
     decide: Callable[[Question, Any], Decision]
     recorded_at: Head | None = None
     """The head that the answers before these left behind."""
@@ -117,6 +117,10 @@ class Run:
         """The open questions, in task order."""
         order = {t.id: n for n, t in enumerate(self.checkpoint.tasks)}
         return sorted(self.ledger.open(), key=lambda a: (order.get(a.task, -1), a.order))
+
+    def asker(self, interrupt_id: str) -> tuple[str, ...]:
+        """The node that asked this question, after the tasks around it."""
+        return (*self.ledger.asked[interrupt_id].owner, self.questions[interrupt_id].node)
 
     def next_nodes(self) -> tuple[str, ...]:
         return tuple(t.node for t in self.checkpoint.tasks if t.id not in self.results)

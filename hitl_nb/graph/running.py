@@ -179,7 +179,7 @@ def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tu
         if given.resume is not UNSET and run.head is not None:
             decide = answers.decider(_reviewer(config), _how(config), known.now)
             decisions, left = answers.match(saver, thread_id, run.head, run.open(), given.resume, decide)
-            run.further = Further(left, frozenset(run.questions[d.interrupt_id].place for d in decisions), decide)
+            run.further = Further(left, frozenset(run.asker(d.interrupt_id) for d in decisions), decide)
         return run, amend(run, given.writes(), given.targets(), decisions)
     if isinstance(given, Command) and given.resume is not UNSET:
         run = known.must_load(thread_id, config)
@@ -211,7 +211,7 @@ def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, co
     decide = answers.decider(_reviewer(config), _how(config), known.now)
     decisions, left = answers.match(saver, thread_id, run.head, open_, resume, decide)
     head = saver.answer(thread_id, decisions)
-    return Further(left, frozenset(run.questions[d.interrupt_id].place for d in decisions), decide, head)
+    return Further(left, frozenset(run.asker(d.interrupt_id) for d in decisions), decide, head)
 
 
 def perform(steps: Steps, saver: Checkpointer | None, run: Run, commit: Callable[[Checkpointer, Run, Commit], Flow] = durability.commit) -> Flow:

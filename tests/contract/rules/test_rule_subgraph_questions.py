@@ -13,7 +13,7 @@ from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import AlreadyAnsweredError, AmbiguousAnswerError, ThreadBusyError, UnknownInterruptError
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
-from hitl_nb.graph.types import START, Command
+from hitl_nb.graph.types import START, Command, Send
 
 
 class Log(TypedDict, total=False):
@@ -329,3 +329,21 @@ def test_going_on_passes_all_static_pauses_inside_two_graphs_side_by_side(saver,
     assert ran == []
     assert not run(graph, None, cfg).is_interrupted
     assert sorted(ran) == ["a", "b"]
+
+
+def test_a_list_goes_on_in_the_graph_that_was_answered_and_not_in_its_twin_beside(saver, cfg, run):
+    def first(state):
+        interrupt(f"{state['who']} 1?")
+
+    def second(state):
+        return {"log": [interrupt(f"{state['who']} {n}?") for n in (2, 3)]}
+
+    own = TypedDict("own", {"who": str, "log": Annotated[list, add]}, total=False)
+    twin = StateGraph(own).add_sequence([first, second]).add_edge(START, "first").compile()
+    builder = StateGraph(Log).add_node("twin", twin).add_conditional_edges(START, lambda state: [Send("twin", {"who": who}) for who in "ab"])
+    graph = builder.compile(saver)
+    asked = {i.value: i.id for i in run(graph, {"log": []}, cfg).interrupts}
+    run(graph, Command(resume={asked["b 1?"]: None}), cfg)
+    paused = run(graph, Command(resume=["a one", "b two", "b three"]), cfg)
+    assert [i.value for i in paused.interrupts] == ["a 2?"]
+    assert run(graph, Command(resume=["a two", "a three"]), cfg)["log"] == ["a two", "a three", "b two", "b three"]
