@@ -104,6 +104,10 @@ def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
             break
         yield from flush(run)
         found = yield More()
+    if run.behind:
+        run.behind = False
+        yield from _store(run)
+        yield from _reload(run)
     if errors:
         yield from flush(run)
         raise next(errors[t.id] for t in tasks if t.id in errors)
@@ -173,6 +177,11 @@ def _has_handler(run: Run, task: PlannedTask) -> bool:
 
 def flush(run: Run) -> Steps:
     """Store the events noted so far, then tell about them."""
+    yield from _store(run)
+    yield from _tell(run)
+
+
+def _store(run: Run) -> Steps:
     if run.closing and run.head is not None:
         known = run.head.events
         questions = () if run.path else tuple(run.fresh)
@@ -183,7 +192,6 @@ def flush(run: Run) -> Steps:
     run.closing.clear()
     if not run.path:  # else the thread around stores them
         run.fresh.clear()
-    yield from _tell(run)
 
 
 def _tell(run: Run) -> Steps:

@@ -13,14 +13,15 @@ from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
-from hitl_nb.checkpoint.records import Asked, Event, PlannedTask, Waits, Withdrawn, fingerprint
+from hitl_nb.checkpoint.records import Asked, Event, Head, PlannedTask, Waits, Withdrawn, fingerprint
 from hitl_nb.errors import GraphError, QuestionChangedError
+from hitl_nb.graph import durability
 from hitl_nb.graph.asking.interrupt import Scope
-from hitl_nb.graph.effects import Flow, Io, Steps
-from hitl_nb.graph.loop import begin
+from hitl_nb.graph.effects import Commit, Flow, Io, Steps
+from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.node.attempt import ParentCommand, joined
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.running import Call, all_steps, input_digest, nothing, prepared, run_unstored, written
+from hitl_nb.graph.running import Call, input_digest, nothing, perform, prepared, run_unstored, written
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.thread.graph_change import require_unchanged
 from hitl_nb.graph.thread.refreshing import refreshed
@@ -57,7 +58,8 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
     opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, keys, position))
     run, first = prepared(opened[0], call), opened[1]
     try:
-        yield from all_steps(first, saver, run)
+        yield from perform(first, saver, run, _begun)
+        yield from perform(supersteps(run), saver, run)
     except Exception:
         scope.raised(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh))
         raise
@@ -65,6 +67,22 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
         waits_for = tuple(a.interrupt_id for a in run.ledger.open())
         raise scope.stopped(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh), waits_for)
     return run
+
+
+def _begun(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
+    """Store how the graph begins, or goes on with new input; what it asked and is void now is withdrawn with that, so that nobody can answer it."""
+    void = tuple(replace(e, owner=(*run.owner, *e.owner)) for e in run.upward if isinstance(e, Withdrawn))
+    thread = run.thread
+    if not void or thread is None:
+        return (yield from durability.commit(saver, run, effect))
+    thread.behind = True
+    withdrawn = {"expect": thread.head, "closing": void}
+
+    def write() -> Head | None:
+        durability.settle(run)
+        return saver.commit_all(run.thread_id, [withdrawn, {"thread_id": run.key, **effect.arguments}])
+
+    return (yield Io(write))
 
 
 def _joined(run: Run, host: Run) -> Command:

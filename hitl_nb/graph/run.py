@@ -86,6 +86,12 @@ class Run:
     """The nodes around this graph, the outermost first; empty for the thread itself."""
     place: str = ""
     """The same with the task of each node, as configs name it: `node:task id`, joined by `|`."""
+    owner: tuple[str, ...] = ()
+    """The tasks around this graph, the outermost first."""
+    thread: Run | None = None
+    """The run of the thread that this graph runs in; None: this is it."""
+    behind: bool = False
+    """True: a graph inside a task has written to the thread meanwhile, which this run has to read again."""
     upward: list[Event] = field(default_factory=list)
     """Events of questions, which a graph inside a node leaves to the thread to store."""
     held: Held | None = None

@@ -229,3 +229,56 @@ def test_a_death_at_some_writes_to_a_disk_changes_nothing(build, tmp_path):
         graph = build(world, store.open(Process()))
         assert (live(graph, taken, one_by_one=False), ending(graph)) == expected, f"died at {point}"
         store.close()
+
+
+# -- graphs that begin anew ----------------------------------------------------------------------------------------------------------------
+
+
+def paying(w, saver, levels, static):
+    """A node calls a graph, which asks; `start` is there to update the state as."""
+
+    def ask(state):
+        return {"log": [interrupt(f"pay {state['times']}?")]}
+
+    builder = StateGraph(Log).add_node(ask).add_edge(START, "ask")
+    child = builder.compile("inherit", interrupt_before=["ask"] if static else [])
+
+    def pay(state):
+        w.runs["pay"] += 1
+        return {"log": child.invoke({"times": state["times"]})["log"]}
+
+    inner = ("pay", child if static else pay)
+    for _ in range(levels - 1):
+        inner = ("outer", line(inner))
+    return line(("start", lambda state: {}), inner, saver=saver)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("static", [False, True], ids=["called", "node"])
+def test_a_question_that_is_void_is_never_open_beside_the_graph_that_goes_on_without_it(levels, static):
+    """What an update made void is withdrawn with the step of its graph, so that nobody can answer it after that."""
+
+    def stands(saver):
+        """The innermost graph."""
+        return saver.head(max((key for key in saver._records if key.startswith("h/")), key=len).removeprefix("h/")).seq
+
+    for point in range(1, 1000):
+        world, store = World(), MemoryStore()
+        graph = paying(world, store.open(Process()), levels, static)
+        (void,) = graph.invoke({"times": 5}, CONFIG).interrupts
+        graph.update_state(CONFIG, {"times": 9}, as_node="start")
+        before = stands(graph.checkpointer)
+        process = Process(point)
+        with suppress(Crash):
+            paying(world, store.open(process), levels, static).advance(CONFIG)
+        graph = paying(world, store.open(Process()), levels, static)
+        saver = graph.checkpointer
+        if stands(saver) != before:
+            assert void.id not in {q.interrupt_id for q in saver.open_questions()}, f"died at {point}"
+        asked = graph.advance(CONFIG).interrupts
+        assert [q.interrupt_id for q in saver.open_questions()] == [i.id for i in asked], f"died at {point}"
+        while asked[0].value != "pay 9?":
+            (asked,) = [graph.invoke(None, CONFIG).interrupts]
+        assert graph.invoke(Command(resume="yes"), CONFIG)["log"] == ["yes"], f"died at {point}"
+        if not process.dead:
+            return

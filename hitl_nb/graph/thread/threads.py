@@ -118,6 +118,7 @@ class Threads:
         run.checkpoint = replace(run.checkpoint, nonce=fingerprint(host.checkpoint.nonce, key, size=6))
         run.key, run.graph, run.now, run.saver, run.path = key, host.graph, host.now, host.saver, (*host.path, task.node)
         run.held, run.place = host.held, f"{host.place}|{task.node}:{task.id}".lstrip("|")
+        run.owner, run.thread = (*host.owner, task.id), host.thread or host
         if host.serde is not None:
             host.serde.register(*self.schema.types)
         return run
