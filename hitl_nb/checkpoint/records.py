@@ -216,6 +216,11 @@ class Question:
         """The node with those around it."""
         return (*self.path, self.node)
 
+    @property
+    def origin(self) -> str:
+        """Who asks, for a reader: the graph, the nodes around, the node."""
+        return " / ".join([*([self.graph] if self.graph else []), *self.place])
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -54,7 +54,7 @@ class ConsoleResponder:
         self._print(printable(text))
 
     def _show(self, form: Form, request: Request) -> None:
-        self._write(f"\n{form.heading}\n{request.question.graph} / {request.question.node}, thread {request.question.thread_id}")
+        self._write(f"\n{form.heading}\n{request.question.origin}, thread {request.question.thread_id}")
         if form.instruction:
             self._write(form.instruction)
         width = max((len(k) for k in form.facts), default=0)

@@ -33,8 +33,7 @@ def head(state: str, word: str, where: str = "", when: str = "") -> str:
 
 def where(request: Request) -> str:
     q = request.question
-    node = f"{q.graph} / {q.node}" if q.graph else q.node
-    return f'<span class="hitl-nb-where">{escape(node)} &ensp;<code>{escape(q.thread_id)}</code></span>'
+    return f'<span class="hitl-nb-where">{escape(q.origin)} &ensp;<code>{escape(q.thread_id)}</code></span>'
 
 
 def when(request: Request, now: datetime) -> str:

@@ -63,7 +63,7 @@ class Receipt:
         elif form.subject is not None:
             parts.append(markup.text(form.subject_label, form.subject, code=form.parse))
         parts.append(markup.text("Answer", answer, code=True))
-        origin = {"Thread": q.thread_id, "Node": f"{q.graph} / {q.node}" if q.graph else q.node}
+        origin = {"Thread": q.thread_id, "Node": q.origin}
         parts.append(markup.facts(origin | {"Answered in": _PLACES.get(self.decision.how, self.decision.how)}))
         return parts
 

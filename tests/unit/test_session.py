@@ -723,3 +723,13 @@ def test_nodes_of_a_review_get_the_context_that_it_was_given():
     graph = StateGraph().add_node(greet).add_edge(START, "greet").compile(MemorySaver())
     session = review(graph, {}, thread_id="t", answers=["Hello"], context={"name": "Ada"})
     assert session.result() == {"greeting": "Hello Ada"}
+
+
+def test_a_question_of_a_graph_inside_a_node_says_where_it_comes_from():
+    inner = StateGraph().add_node("second", lambda state: {"ok": interrupt("Fine?")}).add_edge(START, "second").compile()
+    graph = StateGraph().add_node("check", inner).add_edge(START, "check").compile(MemorySaver(), name="orders")
+    session = review(graph, {"n": 1}, thread_id="t", answers=[], on_missing="leave_open")
+    (request,) = session.pending
+    assert request.question.origin == "orders / check / second"
+    session.answer(True)
+    assert session.result() == {"n": 1, "ok": True}
