@@ -221,7 +221,8 @@ class Scope:
         if asked and answered and (same or answered.rebind):
             answer = self.serde.loads(answered.answer)
             return answer if schema is None else typed_answer(schema, answer)
-        if asked and answered and not self.moved:
+        # a graph inside, which the update did not change, has not moved itself
+        if asked and answered and not (self.moved or asked.carried):
             self.refused = QuestionChangedError(
                 self._changed(asked, position), node=self.task.node, thread_id=self.thread_id, interrupt_id=asked.interrupt_id
             )
