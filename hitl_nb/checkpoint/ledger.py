@@ -131,5 +131,7 @@ class Ledger:
         if not owner:
             return
         inner = event if isinstance(event, Answered) else replace(event, owner=owner[1:])  # type: ignore[arg-type]  # those with an owner
+        if isinstance(inner, Asked):
+            inner = replace(inner, order=inner.order[2:])  # two for each level
         if not isinstance(inner, Waits) or inner.owner:
             self._inside.setdefault(owner[0], []).append(inner)

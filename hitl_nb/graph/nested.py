@@ -7,8 +7,8 @@ recorded in one place, whoever asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -27,6 +27,33 @@ from hitl_nb.graph.thread.graph_change import require_unchanged
 from hitl_nb.graph.thread.refreshing import refreshed
 from hitl_nb.graph.thread.threads import Threads
 from hitl_nb.graph.types import Command
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a graph was begun with, as its `Head.input_digest` keeps it."""
+
+    task: str
+    graph: str
+    """Fingerprint of its name."""
+    heard: int
+    """How many questions the node, or graphs that it called before this one, had asked by then."""
+    questions: str
+    """Fingerprint of their ids: a reopened one is asked again under another."""
+    given: str
+    """Digest of the input."""
+
+    @classmethod
+    def of(cls, task: str, name: str, heard: Sequence[str], given: str) -> _Begun:
+        return cls(task, fingerprint(name, size=4), len(heard), fingerprint(*heard, size=4), given)
+
+    @classmethod
+    def from_text(cls, text: str) -> _Begun:
+        task, graph, heard, questions, given = text.split(" ")
+        return cls(task, graph, int(heard), questions, given)
+
+    def to_text(self) -> str:
+        return f"{self.task} {self.graph} {self.heard} {self.questions} {self.given}"
 
 
 def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
@@ -55,10 +82,12 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
     places = [place[scope.handling] for place in either]
     number = scope.calls[places[0]] = scope.calls.get(places[0], -1) + 1
     keys = [nested_thread_id(host.key, place, number) for place in places]
-    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, keys, position))
+    before = scope.ledger.of_tree(task.id)
+    heard = [a.interrupt_id for a in before if (a.order[0] < turn if a.owner else a.position < position)]
+    opened: tuple[Run, Steps] = yield Io(lambda: _open(known, call, scope, host, saver, keys, heard))
     run, first = prepared(opened[0], call), opened[1]
     try:
-        yield from perform(first, saver, run, _begun)
+        yield from perform(first, saver, run, _stored)
         yield from perform(supersteps(run), saver, run)
     except Exception:
         scope.raised(tuple(_lifted(run, scope.task.id, turn)), tuple(run.fresh))
@@ -69,7 +98,7 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
     return run
 
 
-def _begun(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
+def _stored(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
     """Store how the graph begins, or goes on with new input; what it asked and is void now is withdrawn with that, so that nobody can answer it."""
     void = tuple(replace(e, owner=(*run.owner, *e.owner)) for e in run.upward if isinstance(e, Withdrawn))
     thread = run.thread
@@ -93,7 +122,7 @@ def _joined(run: Run, host: Run) -> Command:
     return joined(command for _, command in made)
 
 
-def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, keys: list[str], position: int) -> tuple[Run, Steps]:
+def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpointer, keys: list[str], heard: list[str]) -> tuple[Run, Steps]:
     """The inner graph where it stands, and the steps that begin it: when it is new, or given other input since a reopened question or an update."""
     task = scope.task
     if known.memory and any(t.node == task.node and t.id != task.id for t in host.checkpoint.tasks):
@@ -105,28 +134,28 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
     key = next((k for k in keys if saver.head(k) is not None), keys[0])  # a memory stays where its node had another name
     run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
-    heard = fingerprint(*(a.interrupt_id for a in scope.ledger.of_task(task.id) if a.position < position), size=4)
-    begins = f"{fingerprint(known.name, size=4)} {heard} {input_digest(saver, call.given, writes)}"
+    begins = _Begun.of(task.id, known.name, heard, input_digest(saver, call.given, writes))
     if run is None:
         run = known.placed(host, key, task, call.config)
-        return run, begin(run, writes, f"{task.id} {begins}")
+        return run, begin(run, writes, begins.to_text())
     assert run.head is not None  # a loaded one has one
-    begun_in, _, begun = run.head.input_digest.partition(" ")
+    begun = _Begun.from_text(run.head.input_digest)
     called = host.topology.nodes[task.node].subgraph is None
     reopened = any(task.id in (w.task_id, *w.owner) for gone in [*scope.ledger.withdrawn.values()] for w in gone)
     changed = reopened or scope.moved  # what the node gives to the graph may be other than before, and then no answer from before counts
-    (name, _, given), (begun_name, _, begun_with) = begins.split(" "), begun.split(" ")
-    if called and name != begun_name and (known.memory or not changed):
+    if called and begun.graph != begins.graph and (known.memory or not changed):
         raise _refused(scope, host, f"called the graph {known.name!r} where it had called another one before")
-    if begun_in != task.id:  # a memory over several tasks: the next one begins
-        return run, begin(run, writes, f"{task.id} {begins}")
-    if begun != begins and (changed if called else scope.moved and not run.checkpoint.tasks):
+    if begun.task != task.id:  # a memory over several tasks: the next one begins
+        return run, begin(run, writes, begins.to_text())
+    # the answers in a graph that runs side by side with this one came after it had begun
+    same = begun == _Begun.of(task.id, known.name, heard[: begun.heard], begins.given)
+    if not same and (changed if called else scope.moved and not run.checkpoint.tasks):
         run = _undone(known, call, saver, host, key, task, run)
-        return run, begin(run, writes, f"{task.id} {begins}")
-    if called and given != begun_with:
+        return run, begin(run, writes, begins.to_text())
+    if called and begins.given != begun.given:
         raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
-    return run, refreshed(run, saver, writes, f"{task.id} {begins}") if given != begun_with and scope.moved else nothing()
+    return run, refreshed(run, saver, writes, begins.to_text()) if begins.given != begun.given and scope.moved else nothing()
 
 
 def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str, task: PlannedTask, begun: Run) -> Run:

@@ -144,7 +144,7 @@ class Scope:
 
     def again(self) -> None:
         """Begin at the top: the node is to be called once more."""
-        self.position, self.left_open = 0, None
+        self.position, self.turns, self.left_open = 0, 0, None
         self.calls.clear()
 
     def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...], waits_for: tuple[str, ...] = ()) -> Pause:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from operator import add
 from typing import Annotated, TypedDict
+
+import pytest
 
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
@@ -120,3 +123,51 @@ def test_a_graph_that_got_its_input_from_a_reopened_one_begins_anew_and_its_old_
     assert anew.id != second.id
     assert [q.interrupt_id for q in saver.open_questions()] == [anew.id]
     assert run(graph, Command(resume="C"), cfg)["log"] == ["ask:B", "ask:C"]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("by", ["context", "closure", "input"])
+def test_an_approval_in_a_later_graph_goes_with_a_reopened_answer_of_an_earlier_one(saver, run, cfg, chain, node, by, finished):
+    """However the node hands the answer on to the later graph: that one does not count on for what the node makes of the new answer."""
+
+    def caller(state):
+        (amount,) = which.invoke({"log": []})["log"]
+
+        def pay(state, runtime):
+            told = {"context": runtime.context, "closure": amount, "input": (state.get("log") or [None])[0]}[by]
+            return {"log": [interrupt(f"pay {told}?")]}
+
+        later = chain(None, pay, node("sure", 1), schema=Log)
+        given = {"log": [amount] if by == "input" else []}
+        return {"log": [amount, *later.invoke(given, context=amount if by == "context" else None)["log"], interrupt("done?")]}
+
+    which, graph = chain(None, node("which", 1), schema=Log), chain(saver, caller, schema=Log)
+    (first,) = run(graph, {}, cfg).interrupts
+    assert run(graph, Command(resume="5"), cfg).interrupts[0].value == "pay which:5?"
+    for answer in ["yes", "sure"][: 1 + finished]:
+        run(graph, Command(resume=answer), cfg)
+    graph.reopen(cfg, first.id)
+    again = next(i for i in run(graph, None, cfg).interrupts if i.value == first.value)
+    (asked,) = run(graph, Command(resume={again.id: "999"}), cfg).interrupts
+    assert asked.value == "pay which:999?"
+    assert [q.interrupt_id for q in saver.open_questions()] == [asked.id]
+    for answer in ["no", "sure"]:
+        run(graph, Command(resume=answer), cfg)
+    assert run(graph, Command(resume="done"), cfg)["log"][-3:] == ["no", "sure:sure", "done"]
+
+
+def test_graphs_side_by_side_keep_their_answers_when_one_of_the_other_is_reopened(saver, run, cfg, chain, node):
+    child = chain(None, node("a", 2), schema=Log)
+
+    async def caller(state):
+        done = await asyncio.gather(*(child.ainvoke({"log": [which]}) for which in "xy"))
+        return {"log": [entry for each in done for entry in each["log"]]}
+
+    graph = chain(saver, caller, schema=Log)
+    one, two = run(graph, {}, cfg).interrupts
+    run(graph, Command(resume={one.id: "1", two.id: "2"}), cfg)
+    graph.reopen(cfg, one.id)
+    again, other = run(graph, None, cfg).interrupts
+    assert [again.value, other.value] == ["a 0?", "a 1?"]
+    run(graph, Command(resume={again.id: "3", other.id: "4"}), cfg)
+    assert run(graph, Command(resume="5"), cfg)["log"] == ["x", "a:3:5", "y", "a:2:4"]
