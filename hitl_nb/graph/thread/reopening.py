@@ -25,7 +25,8 @@ def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: st
     """Reopen a question of the thread; returns the run at the thread's newest checkpoint.
 
     The answers of the later questions of the same node and of the graphs that it called are discarded with it, and for a question of a graph inside a
-    node those that this graph, and the node itself, asked after it. Raises UnknownInterruptError when no answer of it counts.
+    node those that this graph, and the node itself, asked after it. Graphs that the node called after that one begin anew when it comes there again.
+    Raises UnknownInterruptError when no answer of it counts.
     """
     earlier = not isinstance(interrupt_id, str) or interrupt_id not in current.ledger.asked
     run = known.where_answered(current, interrupt_id) if earlier else current
