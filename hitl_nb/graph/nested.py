@@ -14,7 +14,7 @@ from typing import Any
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import Asked, Event, Head, PlannedTask, Waits, Withdrawn, fingerprint
-from hitl_nb.errors import GraphError, QuestionChangedError
+from hitl_nb.errors import GraphError, NotSerializableError, QuestionChangedError
 from hitl_nb.graph import durability
 from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.effects import Commit, Flow, Io, Steps
@@ -134,7 +134,7 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
     key = next((k for k in keys if saver.head(k) is not None), keys[0])  # a memory stays where its node had another name
     run = None if saver.head(key) is None else known.inside(host, key, task)
     writes = written(call.given, "")
-    begins = _Begun.of(task.id, known.name, heard, input_digest(saver, call.given, writes))
+    begins = _Begun.of(task.id, known.name, heard, _given(saver, call, writes, host))
     if run is None:
         run = known.placed(host, key, task, call.config)
         return run, begin(run, writes, begins.to_text())
@@ -156,6 +156,17 @@ def _open(known: Threads, call: Call, scope: Scope, host: Run, saver: Checkpoint
         raise _refused(scope, host, f"gave its inner graph {known.name!r} other input than before")
     require_unchanged(run)
     return run, refreshed(run, saver, writes, begins.to_text()) if begins.given != begun.given and scope.moved else nothing()
+
+
+def _given(saver: Checkpointer, call: Call, writes: list[tuple[str, Any]], host: Run) -> str:
+    """A digest of what the node gives to the graph: the input, and a context other than its own as far as such a thing can be stored."""
+    given = input_digest(saver, call.given, writes)
+    if call.context is host.context:
+        return given
+    try:
+        return fingerprint(given, saver.serde.digest(call.context, "context"))
+    except NotSerializableError:  # a connection, for example: nobody can tell whether it is the same
+        return given
 
 
 def _undone(known: Threads, call: Call, saver: Checkpointer, host: Run, key: str, task: PlannedTask, begun: Run) -> Run:

@@ -338,8 +338,11 @@ def test_a_list_goes_on_in_the_graph_that_was_answered_and_not_in_its_twin_besid
     def second(state):
         return {"log": [interrupt(f"{state['who']} {n}?") for n in (2, 3)]}
 
-    own = TypedDict("own", {"who": str, "log": Annotated[list, add]}, total=False)
-    twin = StateGraph(own).add_sequence([first, second]).add_edge(START, "first").compile()
+    class Own(TypedDict, total=False):
+        who: str
+        log: Annotated[list, add]
+
+    twin = StateGraph(Own).add_sequence([first, second]).add_edge(START, "first").compile()
     builder = StateGraph(Log).add_node("twin", twin).add_conditional_edges(START, lambda state: [Send("twin", {"who": who}) for who in "ab"])
     graph = builder.compile(saver)
     asked = {i.value: i.id for i in run(graph, {"log": []}, cfg).interrupts}

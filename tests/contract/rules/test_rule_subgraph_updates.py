@@ -27,12 +27,13 @@ class Noted(Log, total=False):
 # -- graphs that are called ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def paying(saver, chain):
-    """A node that pays what the graph that it calls was told about; a node before it to update as."""
+@pytest.fixture(params=["input", "context"])
+def paying(saver, chain, request):
+    """A node that pays what the graph that it calls was told about, by its input or as its context; a node before it to update as."""
+    by_context = request.param == "context"
 
-    def approve(state):
-        amount = state["amount"]
+    def approve(state, runtime):
+        amount = runtime.context if by_context else state["amount"]
         return {"log": [f"{amount}:{interrupt(f'Pay {amount}?')}"]}
 
     child = chain(None, approve, schema=Log)
@@ -41,7 +42,8 @@ def paying(saver, chain):
         return {}
 
     def pay(state):
-        told = child.invoke({"amount": state["amount"]})["log"]
+        given = {} if by_context else {"amount": state["amount"]}
+        told = child.invoke(given, context=state["amount"] if by_context else None)["log"]
         return {"log": [f"paid {state['amount']}", *told]}
 
     return chain(saver, start, pay, schema=Log)
