@@ -40,6 +40,8 @@ def reopened(known: Threads, saver: Checkpointer, current: Run, interrupt_id: st
     order = list(run.ledger.asked)
     since = set(order[order.index(interrupt_id) :])
     gone = {i for i, a in run.ledger.asked.items() if (i in since and _later(a, asked)) or any(step.undoes(a) for step in back)}
+    # what a later graph of the node asks may hang on this answer: it is asked again, so that nobody answers it in vain
+    gone |= {i for i in since if run.ledger.is_open(i) and _of_later_graph(run.ledger.asked[i], asked)}
     discard = _discard_earlier(run, current.ledger, asked, gone) if earlier else _discard(run, gone)
     yield from perform(discard, saver, run, staged.commit)
     yield Io(partial(saver.commit_all, run.key, staged.commits))
@@ -51,6 +53,13 @@ def _later(other: Asked, asked: Asked) -> bool:
     if other.task_id == asked.task_id:
         return other.position >= asked.position
     return asked.task_id in other.owner or other.task_id in asked.owner
+
+
+def _of_later_graph(other: Asked, asked: Asked) -> bool:
+    """True for a question of a graph that a node around both ran after the one that asked."""
+    level = next((n for n, (a, b) in enumerate(zip(other.owner, asked.owner, strict=False)) if a != b), min(len(other.owner), len(asked.owner)))
+    turn = 2 * (level - 1)  # `Asked.order` holds a turn and a task for each level
+    return level > 0 and other.order[turn] > asked.order[turn]
 
 
 def _discard(run: Run, gone: set[str]) -> Steps:

@@ -8,6 +8,7 @@ from typing import Annotated, TypedDict
 
 import pytest
 
+from hitl_nb.errors import UnknownInterruptError
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
 
@@ -171,3 +172,30 @@ def test_graphs_side_by_side_keep_their_answers_when_one_of_the_other_is_reopene
     assert [again.value, other.value] == ["a 0?", "a 1?"]
     run(graph, Command(resume={again.id: "3", other.id: "4"}), cfg)
     assert run(graph, Command(resume="5"), cfg)["log"] == ["x", "a:3:5", "y", "a:2:4"]
+
+
+def test_nobody_can_answer_what_a_later_graph_asked_on_the_ground_of_a_reopened_answer(saver, chain, run, cfg):
+    def asks(name):
+        def ask(state):
+            return {"got": interrupt(f"{name} {state['n']}?")}
+
+        return chain(None, ask)
+
+    price, pay = asks("price of"), asks("pay")
+
+    def node(state):
+        amount = price.invoke({"n": 1})["got"]
+        return {"out": [amount, pay.invoke({"n": amount})["got"]]}
+
+    graph = chain(saver, node)
+    (first,) = run(graph, {"x": 1}, cfg).interrupts
+    (second,) = run(graph, Command(resume=5), cfg).interrupts
+    assert second.value == "pay 5?"
+    graph.reopen(cfg, first.id)
+    assert saver.open_questions() == []
+    with pytest.raises(UnknownInterruptError):
+        run(graph, Command(resume={second.id: "yes"}), cfg)
+    run(graph, None, cfg)
+    (again,) = run(graph, Command(resume=9), cfg).interrupts
+    assert again.value == "pay 9?"
+    assert run(graph, Command(resume="yes"), cfg)["out"] == [9, "yes"]
