@@ -36,6 +36,7 @@ from uuid import UUID
 from hitl_nb.checkpoint import expiring, housekeeping
 from hitl_nb.checkpoint.keys import (
     OPEN_PREFIX,
+    checkpoint_id,
     checkpoint_key,
     decided_key,
     decision_key,
@@ -170,8 +171,7 @@ class Checkpointer(ThreadReader):
                 input_digest=input_digest,
                 graph=graph,
             )
-        if checkpoint is not None and graph is not None:
-            self._graphs.add(checkpoint.graph)
+        self._stored(checkpoint, graph)
         return head
 
     def commit_all(self, thread_id: str, commits: Sequence[Mapping[str, Any]]) -> Head | None:
@@ -183,6 +183,8 @@ class Checkpointer(ThreadReader):
         with self._transaction():
             for arguments in commits:
                 head = self._commit(**{"thread_id": thread_id, **arguments})
+        for arguments in commits:
+            self._stored(arguments.get("checkpoint"), arguments.get("graph"))
         return head
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
@@ -332,6 +334,11 @@ class Checkpointer(ThreadReader):
         self._put(head_key(thread_id), pack(head.to_wire()))
         return head
 
+    def _stored(self, checkpoint: Checkpoint | None, graph: bytes | None) -> None:
+        """After the transaction: the store holds this graph, and need not be asked again."""
+        if checkpoint is not None and graph is not None:
+            self._graphs.add(checkpoint.graph)
+
     def _new_head(self, thread_id: str, nonce: str) -> Head:
         """The head of a thread that begins. After a deleted one of the same name, its decisions are numbered on."""
         left = self._left_behind(thread_id)
@@ -376,4 +383,4 @@ class Checkpointer(ThreadReader):
 
 
 def _where(head: Head | None) -> str:
-    return "nothing (a new thread)" if head is None else f"checkpoint {head.nonce}-{head.seq:010d}"
+    return "nothing (a new thread)" if head is None else f"checkpoint {checkpoint_id(head.nonce, head.seq)}"

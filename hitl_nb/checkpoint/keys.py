@@ -29,6 +29,11 @@ def graph_key(fingerprint: str) -> str:
     return f"g/{fingerprint}"
 
 
+def checkpoint_id(nonce: str, seq: int) -> str:
+    """What callers call a checkpoint, as `checkpoint_id` of a config."""
+    return f"{nonce}-{seq:010d}"
+
+
 def head_key(thread_id: str) -> str:
     return f"h/{thread_id}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from hitl_nb.checkpoint.keys import memory_places, nested_thread_id, task_places
+from hitl_nb.checkpoint.keys import checkpoint_id, memory_places, nested_thread_id, task_places
 from hitl_nb.checkpoint.records import PlannedTask
 from hitl_nb.errors import UnknownThreadError, shown
 from hitl_nb.graph.run import Run
@@ -48,7 +48,7 @@ class Inside:
             return inner
         if named[0] != now.nonce or named[1] > now.seq:
             raise UnknownThreadError(
-                f"checkpoint {named[0]}-{named[1]:010d} is none of the graph at {shown(inner.place)}, which is at {now.nonce}-{now.seq:010d}",
+                f"checkpoint {checkpoint_id(*named)} is none of the graph at {shown(inner.place)}, which is at {checkpoint_id(now.nonce, now.seq)}",
                 thread_id=self.run.thread_id,
             )
         return self.under(inner.run.key, step, named[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hitl_nb.checkpoint.keys import checkpoint_id
 from hitl_nb.checkpoint.records import Checkpoint
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.types import Interrupt, StateSnapshot, TaskSnapshot
@@ -13,7 +14,7 @@ from hitl_nb.graph.types import Interrupt, StateSnapshot, TaskSnapshot
 def checkpoint_config(thread_id: str, nonce: str, seq: int, place: str = "") -> dict[str, Any]:
     """The config that names a checkpoint; `place`: of a graph inside a node, `node:task id` for each node around, joined by `|`."""
     inside = {"checkpoint_ns": place} if place else {}
-    return {"configurable": {"thread_id": thread_id, **inside, "checkpoint_id": f"{nonce}-{seq:010d}"}}
+    return {"configurable": {"thread_id": thread_id, **inside, "checkpoint_id": checkpoint_id(nonce, seq)}}
 
 
 def metadata(checkpoint: Checkpoint) -> dict[str, Any]:

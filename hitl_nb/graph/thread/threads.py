@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer, check_thread_id
+from hitl_nb.checkpoint.keys import checkpoint_id
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Checkpoint, Event, Finished, Head, PlannedTask, Withdrawn, fingerprint, task_id
 from hitl_nb.errors import CorruptStoreError, GraphError, RecursionLimitError, UnknownInterruptError, UnknownThreadError, shown
@@ -289,5 +290,5 @@ def history(
 
 def _of_another_thread(named: tuple[str, int], thread_id: str) -> UnknownThreadError:
     return UnknownThreadError(
-        f"checkpoint {named[0]}-{named[1]:010d} is not of thread {thread_id!r}; take one from get_state_history(config)", thread_id=thread_id
+        f"checkpoint {checkpoint_id(*named)} is not of thread {thread_id!r}; take one from get_state_history(config)", thread_id=thread_id
     )
