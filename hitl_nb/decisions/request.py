@@ -52,7 +52,7 @@ class Form:
     parse: bool = False
     """The typed or edited text is JSON: it is parsed before it is sent."""
     shape: Shape = "value"
-    """Which answer is made of choice, text and comment; see `decisions.forms.build_answer`."""
+    """Which answer is made of choice, text and comment; see `decisions.answering.build_answer`."""
     inferred: bool = True
     """The shape was read off the payload, so the card shows a 'Sends …' line."""
     reviewer: str = ""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.check import check_answer
-from hitl_nb.decisions.forms import build_answer, form_for
+from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.plain_yaml import load_with_lines
 from hitl_nb.errors import AnswersFileError, InvalidAnswerError
 

@@ -8,6 +8,13 @@ from datetime import date, datetime
 from typing import Any, Final
 
 _DEPTH_MAX: Final = 6
+POSITIVE: Final = ("approve", "approved", "yes", "accept", "accepted", "confirm")
+NEGATIVE: Final = ("reject", "rejected", "no", "deny", "denied", "decline", "cancel", "refuse", "give_up")
+
+
+def says_yes(option: Any) -> bool:
+    """Whether this option of a payload approves."""
+    return option in POSITIVE
 
 
 def label(word: Any) -> str:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from hitl_nb.decisions.forms import build_answer
+from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from hitl_nb.checkpoint.records import Decision
-from hitl_nb.decisions.forms import brief
+from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Request
 from hitl_nb.responders.console import printable, tell
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
-from hitl_nb.decisions.forms import build_answer, sends
+from hitl_nb.decisions.answering import build_answer, sends
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit

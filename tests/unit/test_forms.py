@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.answering import build_answer, sends
 from hitl_nb.decisions.check import allowed_options, check_answer
-from hitl_nb.decisions.forms import build_answer, form_for, sends
+from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Form
 from hitl_nb.errors import InvalidAnswerError
 

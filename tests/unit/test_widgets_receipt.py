@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from hitl_nb.checkpoint.records import Decision, Question
-from hitl_nb.decisions.forms import build_answer, form_for
+from hitl_nb.decisions.answering import build_answer
+from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.receipt import MIME, Receipt, bundle, open_bundle

@@ -1,0 +1,163 @@
+"""How a question is answered: the controls read off its schema, or off its payload by the table in `forms`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from hitl_nb.checkpoint.records import UNSET
+from hitl_nb.decisions.check import allowed_options
+from hitl_nb.decisions.request import Form, Option, Shape, Weight
+from hitl_nb.decisions.wording import NEGATIVE, POSITIVE, label, pretty_json
+
+BUTTONS_MAX: Final = 12
+"""Choices up to which each gets a button."""
+_SKELETON_DEPTH: Final = 5
+"""A model that holds itself ends here."""
+_EDITS: Final = ("edit", "modify")
+_WANTS_COMMENT: Final = ("refine", "request_changes", "revise", "rework", "amend")
+_APPROVAL: Final = re.compile(
+    r"^(approve|accept|allow|authori[sz]e|confirm|continue|proceed|publish|deploy|release|delete|merge|apply|go ahead|"
+    r"is|are|should|shall|does|do (we|you)|may)\b",
+    re.IGNORECASE,
+)
+_OPEN_QUESTION: Final = re.compile(r"\b(what|what's|which|who|whom|whose|when|where|why|how|or)\b", re.IGNORECASE)
+
+
+def by_schema(form: Form, schema: Mapping[str, Any], payload: Any) -> Form:
+    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    form = replace(form, inferred=False, parse=False)
+    if isinstance(listed, list) and listed and all(isinstance(v, str) for v in listed):
+        return _choice(form, listed, "value") if len(listed) <= BUTTONS_MAX else _typing(form, "text", "Send answer")
+    if schema.get("type") == "boolean":
+        return _approval(form, True, False)
+    if schema.get("type") == "string":
+        edits = isinstance(payload, Mapping) and isinstance(payload.get("original"), str)
+        return _typing(form, "editor", "Send edit") if edits else _typing(form, "text", "Send answer")
+    return _json(form, _skeleton(schema, schema))
+
+
+def by_payload(form: Form, payload: Any) -> Form:
+    """The rows of the table, the most telling key first."""
+    if isinstance(payload, str) and payload.rstrip().endswith("?"):
+        return _approval(form, True, False)
+    if not isinstance(payload, Mapping):
+        return _json(form)
+    has = payload.keys()
+    kind = next((payload[k] for k in ("action", "type") if isinstance(payload.get(k), str)), "")
+    options = [o for o in allowed_options(payload) if isinstance(o, str)]
+    if len(options) != len(allowed_options(payload)) or len(options) > BUTTONS_MAX:
+        return _json(form)
+    if isinstance(payload.get("action_requests"), (list, tuple)):
+        return _json(form, {"decisions": [{"type": None} for _ in payload["action_requests"]]})
+    if "current_input" in has and "error" in has:
+        return _buttons(form, (Option(True, "Retry", "primary", edits=True), Option(False, "Give up", "danger")), "retry")
+    if "prompt" in has and "content" in has and not options:
+        return _choice(form, ["approve", "edit", "reject"], "typed")
+    if "actions" in has and options:
+        fits = all(o in POSITIVE + NEGATIVE for o in options)
+        return _choice(form, options, "approved" if fits else "action", comment=True)
+    if (kind == "edit_content" or "original" in has) and not options:
+        return _typing(form, "editor", "Send edit")
+    return _by_review(form, payload, kind, options) or _by_question(form, payload, options)
+
+
+def _by_review(form: Form, payload: Mapping[Any, Any], kind: str, options: list[str]) -> Form | None:
+    """Something to judge, with a comment; None when the payload asks otherwise."""
+    has = payload.keys()
+    reviews = kind.startswith("review") or kind.endswith("review") or (kind == "edit_content" and bool(options))
+    if "current_result" in has and reviews and not options:
+        return _json(form, {"result": payload["current_result"]})
+    if "stage" in has and options:
+        return _choice(form, options, "stage", comment=True)
+    if reviews or ("draft" in has and options):
+        words = options or ["approve", "refine" if kind == "review_and_refine" else "reject"]
+        return _choice(form, words, "action" if "type" not in has or "action" in has else "review", comment=True)
+    if options and ("recommendation" in has or "risk_score" in has) and "question" not in has:
+        amends = "amend" in options
+        return _choice(form, options, "decision", comment=amends, comment_label="Amendments, one a line")
+    if options and kind and "question" not in has and any(k in has for k in ("content", "data", "document")):
+        return _choice(form, options, "action", comment=True)
+    return None
+
+
+def _by_question(form: Form, payload: Mapping[Any, Any], options: list[str]) -> Form:
+    has = payload.keys()
+    if options:
+        return _choice(form, options, "value")
+    if "step" in has:
+        return _approval(form, "approve", "reject")
+    if "question" in has or "prompt" in has:
+        asked = form.heading
+        asks_to_approve = str(payload.get("action", "")).startswith("approve") or (
+            payload.get("type") != "text" and asked.endswith("?") and bool(_APPROVAL.match(asked)) and not _OPEN_QUESTION.search(asked)
+        )
+        return _approval(form, True, False) if asks_to_approve else _typing(form, "text", "Send answer")
+    if "message" in has:
+        return _approval(form, "approve", "reject")
+    if "level" in has or str(payload.get("action", "")).startswith("approve"):
+        return _approval(form, True, False)
+    return _json(form)
+
+
+def _approval(form: Form, yes: Any, no: Any) -> Form:
+    return _buttons(form, (Option(yes, "Approve", "primary"), Option(no, "Reject", "danger")), "value")
+
+
+def _choice(form: Form, words: list[str], shape: Shape, *, comment: bool = False, comment_label: str = "Comment (optional)") -> Form:
+    """One button a word: the primary one first, the negative ones last."""
+    words = list(dict.fromkeys(words))
+    primary = next((w for w in words if _says(w, POSITIVE)), None) or next((w for w in words if not _says(w, NEGATIVE)), words[0])
+    dicts = shape != "value"
+    made = [
+        Option(
+            value=w,
+            label=label(w),
+            weight=_weight(w, primary),
+            edits=dicts and w.lower() in _EDITS,
+            needs_comment=dicts and comment and w.lower() in _WANTS_COMMENT,
+        )
+        for w in words
+    ]
+    order: tuple[Weight, ...] = ("primary", "neutral", "danger")
+    made.sort(key=lambda o: order.index(o.weight))
+    return _buttons(replace(form, comment=comment, comment_label=comment_label), tuple(made), shape)
+
+
+def _weight(word: str, primary: str) -> Weight:
+    return "primary" if word == primary else "danger" if _says(word, NEGATIVE) else "neutral"
+
+
+def _says(word: str, known: tuple[str, ...]) -> bool:
+    """True for a known word, and for one that begins with a known verb: `accept_all`."""
+    return word.lower() in known or (word.lower().partition("_")[0] in known and not word.lower().startswith(("no_", "yes_")))
+
+
+def _buttons(form: Form, options: tuple[Option, ...], shape: Shape) -> Form:
+    return replace(form, control="buttons", options=options, shape=shape)
+
+
+def _typing(form: Form, control: Any, send: str) -> Form:
+    return replace(form, control=control, options=(Option("send", send, "primary"),), shape="text")
+
+
+def _json(form: Form, template: Any = UNSET) -> Form:
+    text = "" if template is UNSET else pretty_json(template)
+    return replace(_typing(form, "json", "Send answer"), parse=True, template=text)
+
+
+def _skeleton(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:
+    """An answer with the right keys. What a person must decide is None, which no enum, bool or number takes: nothing is approved by prefilling."""
+    if depth > _SKELETON_DEPTH or not isinstance(schema, Mapping):
+        return None
+    if isinstance(schema.get("$ref"), str):
+        return _skeleton(root.get("$defs", {}).get(schema["$ref"].rpartition("/")[2]), root, depth + 1)
+    if "default" in schema:
+        return schema["default"]
+    if isinstance(schema.get("properties"), Mapping):
+        return {k: _skeleton(v, root, depth + 1) for k, v in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return []
+    return "" if schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format"} else None
