@@ -32,6 +32,7 @@ from hitl_nb.graph.thread.staging import updated
 from hitl_nb.graph.thread.threads import Threads, named_checkpoint, named_seq, thread_id_of
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
+from hitl_nb.graph.watch import Watcher
 
 if TYPE_CHECKING:
     from hitl_nb.graph.drawing.picture import GraphPicture
@@ -174,18 +175,17 @@ class CompiledGraph:
         config: Config,
         *,
         begin: Mapping[str, Any] | None = None,
-        on_start: Callable[[tuple[str, ...]], None] | None = None,
+        watch: Watcher | None = None,
         context: Any = None,
     ) -> GraphResult:
         """Go on with what can go on: answered questions, failed nodes, what a crash left. Answers nothing itself, not even a static pause.
 
         On a thread that waits or has finished it runs nothing and returns where the thread stands. `begin`: the input of a thread that does not
-        exist yet; one that somebody else has begun meanwhile is not begun again. `on_start` is told the nodes of each superstep right before they
-        run. Raises UnknownThreadError, ThreadBusyError.
+        exist yet; one that somebody else has begun meanwhile is not begun again. `watch` is told what the nodes do meanwhile. Raises
+        UnknownThreadError, ThreadBusyError.
         """
-        modes = frozenset({"starts"}) if on_start else frozenset[str]()
         given = ADVANCE if begin is None else Begin(begin)
-        return self._result(exhaust(self._driven(self._call(given, config, context, modes)), on_start))
+        return self._result(exhaust(self._driven(replace(self._call(given, config, context), watch=watch))))
 
     # -- threads -------------------------------------------------------------------------------------------------------------------
 

@@ -291,13 +291,11 @@ class AsyncCrew:
                 await asyncio.wait(self._tasks)
 
 
-def exhaust(emitted: Generator[Emit, None, Any], told: Callable[[Any], None] | None = None) -> Any:
-    """Run a driven flow to its end; what it returns. `told` is called with each event."""
+def exhaust(emitted: Generator[Emit, None, Any]) -> Any:
+    """Run a driven flow to its end; what it returns."""
     iterator: Iterator[Emit] = emitted
     try:
         while True:
-            emit = next(iterator)
-            if told is not None:
-                told(emit.event)
+            next(iterator)
     except StopIteration as stop:
         return stop.value

@@ -24,6 +24,7 @@ from hitl_nb.graph.node.failure import node_error
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.topology import Exit, Target
 from hitl_nb.graph.types import START
+from hitl_nb.graph.watch import Begun
 
 
 def supersteps(run: Run) -> Steps:
@@ -87,6 +88,8 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
 def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
     """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile."""
     jobs = [_job(run, t) for t in tasks]
+    if run.watch is not None:
+        run.watch.started([Begun(t.id, t.node, run.path) for t in tasks])
     yield from stream.started(run, jobs)
     found: Sequence[Outcome | Emit] = yield Start(jobs)
     missing = len(tasks)
@@ -162,6 +165,8 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
                 errors[task.id] = raised
         if task.id in errors:
             _fail(run, task, errors[task.id])
+        if run.watch is not None:
+            run.watch.ended(task.id, "failed" if isinstance(outcome, Raised) or task.id in errors else "asked" if isinstance(outcome, Paused) else "done")
     return errors
 
 

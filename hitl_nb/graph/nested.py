@@ -209,4 +209,4 @@ def inner_call(call: Call, schema: StateSchema, host: Run) -> Call:
     told = host.modes if "subgraphs" in host.modes else frozenset[str]()
     config: Any = {**host.config, **call.config}
     context = host.context if call.context is None else schema.context(call.context)
-    return replace(call, config=config, modes=call.modes | told, context=context)
+    return replace(call, config=config, modes=call.modes | told, context=context, watch=host.watch)

@@ -21,6 +21,7 @@ from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.thread.graph_change import Renamed, Shape
 from hitl_nb.graph.topology import Target, Topology
 from hitl_nb.graph.types import Command, Config, Interrupt, Send
+from hitl_nb.graph.watch import Watcher
 
 _TRACE_MAX: Final = 50
 """Calls of a stored traceback, the last ones."""
@@ -67,6 +68,7 @@ class Run:
     before: frozenset[str] = frozenset()
     after: frozenset[str] = frozenset()
     modes: frozenset[str] = frozenset()
+    watch: Watcher | None = None
     further: Further | None = None
     limit: int = 10_000
     context: Any = None

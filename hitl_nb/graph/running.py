@@ -27,6 +27,7 @@ from hitl_nb.graph.thread.graph_change import require_unchanged
 from hitl_nb.graph.thread.threads import Threads, configurable_of, named_seq, thread_id_of
 from hitl_nb.graph.thread.updates import amend
 from hitl_nb.graph.types import Command, Config, pairs
+from hitl_nb.graph.watch import Watcher
 
 RECURSION_LIMIT: Final = 10_000
 """Supersteps of one run, unless the config says otherwise."""
@@ -52,6 +53,8 @@ class Call:
     context: Any = None
     """An instance of the graph's context schema, or what was given."""
     durability: Durability = "sync"
+    watch: Watcher | None = None
+    """Who looks on while it runs."""
     limit: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,7 +104,7 @@ def run_unstored(known: Threads, call: Call, run: Run | None = None) -> Flow:
 
 def prepared(run: Run, call: Call) -> Run:
     """The run with what the call asks for."""
-    run.modes, run.limit, run.context = call.modes, call.limit, call.context
+    run.modes, run.limit, run.context, run.watch = call.modes, call.limit, call.context, call.watch
     return run
 
 

@@ -43,8 +43,6 @@ def modes_of(stream_mode: str | Sequence[str], *, subgraphs: bool) -> tuple[froz
 
 def started(run: Run, jobs: Sequence[Job]) -> Iterator[Emit]:
     """These tasks run now."""
-    if "starts" in run.modes:
-        yield Emit("starts", tuple(j.task.node for j in jobs))
     if run.modes.isdisjoint(_TASKS):
         return
     for job in jobs:

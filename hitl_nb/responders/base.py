@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
+from hitl_nb.graph.watch import Watcher
 
 
 class Submit(Protocol):
@@ -36,17 +37,53 @@ class Responder(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a view may have the session do. Each returns at once and may be called from any thread."""
+
+    look: Callable[[], None]
+    """Look whether the thread moved, and show it: somebody else may have answered, or a deadline passed."""
+    change: Callable[[str], None]
+    """Discard the decision on this question, if it still is the latest one, and ask again. Raises ThreadMovedError when it is not, ThreadBusyError
+    while the graph runs."""
+
+
 class View(Protocol):
-    """Shows how a session goes. Every method returns at once and may be called from a worker thread."""
+    """Shows how a session goes. Every method returns at once and may be called from a worker thread. A view overrides what it shows."""
+
+    progress: Watcher | None = None
+    """Is told what the nodes do that run; None: nothing of it is shown."""
+
+    def opened(self, ways: Ways) -> None:
+        """The session begins. `ways`: what a person can set going in the view."""
 
     def decided(self, request: Request, decision: Decision) -> None:
-        """A question got its answer: show the receipt (in place of the card, if there was one)."""
+        """A question got its answer here: show the receipt (in place of the card, if there was one)."""
+
+    def decided_elsewhere(self, request: Request, decision: Decision) -> None:
+        """A question that is shown as open was answered by somebody else, or by its default."""
+        self.decided(request, decision)
+
+    def outdated(self, request: Request, current: Request | None) -> None:
+        """A question that is shown as open is no longer asked. `current`: what its node asks now instead, told before `ask` is called with it."""
+
+    def changed(self, request: Request) -> None:
+        """An open question stands otherwise than it is shown: somebody else is asked now, until another time."""
+
+    def undone(self, request: Request, decision: Decision) -> None:
+        """This decision counts no more: its question is asked again, or the thread went back to before it."""
+
+    def changeable(self, request: Request | None) -> None:
+        """The question whose decision can be changed now, the latest one; None while none can."""
 
     def running(self, nodes: Sequence[str]) -> None:
-        """These nodes run now."""
+        """These nodes run now; none: nothing runs."""
 
-    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None) -> None:
-        """A node raised. `retry` runs it again with the same answers; `reopen` discards the last answer and asks again (None: there is none)."""
+    def failed(
+        self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None, nodes: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """A node raised. `retry` runs it again with the same answers; `reopen` discards the last answer and asks again (None: there is none).
+        `nodes`: each node that failed, with its error as text."""
 
     def finished(self) -> None:
         """The graph ended."""

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Request
+from hitl_nb.responders.base import View
 from hitl_nb.responders.console import printable, tell
 
 _LOOK_EVERY_S: Final = 0.05
 
 
-class PlainView:
-    """Prints one line for each decision."""
+class PlainView(View):
+    """Prints one line for each decision. The caller has the result, and an error is raised to them."""
 
     def __init__(self, *, write: Callable[[str], None] = tell) -> None:
         self._write = write
 
     def decided(self, request: Request, decision: Decision) -> None:
         self._write(printable(f"{request.form.heading} {brief(decision.answer)}, by {decision.reviewer} ({decision.how})").replace("\n", " "))
-
-    def running(self, nodes: Sequence[str]) -> None:
-        """A terminal shows decisions only."""
-
-    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None) -> None:
-        """The error is raised to the caller, who sees it there."""
-
-    def finished(self) -> None:
-        """The caller has the result."""
 
 
 def wait_by_looking(ready: Callable[[], bool], timeout_s: float | None) -> bool:

@@ -33,6 +33,7 @@ from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder
 from hitl_nb.session.inputs import check_input
 from hitl_nb.session.standing import standing_decisions
 from hitl_nb.session.turn import Turn, patiently
+from hitl_nb.session.watch import Watch
 
 if TYPE_CHECKING:
     from hitl_nb.graph.compiled import CompiledGraph
@@ -329,15 +330,14 @@ class ReviewSession:
         check_input(self._saver, self.thread_id, self._given, head)
         self._started = False
 
-        def on_start(nodes: tuple[str, ...]) -> None:
-            self._started = True
-            if head is not None:
-                self._view.running(nodes)
-
-        result = self._graph.advance(self._config, begin=self._given, on_start=on_start, context=self._run_context)
+        watch = Watch(self._view, self._begins, shows=head is not None)
+        result = self._graph.advance(self._config, begin=self._given, watch=watch, context=self._run_context)
         if head is None:
             check_input(self._saver, self.thread_id, self._given, self._saver.head(self.thread_id))
         return result
+
+    def _begins(self) -> None:
+        self._started = True
 
     def _advance(self) -> None:
         """Run and ask until there is nothing to run. The caller has taken the turn."""

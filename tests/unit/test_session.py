@@ -32,7 +32,7 @@ from hitl_nb.errors import (
     UnknownInterruptError,
     UnusedAnswersWarning,
 )
-from hitl_nb.responders.base import FrontEnd, Submit
+from hitl_nb.responders.base import FrontEnd, Submit, View
 from hitl_nb.responders.plain import wait_by_looking
 from hitl_nb.session import ReviewSession
 
@@ -46,7 +46,7 @@ class State(TypedDict, total=False):
     log: Annotated[list[str], operator.add]
 
 
-class Person:
+class Person(View):
     """Answers later, like somebody in front of cards: keeps what was asked. Shows it, too."""
 
     how = "card"
@@ -68,7 +68,7 @@ class Person:
         if nodes:
             self.seen.append(f"runs {', '.join(nodes)}")
 
-    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None) -> None:
+    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None, nodes: Any = ()) -> None:
         self.failures.append((error, retry, reopen))
 
     def finished(self) -> None:

@@ -138,8 +138,12 @@ class Scope:
         return Runtime(self.context, self.write, self.config, self.thread_id, self.task.node, self.task.id)
 
     def write(self, event: Any, /) -> None:
-        """A custom event for whoever streams the run."""
-        if self.host is not None and "custom" in self.host.modes:
+        """A custom event for whoever streams the run, or looks on."""
+        if self.host is None:
+            return
+        if self.host.watch is not None:
+            self.host.watch.wrote(self.task.id, event)
+        if "custom" in self.host.modes:
             self.tell(Emit("custom", event))
 
     def again(self) -> None:
