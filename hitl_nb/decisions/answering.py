@@ -12,8 +12,8 @@ from hitl_nb.decisions.wording import says_yes
 from hitl_nb.errors import InvalidAnswerError
 
 
-def build_answer(form: Form, choice: Any, *, text: str | None = None, comment: str = "") -> Any:
-    """The answer for a chosen option (`Option.value`), with what was typed or edited (`text`) and the comment.
+def build_answer(form: Form, choice: Any, *, text: str | None = None, filled: Any = UNSET, comment: str = "") -> Any:
+    """The answer for a chosen option (`Option.value`), with what was typed or edited (`text`) or filled in (`filled`, as data) and the comment.
 
     Raises InvalidAnswerError when the choice is no option of the form, or when text or comment is missing or cannot be parsed.
     """
@@ -22,9 +22,9 @@ def build_answer(form: Form, choice: Any, *, text: str | None = None, comment: s
     if option.needs_comment and not comment:
         raise InvalidAnswerError(f"{option.label} needs a comment that says what to change; nothing was sent", path=["comment"])
     typed = option.edits or form.shape == "text"
-    if typed and text is None:
+    if typed and text is None and filled is UNSET:
         raise InvalidAnswerError(f"{option.label} needs a text; nothing was sent", path=["text"])
-    value = _parsed(text) if typed and form.parse and text is not None else text
+    value = filled if filled is not UNSET else _parsed(text) if typed and form.parse and text is not None else text
     match form.shape:
         case "value":
             return option.value

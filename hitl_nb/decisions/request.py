@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Question
 
-ControlKind = Literal["buttons", "text", "editor", "json"]
-"""buttons: only options. text: a line or lines typed from scratch. editor: `subject` is edited against its original. json: parsed from text."""
+ControlKind = Literal["buttons", "text", "editor", "json", "form", "table", "actions"]
+"""buttons: only options. text: a line or lines typed from scratch. editor: `subject` is edited against its original. json: parsed from text.
+form: the fields of the schema. table: a decision for each row. actions: one for each action."""
 Weight = Literal["primary", "neutral", "danger"]
 Shape = Literal["value", "text", "action", "stage", "review", "approved", "decision", "typed", "retry"]
 """value: the option itself. text: what was typed or edited. The others are dicts, see `decisions.forms`."""

@@ -1,9 +1,11 @@
-"""The drawn request: reads its controls, makes the answer from the form, hands it to `submit`. Holds no logic of its own."""
+"""The drawn request: question above, panel between, buttons below. Hands the panel's answer to `submit`. Holds no logic of its own."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from html import escape
 from itertools import count
 from threading import RLock
@@ -17,40 +19,19 @@ from hitl_nb.decisions.request import Option, Request
 from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, times
-from hitl_nb.widgets.diff import side_by_side
-from hitl_nb.widgets.surface import Surface
+from hitl_nb.widgets.controls import button, classed, close
+from hitl_nb.widgets.panel import Extra, panel_for
+from hitl_nb.widgets.surface import Act, Press, Surface
+from hitl_nb.widgets.text_panel import TextPanel
 
 State = Literal["open", "sending", "sent", "elsewhere"]
 _KEYS_HINT: Final = "<kbd>Ctrl</kbd> <kbd>Enter</kbd> send"
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
+_PLAIN: Final = "Your answer, as JSON"
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def classed(widget: Any, classes: str) -> Any:
-    for name in classes.split():
-        widget.add_class(name)
-    return widget
-
-
-def button(label: str, press: Callable[[], None], *, look: str = "", key: str = "", tooltip: str = "") -> Any:
-    """A button of a card. `look`: primary, danger, quiet or nothing."""
-    names = " ".join(filter(None, ("hitl-nb-btn", f"hitl-nb-{look}" if look else "", f"hitl-nb-key-{key}" if key else "")))
-    made = classed(ipywidgets.Button(description=label, tooltip=tooltip or None), names)
-    made.on_click(lambda _: press())
-    return made
-
-
-def close(widget: Any) -> None:
-    """Free a widget with everything in it; call it once it is out of the page."""
-    for child in getattr(widget, "children", ()):
-        close(child)
-    for own in ("layout", "style"):
-        if hasattr(widget, own):
-            getattr(widget, own).close()
-    widget.close()
 
 
 class Card:
@@ -76,37 +57,34 @@ class Card:
         form = request.form
         self._editing: Option | None = next((o for o in form.options if form.control == "editor"), None)
         self._read = ipywidgets.HTML()
-        self._text = self._main_field()
-        self._changes = ipywidgets.HTML()
-        self._middle = classed(ipywidgets.VBox([*([self._text] if self._text else []), self._changes]), "hitl-nb-edit")
+        self._panel = panel_for(request, self._typed)
+        self._text = self._panel if isinstance(self._panel, TextPanel) else None
+        self._plain = self._plain_field()
+        """For a front end that cannot draw the panel's tree."""
         self._comment = classed(ipywidgets.Textarea(description=form.comment_label, rows=1), "hitl-nb-comment") if form.comment else None
         self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
         self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
         self._foot = classed(ipywidgets.VBox([*([self._comment] if self._comment else []), self._row, self._line]), "hitl-nb-foot")
         self._surface = Surface(label=form.heading, grab=grab)
         self._surface.on_press(self._pressed)
+        self._surface.on_act(self._acted)
         self._numbers = count()
         self._presses: dict[int, Option] = {}
         """The answer buttons that are drawn now, by number."""
-        self.box = classed(
-            ipywidgets.VBox([self._read, self._middle, self._foot, ipywidgets.HTML(_LOST), self._surface]),
-            "hitl-nb-card",
-        )
-        for field in filter(None, (self._text, self._comment)):
-            field.observe(self._typed, "value")
+        self._senders: list[Any] = []
+        self._extras: dict[str, Any] = {}
+        middle = [w for w in (self._panel.widget, self._plain) if w is not None]
+        self.box = classed(ipywidgets.VBox([self._read, self._surface, *middle, self._foot, ipywidgets.HTML(_LOST)]), "hitl-nb-card")
+        if form.control == "table":
+            self.box.add_class("hitl-nb-wide")
+        for field in filter(None, (self._comment, self._plain)):
+            field.observe(lambda _: self._typed(), "value")
         self._draw()
 
-    # -- what is drawn
+    def _plain_field(self) -> Any:
+        return classed(ipywidgets.Textarea(description=_PLAIN), "hitl-nb-undressed hitl-nb-json") if self._panel.tree() else None
 
-    def _main_field(self) -> Any:
-        form = self.request.form
-        if form.control == "buttons" and not any(o.edits for o in form.options):
-            return None
-        label, value, look = {
-            "text": ("Your answer", "", "typed"),
-            "json": ("Your answer, as JSON", form.template, "json"),
-        }.get(form.control, ("Your edit", form.subject or "", "json" if form.parse else "editor"))
-        return classed(ipywidgets.Textarea(value=value, description=label), f"hitl-nb-main hitl-nb-{look}")
+    # -- what is drawn
 
     def _draw(self) -> None:
         form = self.request.form
@@ -117,15 +95,18 @@ class Card:
         self._read.value = markup.head(
             "open", f"Waiting for {asks}", markup.where(self.request), markup.when(self.request, self._now())
         ) + markup.body(self.request, *parts, instruction=True)
-        self._middle.layout.display = None if types else "none"
+        if self._text is not None:
+            self._text.widget.layout.display = None if types else "none"
+        self._senders = []
         before, self._row.children = self._row.children, tuple(self._buttons())
         for old in before:
             close(old)
-        self._say()
+        self._refresh()
 
     def _buttons(self) -> list[Any]:
         form, edits = self.request.form, self._editing
         self._presses.clear()
+        self._extras.clear()
         if form.control == "buttons" and edits is not None:
             label = edits.label if edits.weight == "primary" else "Send edit"
             return [self._button(edits, label, "primary", sends_now=True), button("Discard edit", self._discard, look="quiet")]
@@ -137,6 +118,9 @@ class Card:
             look = "" if option.weight == "neutral" else option.weight
             opens = form.control == "buttons" and option.edits
             made.append(self._button(option, option.label, look, key="" if form.control != "buttons" else key, sends_now=not opens))
+        for extra in self._panel.extras():
+            self._extras[extra.act] = button(extra.label, lambda act=extra.act: self._acted(Act(act, "", None, {})))  # type: ignore[misc]
+            made.append(self._extras[extra.act])
         return made
 
     def _button(self, option: Option, label: str, look: str, *, key: str = "", sends_now: bool) -> Any:
@@ -151,28 +135,39 @@ class Card:
             return made
         number = next(self._numbers)
         self._presses[number] = option
+        self._senders.append(made)
         return classed(made, f"hitl-nb-send hitl-nb-press-{number}")
 
     def _preview(self, option: Option) -> str:
+        text = self._text.text if self._text is not None else None
         try:
-            return f"Sends {sends(self.request.form, option.value, text=self._value(self._text), comment=self._value(self._comment) or '')}"
+            return f"Sends {sends(self.request.form, option.value, text=text, comment=self._commented)}"
         except InvalidAnswerError:
             return ""
 
-    def _say(self) -> None:
-        """The small line, and in edit mode the comparison."""
+    def _refresh(self) -> None:
+        """The panel, the buttons' words and the small line, as they are now."""
+        self._surface.tree = list(self._panel.tree())
+        for extra in self._panel.extras():
+            self._relabel(extra)
+        reason = "" if self._plain is not None and self._plain.value.strip() else self._panel.blocked()
+        for sender in self._senders:
+            sender.disabled = bool(reason)
+        self._surface.invalid = ""
         form, option = self.request.form, self._editing
         typing = option is not None or form.control in ("text", "json")
         if option is not None and self._text is not None:
-            same = self._edited() == form.subject
-            compared = "" if same else side_by_side(form.subject or "", self._text.value)
-            self._changes.value = f'<div class="hitl-nb-cap">{"No changes yet" if same else "Changes"}</div>{compared}'
-        said = ""
-        if form.inferred:
+            self._text.compare()
+        said = escape(self._panel.line() or reason)
+        if form.inferred and not said:
             exact = self._preview(option).removeprefix("Sends ") if option is not None and form.shape != "text" else ""
             said = f"Sends <code>{escape(exact)}</code>" if exact else self._sends_any()
-        self._line.value = markup.line(said, _KEYS_HINT if typing else "")
-        self._surface.invalid = ""
+        self._line.value = markup.line(said, _KEYS_HINT if typing or self._plain is not None else "")
+
+    def _relabel(self, extra: Extra) -> None:
+        drawn = self._extras.get(extra.act)
+        if drawn is not None:
+            drawn.description, drawn.disabled = extra.label, not extra.enabled
 
     def _sends_any(self) -> str:
         words = escape(sends(self.request.form))
@@ -180,82 +175,126 @@ class Card:
 
     # -- what a person does
 
-    @staticmethod
-    def _value(field: Any) -> str | None:
-        return None if field is None else field.value
+    @property
+    def _commented(self) -> str:
+        return self._comment.value if self._comment is not None else ""
 
-    def _pressed(self, number: int, text: str | None, comment: str | None) -> None:
+    def _pressed(self, press: Press) -> None:
         """An answer button, with what the fields hold; a button that is no longer drawn does nothing."""
         with self._lock:
-            option = self._presses.get(number)
+            option = self._presses.get(press.number)
             if self.state != "open" or option is None:
                 return
-            for field, value in ((self._text, text), (self._comment, comment)):
+            text = None if self._text is None else self._text.field
+            for field, value in ((text, press.text), (self._comment, press.comment)):
                 if field is not None and value is not None and field.value != value:
                     field.value = value
-        self._send(option)
+            if not self._guarded(lambda: self._panel.take(press.fields)):
+                return
+        self._send(option, dressed=True)
 
-    def _typed(self, _: Any) -> None:
-        with self._lock:
-            if self.state == "open":
-                self._say()
-
-    def _edit(self, option: Option) -> None:
-        with self._lock:
-            if self.state == "open":
-                self._editing = option
-                self._draw()
-                self._text.focus()
-
-    def _discard(self) -> None:
-        with self._lock:
-            if self.state == "open":
-                self._editing = None
-                self._text.value = self.request.form.subject or ""
-                self._draw()
-
-    def _send(self, option: Option) -> None:
+    def _acted(self, act: Act) -> None:
+        """Something in the panel was used."""
         with self._lock:
             if self.state != "open":
                 return
-            text = self._edited()
-            if self._editing is option and option.weight != "primary" and text == self.request.form.subject:
-                self._refuse("Nothing changed yet.", "main")
+            focus: list[str | None] = []
+
+            def use() -> None:
+                self._panel.take(act.fields)
+                focus.append(self._panel.act(act))
+                self._refresh()
+
+            if self._guarded(use) and focus[0]:
+                self._surface.focus(focus[0])
+
+    def _guarded(self, use: Callable[[], None]) -> bool:
+        """A panel that raises says so on the card: a callback's traceback reaches no cell."""
+        try:
+            use()
+        except InvalidAnswerError as error:
+            self._refuse(error)
+        except Exception as error:  # noqa: BLE001
+            self._say_problem(f"{type(error).__name__}: {error}", "")
+        else:
+            return True
+        return False
+
+    def _typed(self) -> None:
+        with self._lock:
+            if self.state == "open":
+                self._refresh()
+
+    def _edit(self, option: Option) -> None:
+        with self._lock:
+            if self.state == "open" and self._text is not None:
+                self._editing = option
+                self._draw()
+                self._text.field.focus()
+
+    def _discard(self) -> None:
+        with self._lock:
+            if self.state == "open" and self._text is not None:
+                self._editing = None
+                self._text.discard()
+                self._draw()
+
+    def _send(self, option: Option, *, dressed: bool = False) -> None:
+        with self._lock:
+            if self.state != "open":
+                return
+            if self._text is not None and self._editing is option and option.weight != "primary" and self._text.is_unchanged:
+                self._say_problem("Nothing changed yet.", "main")
+                return
+            if (self._plain is None or dressed) and (reason := self._panel.blocked()):
+                self._say_problem(reason, "")
                 return
             self.state = "sending"
             self.box.add_class("hitl-nb-sending")
         try:
-            answer = build_answer(self.request.form, option.value, text=text, comment=self._value(self._comment) or "")
-            decision = self._submit(answer)
+            decision = self._submit(self._answer(option, dressed=dressed))
         except InvalidAnswerError as error:
-            self._reopen(str(error), "comment" if error.path[:1] == ["comment"] and self._comment is not None else "main")
+            self._reopen(partial(self._refuse, error))
         except DeadlinePassedError as error:
-            self._reopen(str(error), "")
+            self._reopen(partial(self._say_problem, str(error), ""))
         except AlreadyAnsweredError as error:
             self.show_elsewhere(error.reviewer, error.answered_at)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
-            self._reopen(f"{type(error).__name__}: {error}", "")
+            self._reopen(partial(self._say_problem, f"{type(error).__name__}: {error}", ""))
         else:
             with self._lock:
                 self.state = "sent"
             self._answered(self.request, decision)
 
-    def _edited(self) -> str | None:
-        """The field's text, with the line ends of the original: a browser's text field turns them all into a bare newline."""
-        text, subject = self._value(self._text), self.request.form.subject or ""
-        if text is None or "\r\n" not in subject:
-            return text
-        return text.replace("\r\n", "\n").replace("\n", "\r\n")
+    def _answer(self, option: Option, *, dressed: bool) -> Any:
+        if self._plain is None or dressed:
+            return self._panel.answer(option, self._commented)
+        try:
+            filled = json.loads(self._plain.value)
+        except ValueError as error:
+            raise InvalidAnswerError(f"this is no JSON ({error}); write the whole answer as JSON", path=[]) from None
+        return build_answer(self.request.form, option.value, filled=filled, comment=self._commented)
 
-    def _refuse(self, message: str, field: str) -> None:
+    def _refuse(self, error: InvalidAnswerError) -> None:
+        """Say at its field, and below the buttons, why the answer was not taken."""
+        if error.path[:1] == ["comment"] and self._comment is not None:
+            self._say_problem(str(error), "comment")
+            return
+        words, focus = self._panel.refuse(error)
+        self._surface.tree = list(self._panel.tree())
+        self._say_problem(words, "main")
+        if focus:
+            self._surface.focus(focus)
+
+    def _say_problem(self, message: str, field: str) -> None:
         self._line.value = markup.problem(message)
         self._surface.invalid = field
 
-    def _reopen(self, message: str, field: str) -> None:
+    def _reopen(self, say: Callable[[], None]) -> None:
         with self._lock:
             self.state = "open"
             self.box.remove_class("hitl-nb-sending")
-            self._refuse(message, field)
+            say()
 
     def show_elsewhere(self, reviewer: str | None, at: datetime | None, answer: str = "") -> None:
         """Say that somebody else was first. What was typed here stays readable."""
@@ -267,11 +306,12 @@ class Card:
             self._read.value = markup.head("ok", "Answered elsewhere", markup.where(self.request)) + markup.body(
                 self.request, markup.facts({k: v for k, v in told.items() if v}), *kept, instruction=False
             )
-            self._middle.layout.display = self._foot.layout.display = "none"
+            self._surface.tree = []
+            for hidden in (self._panel.widget, self._plain, self._foot):
+                if hidden is not None:
+                    hidden.layout.display = "none"
 
     @property
     def unsent(self) -> dict[str, str]:
         """What a person typed here, by the name of the field."""
-        form = self.request.form
-        text, comment = self._value(self._text) or "", self._value(self._comment) or ""
-        return {n: v for n, v in (("text", "" if text in (form.subject, form.template) else text), ("comment", comment)) if v}
+        return {**self._panel.unsent, **({"comment": self._commented} if self._commented else {})}

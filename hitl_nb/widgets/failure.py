@@ -10,7 +10,7 @@ from typing import Final
 import ipywidgets
 
 from hitl_nb.widgets import markup
-from hitl_nb.widgets.card import button, classed
+from hitl_nb.widgets.controls import button, classed
 from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.surface import Surface
 

@@ -14,9 +14,10 @@ import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
-from hitl_nb.responders.base import Submit
+from hitl_nb.responders.base import Submit, View
 from hitl_nb.widgets import markup
-from hitl_nb.widgets.card import Card, classed, close, utc_now
+from hitl_nb.widgets.card import Card, utc_now
+from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.receipt import Receipt, bundle, open_bundle
 from hitl_nb.widgets.style import card_css
@@ -31,7 +32,7 @@ def _style() -> Any:
     return classed(ipywidgets.HTML(f"<style>{card_css()}</style>"), "hitl-nb-style")
 
 
-class LiveView:
+class LiveView(View):
     """View and responder in one. Create it in the cell that shall hold the output; call it from any thread.
 
     The output appears with the first thing to show. Everything a card knows comes from its request, so nothing is lost when the widgets are.
@@ -110,7 +111,9 @@ class LiveView:
             self._fail(None)
             self._draw()
 
-    def failed(self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None) -> None:
+    def failed(
+        self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None, nodes: Sequence[tuple[str, str]] = ()
+    ) -> None:
         with self._lock:
             last = self._items.get(self._last) if self._last is not None and reopen is not None else None
             self._fail(FailureCard(error, last if isinstance(last, Receipt) else None, retry, reopen))

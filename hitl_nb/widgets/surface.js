@@ -1,8 +1,11 @@
-// Dresses the card it sits in with what ipywidgets cannot say: roles, names, keys, exact text on a click, fresh times.
-// Shows nothing itself, so a card without it (a front end that lacks anywidget) can still be read and answered by mouse.
+// Dresses the card it sits in with what ipywidgets cannot say: roles, names, keys, exact text on a click, fresh times. And draws a tree.
+// Everything a text needs to be read and answered works without it, so a front end that lacks anywidget loses comfort only.
 const put = (node, attributes) => {
   for (const name in attributes) if (node.getAttribute(name) !== String(attributes[name])) node.setAttribute(name, attributes[name]);
 };
+
+// -- times
+
 const round = (seconds) => seconds < 3600 ? [Math.round(seconds / 60), "min"] : seconds < 172800 ? [Math.round(seconds / 3600), "h"] : [Math.round(seconds / 86400), "days"];
 const words = (seconds) => round(seconds).join(" ");
 
@@ -19,8 +22,123 @@ function tick(card) {
   }
 }
 
+// -- the tree: elements and text nodes only, of known tags with known attributes
+
+const TAGS = new Set(("div span p b i em strong small code pre kbd del ins hr ul ol li dl dt dd table caption thead tbody tr th td "
+  + "button input textarea select option optgroup label fieldset legend details summary progress img time").split(" "));
+const ATTRIBUTES = /^(class|id|for|name|type|role|title|tabindex|colspan|rowspan|scope|disabled|readonly|placeholder|min|max|step|rows|size|inputmode|autocomplete|spellcheck|hidden|open|lang|dir|alt|src|data-(act|arg|on|f|key|enter|escape|due|asked)|aria-[a-z]+)$/;
+const NAMES = /^(id|for|name|aria-(labelledby|describedby|controls|owns|activedescendant|errormessage))$/;  // several views of one widget share a page
+const PICTURE = /^data:image\/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]*$/;
+const INPUTS = new Set("text search email url tel number date time datetime-local month week color range checkbox radio".split(" "));
+const PATHS = {
+  ok: ["M8 1.75a6.25 6.25 0 1 1 0 12.5 6.25 6.25 0 0 1 0-12.5", "M5.2 8.3l1.9 1.9 3.7-4.2"], bad: ["M8 1.75a6.25 6.25 0 1 1 0 12.5 6.25 6.25 0 0 1 0-12.5", "M8 4.8v3.8M8 11v.1"],
+  open: ["M8 1.75a6.25 6.25 0 1 1 0 12.5 6.25 6.25 0 0 1 0-12.5"], run: ["M8 1.75a6.25 6.25 0 1 1-6.25 6.25"], check: ["M3.5 8.5l3 3 6-7"], x: ["M4 4l8 8M12 4l-8 8"],
+  edit: ["M3 13l.8-3.2L10.9 2.7a1 1 0 0 1 1.4 0l1 1a1 1 0 0 1 0 1.4L6.2 12.2z"], up: ["M8 13V3.5M4 7.2l4-4 4 4"], down: ["M8 3v9.5M4 8.8l4 4 4-4"],
+  prev: ["M10 3.5L5.5 8l4.5 4.5"], next: ["M6 3.5L10.5 8 6 12.5"], plus: ["M8 3.5v9M3.5 8h9"],
+};
+const SVG = "http://www.w3.org/2000/svg";
+
+function icon(name) {
+  const drawn = document.createElementNS(SVG, "svg");
+  put(drawn, { viewBox: "0 0 16 16", "aria-hidden": "true", "data-icon": name });
+  if (name === "run") drawn.classList.add("hitl-nb-spin");
+  for (const d of PATHS[name] ?? []) put(drawn.appendChild(document.createElementNS(SVG, "path")), { d });
+  return drawn;
+}
+
+function fill(node, [tag, attributes, ...children], view) {
+  const own = { ...attributes }, isNew = node.hitl === undefined;
+  const renewed = isNew || node.hitl.rev !== own.rev;
+  for (const name of node.hitl?.names ?? []) if (!(name in own)) node.removeAttribute(name);
+  const names = [];
+  for (const [name, value] of Object.entries(own)) {
+    if (!ATTRIBUTES.test(name) || (name === "src" && !PICTURE.test(value)) || (name === "type" && tag === "input" && !INPUTS.has(value))) continue;
+    if (name === "open" && !isNew) continue;  // a person opens and closes it
+    names.push(name);
+    put(node, { [name]: name === "type" && tag === "button" ? "button" : NAMES.test(name) ? value.split(" ").map((v) => view + v).join(" ") : value });
+  }
+  if (tag === "button") put(node, { type: "button" });
+  node.hitl = { names, rev: own.rev };
+  if (tag !== "textarea" && tag !== "input") grow(node, children, view);
+  if (!renewed) return;
+  if (own.type === "checkbox" || own.type === "radio") { node.checked = "checked" in own; if ("value" in own) node.setAttribute("value", own.value); }
+  else if (tag === "option") node.setAttribute("value", own.value ?? "");
+  else if (tag === "progress") { if ("value" in own) put(node, { value: own.value }); else node.removeAttribute("value"); }
+  else if (tag === "input" || tag === "textarea" || tag === "select") node.value = own.value ?? "";
+}
+
+// Makes the children of `parent` what `nodes` says. Nodes with an id are moved, not made anew, so that focus and typed text stay.
+function grow(parent, nodes, view) {
+  const known = new Map();
+  for (const child of parent.children) if (child.id) known.set(child.id, child);
+  let at = parent.firstChild;
+  for (const node of nodes) {
+    const tag = typeof node === "string" ? "" : node[0];
+    let use;
+    if (tag === "") use = at?.nodeType === 3 ? at : document.createTextNode("");
+    else if (tag === "icon") use = at?.nodeType === 1 && at.dataset.icon === node[1].name ? at : icon(node[1].name);
+    else if (!TAGS.has(tag)) continue;
+    else if (node[1].id) { const same = known.get(view + node[1].id); use = same?.localName === tag ? same : document.createElement(tag); }
+    else {
+      use = at;
+      while (use && !(use.nodeType === 1 && use.localName === tag && !use.id && use.hitl)) use = use.nextSibling;
+      if (use) while (at !== use) { const next = at.nextSibling; at.remove(); at = next; }  // it stays where it is, and keeps its focus and its scroll position
+      else use = document.createElement(tag);
+    }
+    if (use === at) at = at.nextSibling; else parent.insertBefore(use, at);
+    if (tag === "") { if (use.nodeValue !== node) use.nodeValue = node; } else if (tag !== "icon") fill(use, node, view);
+  }
+  while (at) { const next = at.nextSibling; at.remove(); at = next; }
+}
+
+function redraw(el, nodes, view) {
+  const focused = el.contains(document.activeElement) ? document.activeElement : null;
+  grow(el, nodes, view);
+  if (focused && focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+}
+
+function valueOf(control) {
+  if (control.type === "checkbox") return control.checked;
+  if (control.multiple) return [...control.selectedOptions].map((o) => o.value);
+  return control.value ?? null;
+}
+
+function fieldsOf(el) {
+  const found = {};
+  for (const control of el.querySelectorAll("[data-f]")) {
+    const name = control.dataset.f;
+    if (control.type !== "radio") found[name] = valueOf(control);
+    else if (control.checked) found[name] = control.value;
+    else found[name] ??= null;
+  }
+  return found;
+}
+
+function report(el, model, signal) {
+  let later;
+  const send = (node, act = node.dataset.act) => {
+    clearTimeout(later);
+    model.send({ act, arg: node.dataset.arg ?? "", value: node.matches("input, select, textarea") ? valueOf(node) : null, fields: fieldsOf(el) });
+  };
+  const on = (kind, handle) => el.addEventListener(kind, (event) => {
+    const node = event.target.closest("[data-act]");
+    if (node && (node.dataset.on ?? (node.matches("input, select, textarea") ? "change" : "click")) === kind && !node.disabled) handle(node, event);
+  }, { signal });
+  on("click", (node) => send(node));
+  on("change", (node) => send(node));
+  on("input", (node) => { clearTimeout(later); later = setTimeout(() => send(node), 200); });
+  el.addEventListener("keydown", (event) => {
+    const name = { Enter: "enter", Escape: "escape" }[event.key], node = name && event.target.closest(`[data-${name}]`);
+    if (!node || event.isComposing || event.ctrlKey || event.metaKey) return;
+    event.preventDefault(); event.stopPropagation();
+    send(event.target, node.dataset[name]);
+  }, { signal });
+}
+
+// -- the card around it
+
 function dress(card, model) {
-  put(card, { role: "group", "aria-label": model.get("label"), tabindex: -1 });
+  put(card, { role: "group", "aria-label": model.get("label"), tabindex: -1, "data-dressed": "" });
   for (const node of card.querySelectorAll(".hitl-nb-live")) put(node, { role: "status", id: node.id || "hitl-nb-" + crypto.randomUUID() });
   for (const node of card.querySelectorAll('[class*=" hitl-nb-key-"]')) {
     const key = node.className.match(/ hitl-nb-key-(.)/)[1];
@@ -47,18 +165,18 @@ function grab(card, model) {
   }
 }
 
-function listen(card, model, signal) {
+function listen(card, el, model, signal) {
   card.addEventListener("focusin", (event) => { event.target.dataset.lmSuppressShortcuts = "true"; }, { signal });  // Lab's command mode would insert a cell on 'a'
   card.addEventListener("click", (event) => {
-    // ipywidgets may still hold back the last keystrokes, and a message of their own could arrive after the click's: one message brings both.
+    // ipywidgets may still hold back the last keystrokes, and a message of their own could arrive after the click's: one message brings all.
     const press = event.target.closest(".hitl-nb-send")?.className.match(/ hitl-nb-press-(\d+)/);
     if (!press) return;
     event.stopPropagation();
-    model.send({ press: Number(press[1]), ...typed(card) });
+    model.send({ press: Number(press[1]), ...typed(card), fields: fieldsOf(el) });
   }, { signal, capture: true });
   card.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("textarea, input"), mod = event.ctrlKey || event.metaKey;
-    if (event.key === "Escape" && typing) { card.focus(); event.stopPropagation(); return; }
+    const typing = event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])"), mod = event.ctrlKey || event.metaKey;
+    if (event.key === "Escape" && typing && !event.target.closest("[data-escape]")) { card.focus(); event.stopPropagation(); return; }
     let wanted = "";
     if (mod && event.key === "Enter") wanted = ".hitl-nb-primary";
     else if (!typing && !mod && !event.altKey && event.key.length === 1) wanted = `[data-key="${CSS.escape(event.key.toLowerCase())}"]`;
@@ -67,9 +185,20 @@ function listen(card, model, signal) {
   }, { signal, capture: true });  // capture: ipywidgets' text views stop keydown from bubbling
 }
 
+let views = 0;
+
 function render({ model, el }) {
-  const off = new AbortController();
+  const off = new AbortController(), view = `hitl-nb-${++views}-`;
   let watch, clock, frame, later;
+  const draw = () => redraw(el, model.get("tree"), view);
+  const focus = (message) => {
+    const node = typeof message?.focus === "string" && document.getElementById(view + message.focus);
+    if (node) { node.focus({ preventScroll: true }); node.scrollIntoView({ block: "nearest" }); }
+  };
+  el.classList.add("hitl-nb-surface");
+  draw(); report(el, model, off.signal);
+  model.on("change:tree", draw); model.on("msg:custom", focus);
+  off.signal.addEventListener("abort", () => { model.off("change:tree", draw); model.off("msg:custom", focus); });
   const start = (tries) => {  // a view is attached some frames after it is rendered
     const card = el.closest(".hitl-nb-card");
     if (!card) { if (tries) frame = requestAnimationFrame(() => start(tries - 1)); return; }
@@ -79,7 +208,7 @@ function render({ model, el }) {
     clock = setInterval(() => tick(card), 30000);
     model.on("change:invalid", again);
     off.signal.addEventListener("abort", () => model.off("change:invalid", again));
-    again(); tick(card); listen(card, model, off.signal);
+    again(); tick(card); listen(card, el, model, off.signal);
     if (model.get("grab")) {
       grab(card, model);
       // The output may be drawn again at once; only later is a new drawing a page that was loaded again.

@@ -1,8 +1,9 @@
-"""The one anywidget: dresses the card it sits in with roles, names and keys that ipywidgets lacks (surface.js)."""
+"""The one anywidget: dresses the card it sits in with roles, names and keys that ipywidgets lacks, and draws a tree (surface.js)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import anywidget
@@ -11,26 +12,70 @@ import traitlets
 from hitl_nb.widgets.style import script
 
 
+@dataclass(frozen=True, slots=True)
+class Press:
+    """An answer button was pressed, with exactly what the card held at that moment."""
+
+    number: int
+    """Which button."""
+    text: str | None
+    """Of the main field; None when there is none."""
+    comment: str | None
+    fields: Mapping[str, Any]
+    """The fields of the tree by name: a text, True or False of a checkbox, None of a group of radio buttons with none chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something in the tree was clicked, changed or typed into."""
+
+    name: str
+    """Its `data-act`."""
+    arg: str
+    """Its `data-arg`."""
+    value: Any
+    """Of the control, like those of `fields`; None for a button."""
+    fields: Mapping[str, Any]
+    """All fields of the tree at that moment."""
+
+
 class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
-    """Shows nothing. Put it last into a card; it finds the card by its class when the front end draws it."""
+    """Put it into a card; it finds the card by its class when the front end draws it."""
 
     label = traitlets.Unicode().tag(sync=True)
     """The card's name for a screen reader: the question."""
     invalid = traitlets.Unicode().tag(sync=True)
-    """The field whose content was refused, `main` or `comment`; empty when none was."""
+    """The plain field whose content was refused, `main` or `comment`; empty when none was."""
     grab = traitlets.Bool(False).tag(sync=True)
     """Take the keyboard when drawn, unless the person is busy elsewhere. The front end sets it back."""
+    tree: Any = traitlets.List().tag(sync=True)
+    """What it draws itself: a list of nodes, see `tree.h`."""
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(_esm=script(), **traits)
 
-    def on_press(self, press: Callable[[int, str | None, str | None], None]) -> None:
-        """Call `press(number, text, comment)` when an answer button is pressed, with exactly what the fields hold at that moment."""
+    def focus(self, id: str) -> None:  # noqa: A002 - what it is called in the page
+        """Give the keyboard to the node of the tree with this id."""
+        self.send({"focus": id})
 
+    def on_press(self, press: Callable[[Press], None]) -> None:
         def receive(_: Any, message: Any, __: Any) -> None:
-            fields = message if isinstance(message, dict) else {}
-            number, text, comment = fields.get("press"), fields.get("text"), fields.get("comment")
+            said = message if isinstance(message, dict) else {}
+            number, text, comment = said.get("press"), said.get("text"), said.get("comment")
             if isinstance(number, int):
-                press(number, text if isinstance(text, str) else None, comment if isinstance(comment, str) else None)
+                press(Press(number, text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)))
 
         self.on_msg(receive)
+
+    def on_act(self, act: Callable[[Act], None]) -> None:
+        def receive(_: Any, message: Any, __: Any) -> None:
+            said = message if isinstance(message, dict) else {}
+            if isinstance(said.get("act"), str):
+                act(Act(said["act"], str(said.get("arg", "")), said.get("value"), _fields(said)))
+
+        self.on_msg(receive)
+
+
+def _fields(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = message.get("fields")
+    return fields if isinstance(fields, dict) else {}

@@ -14,7 +14,7 @@ from hitl_nb.responders.base import FrontEnd
 from hitl_nb.responders.console import ConsoleResponder
 from hitl_nb.responders.plain import wait_by_looking
 from hitl_nb.session import ReviewSession
-from hitl_nb.widgets.card import close
+from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.live import LiveView
 from hitl_nb.widgets.receipt import Receipt
 

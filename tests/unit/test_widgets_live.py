@@ -11,7 +11,7 @@ from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AlreadyAnsweredError
-from hitl_nb.widgets.card import close
+from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.live import LiveView
 from hitl_nb.widgets.receipt import MIME
