@@ -166,7 +166,8 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
         if task.id in errors:
             _fail(run, task, errors[task.id])
         if run.watch is not None:
-            run.watch.ended(task.id, "failed" if isinstance(outcome, Raised) or task.id in errors else "asked" if isinstance(outcome, Paused) else "done")
+            went_well = isinstance(outcome, Done) and task.id not in errors
+            run.watch.ended(task.id, "done" if went_well else "asked" if isinstance(outcome, Paused) else "failed")
     return errors
 
 

@@ -1,4 +1,4 @@
-"""Who looks at a run while it goes on: told at once, past the stream, so that it costs nothing when nobody looks and changes nothing when somebody does."""
+"""Who looks at a run while it goes on: told at once, past the stream, so that it costs nothing when nobody looks and changes nothing."""
 
 from __future__ import annotations
 

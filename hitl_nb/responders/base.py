@@ -48,7 +48,7 @@ class Ways:
     while the graph runs."""
 
 
-class View(Protocol):
+class View:
     """Shows how a session goes. Every method returns at once and may be called from a worker thread. A view overrides what it shows."""
 
     progress: Watcher | None = None
@@ -71,7 +71,7 @@ class View(Protocol):
         """An open question stands otherwise than it is shown: somebody else is asked now, until another time."""
 
     def undone(self, request: Request, decision: Decision) -> None:
-        """This decision counts no more: its question is asked again, or the thread went back to before it."""
+        """A decision counts no more: its question is asked again, or the thread went back to before it."""
 
     def changeable(self, request: Request | None) -> None:
         """The question whose decision can be changed now, the latest one; None while none can."""
@@ -83,7 +83,8 @@ class View(Protocol):
         self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None, nodes: Sequence[tuple[str, str]] = ()
     ) -> None:
         """A node raised. `retry` runs it again with the same answers; `reopen` discards the last answer and asks again (None: there is none).
-        `nodes`: each node that failed, with its error as text."""
+        `nodes`: each node that failed, with its error as text.
+        """
 
     def finished(self) -> None:
         """The graph ended."""

@@ -10,7 +10,8 @@ from hitl_nb.widgets.receipt import Receipt, bundle
 
 class StaticView(View):
     """Append-only: no update of an earlier output, no widget, and for scripted decisions no time and no id. What ran for a while is of no use in a
-    saved notebook, and an exception ends the cell by itself."""
+    saved notebook, and an exception ends the cell by itself.
+    """
 
     def decided(self, request: Request, decision: Decision) -> None:
         from IPython.display import display
