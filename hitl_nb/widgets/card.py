@@ -254,7 +254,7 @@ class Card:
         try:
             decision = self._submit(self._answer(option, dressed=dressed))
         except InvalidAnswerError as error:
-            self._reopen(partial(self._refuse, error))
+            self._reopen(partial(self._refuse, error, dressed=dressed))
         except DeadlinePassedError as error:
             self._reopen(partial(self._say_problem, str(error), ""))
         except AlreadyAnsweredError as error:
@@ -275,8 +275,11 @@ class Card:
             raise InvalidAnswerError(f"this is no JSON ({error}); write the whole answer as JSON", path=[]) from None
         return build_answer(self.request.form, option.value, filled=filled, comment=self._commented)
 
-    def _refuse(self, error: InvalidAnswerError) -> None:
+    def _refuse(self, error: InvalidAnswerError, *, dressed: bool = True) -> None:
         """Say at its field, and below the buttons, why the answer was not taken."""
+        if self._plain is not None and not dressed:
+            self._say_problem(str(error), "")
+            return
         if error.path[:1] == ["comment"] and self._comment is not None:
             self._say_problem(str(error), "comment")
             return
