@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -60,13 +61,24 @@ def browser(server):
 
 
 @pytest.fixture(scope="session")
-def page(server, browser):
+def page(browser, load_lab):
     """One JupyterLab in one page: loading it takes longer than most of the tests."""
     opened = browser.new_context().new_page()
     opened.set_default_timeout(15_000)
-    opened.goto(f"{server.url}/lab?token={server.token}&reset")
-    loaded(opened)
+    load_lab(opened)
     return opened
+
+
+@pytest.fixture(scope="session")
+def load_lab(server):
+    """Loads JupyterLab into a page, and returns what opens a notebook there."""
+
+    def load(page):
+        page.goto(f"{server.url}/lab?token={server.token}&reset")
+        loaded(page)
+        return partial(open_notebook, server, page)
+
+    return load
 
 
 def loaded(page):
@@ -78,32 +90,33 @@ def loaded(page):
 @pytest.fixture
 def lab(server, page):
     """Opens a notebook with the given cells: `lab([...cells...], theme="dark")`."""
-
-    def open_notebook(cells, *, width=1400, height=1000, theme="light"):
-        name = f"{secrets.token_hex(4)}/work.ipynb"
-        server.write(name, cells)
-        page.set_viewport_size({"width": width, "height": height})
-        while page.locator(".jp-Dialog").count():  # an earlier test that failed may have left it open
-            dialog = page.locator(".jp-Dialog").first.element_handle()
-            page.keyboard.press("Escape")
-            dialog.wait_for_element_state("hidden")
-        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme.title()}")
-        page.wait_for_selector(f'body[data-jp-theme-light="{str(theme == "light").lower()}"]', state="attached")
-        page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", name)
-        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        notebook = Notebook(server, page, name)
-        notebook.ready()
-        return notebook
-
-    yield open_notebook
+    yield partial(open_notebook, server, page)
     server.stop_kernels()
+
+
+def open_notebook(server, page, cells, *, width=1400, height=1000, theme="light"):
+    name = f"{secrets.token_hex(4)}/work.ipynb"
+    server.write(name, cells)
+    page.set_viewport_size({"width": width, "height": height})
+    while page.locator(".jp-Dialog").count():  # an earlier test that failed may have left it open
+        dialog = page.locator(".jp-Dialog").first.element_handle()
+        page.keyboard.press("Escape")
+        dialog.wait_for_element_state("hidden")
+    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme.title()}")
+    page.wait_for_selector(f'body[data-jp-theme-light="{str(theme == "light").lower()}"]', state="attached")
+    page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", name)
+    page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    notebook = Notebook(server, page, name)
+    notebook.ready()
+    return notebook
 
 
 class Server:
     def __init__(self, base):
         self.base, self.root = base, base / "root"
         self.root.mkdir()
-        shutil.copy(HERE / "stage.py", base / "stage.py")
+        for module in ("stage.py", "xss.py"):
+            shutil.copy(HERE / module, base / module)
         for name, value in SETTINGS.items():
             package, _, plugin = name.rpartition("/")
             folder = base / "settings" / package
