@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.base import Checkpointer
     from hitl_nb.checkpoint.disk import DiskCacheSaver
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
+    from hitl_nb.checkpoint.pictures import Picture
     from hitl_nb.checkpoint.records import Decision
     from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
     from hitl_nb.graph.asking.interrupt import interrupt
@@ -43,6 +44,7 @@ __all__ = [
     "MissingAnswerError",
     "NodeError",
     "Overwrite",
+    "Picture",
     "RetryPolicy",
     "ReviewSession",
     "Runtime",
@@ -77,6 +79,7 @@ _HOMES = {
     "MissingAnswerError": "errors",
     "Overwrite": "graph.types",
     "NodeError": "graph.node.failure",
+    "Picture": "checkpoint.pictures",
     "RetryPolicy": "graph.node.retry",
     "ReviewSession": "session",
     "Runtime": "graph.node.runtime",

@@ -36,6 +36,7 @@
     ├── AnswersFileError (ValueError)         the scripted answers cannot be read
     ├── NotebookFailedError (RuntimeError)    a cell of a notebook that ran headless raised
     ├── NotSerializableError (TypeError)      a value that cannot be stored
+    ├── PictureError (ValueError)             no picture, or one that is too large
     └── StoreError (OSError)
         ├── UnknownTypeError (LookupError)    a stored value of a class that is not loaded
         ├── CorruptStoreError                 a record is missing, short or altered
@@ -250,6 +251,12 @@ class NotebookFailedError(HitlError, RuntimeError):
 
 class NotSerializableError(HitlError, TypeError):
     """A value cannot be stored. `path` names it, for example ``state['frames'][3].model``."""
+
+    path: str = ""
+
+
+class PictureError(HitlError, ValueError):
+    """What was to be a picture has no format that is shown, cannot be drawn, or is too large. `path`: where in the payload."""
 
     path: str = ""
 

@@ -24,6 +24,8 @@ def cannot(value: Any) -> str:
     bases = [b.__name__ for b in cls.__mro__[1:] if b in (dict, list, tuple, set, str, bytes, int, float)]
     if bases:
         return f"a subclass of {bases[0]} cannot be stored without losing its type; convert it: {bases[0]}(value)"
+    if any(hasattr(cls, name) for name in ("_repr_html_", "_repr_mimebundle_", "_ipython_display_")):
+        return "this cannot be stored; to show it in a question give a picture of it: hitl_nb.Picture.of(<the bytes of a PNG>)"
     return (
         "values of this type cannot be stored; keep what it can be made from again (a path, an id, its parameters) and make it inside the node, "
         "or turn it into a dict, a dataclass, a pydantic model or an array"

@@ -22,7 +22,8 @@ import ormsgpack
 from hitl_nb.checkpoint import classes
 from hitl_nb.checkpoint.classes import Kind, UnstorableError
 from hitl_nb.checkpoint.kinds import Branch, Codec, Instance, Leaf
-from hitl_nb.errors import StoreError
+from hitl_nb.checkpoint.pictures import Picture
+from hitl_nb.errors import PictureError, StoreError
 
 
 class Pairs:
@@ -137,6 +138,13 @@ def _unflat(parts: list[Any]) -> dict[Any, Any]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
+def _picture_in(parts: list[Any]) -> Picture:
+    try:
+        return Picture(*parts)
+    except PictureError as error:
+        raise ValueError(str(error)) from error
+
+
 def _zone_out(v: dt.tzinfo) -> bytes:
     return ormsgpack.packb(_tz_out(v))
 
@@ -163,6 +171,7 @@ BY_TYPE: Final[dict[type, Codec]] = {
     Counter: Branch(37, _flat, lambda p: Counter(_unflat(p))),
     deque: Branch(38, lambda v: [v.maxlen, *v], lambda p: deque(p[1:], p[0])),
     defaultdict: Branch(39, _defaultdict_out, _defaultdict_in),
+    Picture: Branch(40, lambda v: [v.data, v.media_type, v.width, v.height, v.alt], _picture_in),
 }
 BY_TYPE[ZoneInfo] = BY_TYPE[dt.timezone]
 _PATH: Final = Leaf(11, _path_out, _path_in)

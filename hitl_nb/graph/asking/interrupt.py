@@ -16,6 +16,7 @@ from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import UNSET, Asked, Event, PlannedTask, Question, Withdrawn, fingerprint
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
+from hitl_nb.decisions.pictures import with_pictures
 from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
 from hitl_nb.graph.asking.deadlines import with_terms
@@ -46,7 +47,8 @@ def interrupt(
     The first call stores the question and pauses the node: the graph returns, and when the answer is there the node runs again from
     its top, this call then returns the answer. A node that asks n questions runs n + 1 times: do expensive work in a node of its own, or in `once`.
 
-    value: the payload, what the reviewer sees; anything the checkpointer can store.
+    value: the payload, what the reviewer sees; anything the checkpointer can store. Plots, PIL images and other objects that draw themselves are
+        stored as a `Picture`, also inside lists, tuples and dicts.
     schema (or response_schema): a pydantic model, dataclass, TypedDict, Enum, Literal, builtin type or JSON Schema dict. Answers are checked
         against it before they are recorded, and come back as an instance of it.
     key: a name for this question, for answers files.
@@ -56,9 +58,9 @@ def interrupt(
     assignee: who is asked. escalate_to: who is asked next when the deadline passes, for as long again.
     default: the answer that `graph.expire` records when the deadline passes and there is nobody (more) to ask; it must be a valid one.
 
-    Raises NotSerializableError when the payload cannot be stored, NoCheckpointerError when the graph has no checkpointer, OutsideNodeError when no
-    node runs, QuestionChangedError when the node asks something else than what was answered, GraphError for a deadline that has passed already and
-    for a default that could never be an answer.
+    Raises NotSerializableError when the payload cannot be stored, PictureError when a picture in it is too large, NoCheckpointerError when the
+    graph has no checkpointer, OutsideNodeError when no node runs, QuestionChangedError when the node asks something else than what was answered,
+    GraphError for a deadline that has passed already and for a default that could never be an answer.
     """
     scope = current_scope.get()
     if scope is None:
@@ -218,6 +220,7 @@ class Scope:
             )
             raise self.refused
         position, self.position = self.position, self.position + 1
+        payload = with_pictures(payload)  # made anew in every run of the node, and of the same bytes
         digest = self.serde.digest(payload, "payload")
         asked = self.ledger.at(self.task.id, position)
         answered = self.ledger.answered.get(asked.interrupt_id) if asked else None
