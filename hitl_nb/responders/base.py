@@ -64,8 +64,8 @@ class View:
         """A question that is shown as open was answered by somebody else, or by its default."""
         self.decided(request, decision)
 
-    def outdated(self, request: Request, current: Request | None) -> None:
-        """A question that is shown as open is no longer asked. `current`: what its node asks now instead, told before `ask` is called with it."""
+    def outdated(self, request: Request) -> None:
+        """A question that is shown as open is no longer asked. What its node asks now instead, if it does, is asked afterwards."""
 
     def changed(self, request: Request) -> None:
         """An open question stands otherwise than it is shown: somebody else is asked now, until another time."""

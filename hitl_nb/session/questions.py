@@ -1,0 +1,90 @@
+"""What a session shows of its thread: the questions that are open, the decisions that count. Kept in step with the store, where others answer too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.request import Request
+from hitl_nb.errors import UnknownInterruptError
+from hitl_nb.responders.base import View
+from hitl_nb.session.standing import standing_decisions
+
+
+class Questions:
+    """The questions and decisions of one thread, as they are shown."""
+
+    def __init__(self, saver: Checkpointer, thread_id: str, view: View, reviewer: str, *, for_a_person: bool) -> None:
+        self._saver, self._thread_id, self._view, self._reviewer = saver, thread_id, view, reviewer
+        self._for_a_person = for_a_person
+        """False: nobody changes an answer in the view, so a long run need not remember them all."""
+        self.asked: dict[str, Request] = {}
+        """What the responder was asked, until it is decided."""
+        self._receipts: dict[str, tuple[Request, Decision]] = {}
+        """The decisions that are shown and count, the oldest first."""
+
+    def request(self, interrupt_id: str) -> Request:
+        """A question as it stands. Raises UnknownInterruptError."""
+        question = self._saver.question(interrupt_id)
+        if question is None:
+            raise UnknownInterruptError(
+                f"there is no question {interrupt_id!r} in the store; session.pending lists the open ones", thread_id=self._thread_id
+            )
+        return Request(question, form_for(question, reviewer=self._reviewer))
+
+    @property
+    def latest(self) -> Request | None:
+        """The question of the latest decision that is shown: what "Change my answer" is about."""
+        return next(reversed(self._receipts.values()))[0] if self._receipts else None
+
+    def decided(self, request: Request, decision: Decision) -> None:
+        """It was answered here: show the receipt."""
+        self.asked.pop(request.question.id, None)
+        self._keep(request, decision)
+        self._view.decided(request, decision)
+
+    def undone(self, interrupt_id: str) -> None:
+        """Its decision was discarded here."""
+        request, decision = self._receipts.pop(interrupt_id, (None, None))
+        if request is not None and decision is not None:
+            self._view.undone(request, decision)
+
+    def catch_up(self, still_open: Iterable[str], *, moved: bool) -> None:
+        """Show what became of the questions that are shown. `moved`: somebody else brought the thread to where it is."""
+        open_now = set(still_open)
+        gone = [r for i, r in self.asked.items() if i not in open_now]
+        if moved or gone:
+            self._settle(gone)
+        for request in [r for r in self.asked.values() if moved and r.question.deadline is not None]:
+            self._renew(request)
+        self._view.changeable(self.latest)
+
+    def _settle(self, gone: Sequence[Request]) -> None:
+        if not gone and not self._receipts:
+            return
+        standing = {d.interrupt_id: d for d in standing_decisions(self._saver, self._thread_id)}
+        for interrupt_id in [i for i in self._receipts if i not in standing]:
+            self.undone(interrupt_id)
+        for request in gone:
+            self.asked.pop(request.question.id, None)
+            decision = standing.get(request.question.id)
+            if decision is None:
+                self._view.outdated(request)
+            else:
+                self._keep(request, decision)
+                self._view.decided_elsewhere(request, decision)
+
+    def _renew(self, shown: Request) -> None:
+        """Who is asked, and until when, may have changed."""
+        question = shown.question
+        brief = self._saver.open_question(question.id)
+        if brief is not None and (brief.assignee, brief.deadline) != (question.assignee, question.deadline):
+            self.asked[question.id] = renewed = replace(shown, question=brief.standing(question))
+            self._view.changed(renewed)
+
+    def _keep(self, request: Request, decision: Decision) -> None:
+        if self._for_a_person:
+            self._receipts[request.question.id] = (request, decision)
