@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
     from hitl_nb.checkpoint.pictures import Picture
     from hitl_nb.checkpoint.records import Decision
+    from hitl_nb.decisions.rows.applied import apply_decisions
     from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
     from hitl_nb.graph.asking.interrupt import interrupt
     from hitl_nb.graph.builder import StateGraph
@@ -54,6 +55,7 @@ __all__ = [
     "StateUpdate",
     "StillWaitingError",
     "StreamWriter",
+    "apply_decisions",
     "errors",
     "get_runtime",
     "get_stream_writer",
@@ -90,6 +92,7 @@ _HOMES = {
     "StateUpdate": "graph.types",
     "StillWaitingError": "errors",
     "StreamWriter": "graph.node.runtime",
+    "apply_decisions": "decisions.rows.applied",
     "get_runtime": "graph.node.runtime",
     "get_stream_writer": "graph.node.runtime",
     "interrupt": "graph.asking.interrupt",

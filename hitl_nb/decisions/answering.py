@@ -8,6 +8,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.request import Form, Option
+from hitl_nb.decisions.rows.answer import in_words, is_decision
 from hitl_nb.decisions.wording import says_yes
 from hitl_nb.errors import InvalidAnswerError
 
@@ -50,15 +51,16 @@ def sends(form: Form, choice: Any = UNSET, *, text: str | None = None, comment: 
     if choice is not UNSET:
         return _literal(build_answer(form, choice, text=text, comment=comment))
     if form.shape == "text":
-        return {"editor": "the edited text", "json": "what you type, read as JSON"}.get(form.control, "the text you type")
+        kinds = {"editor": "the edited text", "json": "what you type, read as JSON", "table": "a decision for each row"}
+        return kinds.get(form.control, "the text you type")
     values = " | ".join(_literal(v) for v in dict.fromkeys(says_yes(o.value) if form.shape == "approved" else o.value for o in form.options))
     key = {"value": "", "approved": "approved", "decision": "decision", "typed": "type", "retry": "retry"}.get(form.shape, "action")
     return f'{{"{key}": {values}}}' if key else values
 
 
 def brief(answer: Any) -> str:
-    """Any answer in one line, long texts as a count."""
-    return _literal(answer)
+    """Any answer in one line, long texts as a count; the decisions about a table as counts."""
+    return in_words(answer) if is_decision(answer) else _literal(answer)
 
 
 def _option(form: Form, choice: Any) -> Option:

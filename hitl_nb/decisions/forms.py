@@ -16,7 +16,14 @@ An explicit schema wins. Without one the shape is read off the payload, so that 
     error + current_input                                {"retry", "new_input"?}
     level                                                True | False
     message, or step                                     "approve" | "reject"
+    table, data, frame, rows, original, draft or
+    content: a DataFrame, or a DataFrame on its own      {"accepted", "edited", "rejected", "rules"}, see `decisions.rows`
+    rows or records: a list of flat dicts, at least 2    the same
+    the only DataFrame, under another key                the same; from code also anything else
     anything else                                        what was typed, parsed as JSON
+
+A table is asked about row by row unless the payload lists options or actions, has an `action` or `type` that speaks of the whole (approve…, review…,
+choose…, …review, text), or tells of an error in `current_input`.
 """
 
 from __future__ import annotations
@@ -25,8 +32,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.decisions.inferred import by_payload, by_schema
+from hitl_nb.decisions.inferred import by_payload, by_rows, by_schema
 from hitl_nb.decisions.request import Form, Option
+from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.decisions.shown import shown
 
 
@@ -35,6 +43,9 @@ def form_for(question: Question, *, reviewer: str = "") -> Form:
     if question.kind == "static":
         when = question.payload.get("when", "before") if isinstance(question.payload, Mapping) else "before"
         return Form(f"Continue {when} {question.node}?", options=(Option(True, "Continue", "primary"),), inferred=False)
+    asked = found_in(question.payload) if question.schema is None else None
+    if asked is not None:
+        return replace(by_rows(shown(question, asked.rest), asked), reviewer=reviewer)
     form = shown(question, question.payload)
     form = by_schema(form, question.schema, question.payload) if question.schema is not None else by_payload(form, question.payload)
     return replace(form, reviewer=reviewer)

@@ -10,6 +10,8 @@ from typing import Any, Final
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.check import allowed_options
 from hitl_nb.decisions.request import Form, Option, Shape, Weight
+from hitl_nb.decisions.rows.answer import IN_SHORT
+from hitl_nb.decisions.rows.table import Found
 from hitl_nb.decisions.wording import NEGATIVE, POSITIVE, label, pretty_json
 
 BUTTONS_MAX: Final = 12
@@ -37,6 +39,13 @@ def by_schema(form: Form, schema: Mapping[str, Any], payload: Any) -> Form:
         edits = isinstance(payload, Mapping) and isinstance(payload.get("original"), str)
         return _typing(form, "editor", "Send edit") if edits else _typing(form, "text", "Send answer")
     return _json(form, _skeleton(schema, schema))
+
+
+def by_rows(form: Form, asked: Found) -> Form:
+    """A decision for each row of the table; `form` shows the rest of the payload."""
+    rows, columns = asked.size
+    size = f"{rows:,} row{'s' if rows != 1 else ''}, {columns:,} column{'s' if columns != 1 else ''}"
+    return replace(_typing(form, "table", "Send decisions"), parse=True, template=IN_SHORT, facts={label(asked.key or "table"): size, **form.facts})
 
 
 def by_payload(form: Form, payload: Any) -> Form:

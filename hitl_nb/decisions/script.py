@@ -15,6 +15,7 @@ from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.plain_yaml import load_with_lines
+from hitl_nb.decisions.rows.answer import short_answers
 from hitl_nb.errors import AnswersFileError, InvalidAnswerError
 
 OnMissing = Literal["fail", "leave_open"]
@@ -227,6 +228,8 @@ def suggestion(question: Question, script: Script | None = None) -> str:
 def _samples(question: Question) -> list[Any]:
     """An answer for each option."""
     form = form_for(question, reviewer="")
+    if form.control == "table":
+        return short_answers(question.payload)
     samples = []
     for option in form.options:
         text = (form.template or "null") if form.control == "json" else '"…"' if form.parse else "…"

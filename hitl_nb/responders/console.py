@@ -69,7 +69,7 @@ class ConsoleResponder:
         text = None
         if form.control == "text":
             text = self._read("Your answer: ")
-        elif form.control == "json":
+        elif form.control in ("json", "form", "table", "actions"):
             if form.template:
                 self._write(f"The shape of the answer:\n{_indented(form.template)}")
             text = self._lines("Your answer as JSON")

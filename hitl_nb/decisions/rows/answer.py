@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from hitl_nb.decisions.rows.columns import BadValueError, Column, plain
-from hitl_nb.decisions.rows.rule import BadRuleError, rows_hit
-from hitl_nb.decisions.rows.table import Table
+from hitl_nb.decisions.rows.rule import BadRuleError, example_for, rows_hit
+from hitl_nb.decisions.rows.table import Table, found_in
 from hitl_nb.errors import InvalidAnswerError, shown
 
 FULL: Final = ("accepted", "edited", "rejected", "rules")
@@ -16,9 +16,10 @@ OPEN, ACCEPT, EDIT, REJECT = 0, 1, 2, 3
 DECISIONS: Final = {"accept": ACCEPT, "reject": REJECT}
 _NAMED_MAX: Final = 5
 """Row ids that a message lists."""
+IN_SHORT: Final = '{"accept": "all"}, or {"rules": [{"rule": "amount > 500", "decision": "reject"}], "edit": {"2": {"amount": 20}}, "rest": "accept"}'
 _EXPECTED: Final = (
     'expected {"accepted": [row ids], "edited": [{"row": id, "changes": {column: {"to": value}}}], "rejected": [row ids]} with every row once, '
-    'or in short {"accept": "all"}, or {"rules": [{"rule": "amount > 500", "decision": "reject"}], "rest": "accept"}'
+    f"or in short {IN_SHORT}"
 )
 
 Changes = dict[int, dict[int, Any]]
@@ -35,6 +36,13 @@ def is_meant_as_rows(answer: Any) -> bool:
 def is_decision(answer: Any) -> bool:
     """Whether this is a recorded answer about a table, see `decisions.rows`."""
     return isinstance(answer, Mapping) and set(answer) == set(FULL) and all(isinstance(answer[k], list) for k in FULL)
+
+
+def short_answers(payload: Any) -> list[Any]:
+    """What a script could answer to this payload that asks about rows."""
+    asked = found_in(payload)
+    rule = example_for(Table(asked.value).frame) if asked is not None else "index > 5"
+    return [{"accept": "all"}, {"rules": [{"rule": rule, "decision": "reject"}], "rest": "accept"}]
 
 
 def counted(accepted: int, edited: int, rejected: int, still_open: int = 0) -> str:

@@ -29,6 +29,15 @@ class Found:
     """The DataFrame, or the list of dicts."""
     binds: bool
     """An answer from code has to decide about its rows: the key says that they are what is asked about."""
+    rest: Mapping[Any, Any]
+    """The payload without it."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        if _is_frame(self.value):
+            return self.value.shape  # type: ignore[no-any-return]
+        return len(self.value), len({key for row in self.value for key in row})
 
 
 class Table:
@@ -74,19 +83,17 @@ def found_in(payload: Any) -> Found | None:
     …review, text), or tells of an error in an input.
     """
     if _is_frame(payload):
-        return Found(None, payload, binds=True) if len(payload) else None
+        return Found(None, payload, binds=True, rest={}) if _holds_cells(payload) else None
     if not isinstance(payload, Mapping) or _asks_otherwise(payload):
         return None
-    for key in KEYS:
-        if _is_frame(payload.get(key)):
-            return Found(key, payload[key], binds=True) if len(payload[key]) and payload[key].shape[1] else None
-    for key in RECORDS:
-        if _are_records(payload.get(key)):
-            return Found(key, payload[key], binds=True)
-    frames = [key for key, value in payload.items() if _is_frame(value)]
-    if len(frames) == 1 and len(payload[frames[0]]) and payload[frames[0]].shape[1]:
-        return Found(frames[0], payload[frames[0]], binds=False)
-    return None
+    frames = [key for key, value in payload.items() if _is_frame(value) and _holds_cells(value)]
+    key = next((k for k in KEYS if k in frames), None) or next((k for k in RECORDS if _are_records(payload.get(k))), None)
+    binds = key is not None
+    if not binds and len(frames) == 1:
+        key = frames[0]
+    elif not binds:
+        return None
+    return Found(key, payload[key], binds, {k: v for k, v in payload.items() if k != key})
 
 
 def _asks_otherwise(payload: Mapping[Any, Any]) -> bool:
@@ -101,6 +108,10 @@ def _asks_otherwise(payload: Mapping[Any, Any]) -> bool:
 def _is_frame(value: Any) -> bool:
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, getattr(pandas, "DataFrame", ()))
+
+
+def _holds_cells(frame: Any) -> bool:
+    return bool(frame.shape[0] and frame.shape[1])
 
 
 def _are_records(value: Any) -> bool:
