@@ -18,6 +18,8 @@ from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.style import receipt_css
 
 MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
+_AS_IS: Final = "mathjax_ignore tex2jax_ignore"
+"""Classes by which JupyterLab and an HTML export leave "$5 and $6" alone, which they would set as a formula."""
 _PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code", EXPIRED: "nowhere: the default counts"}
 
 
@@ -48,7 +50,8 @@ class Receipt:
         o = self.outcome
         mark, tone = ("✓", "ok") if o.good else ("✕", "bad")
         return (
-            f'<details class="hitl-nb hitl-nb-receipt"{" open" if is_open else ""}><summary><b class="hitl-nb-{tone}">{mark} {escape(o.label)}</b> '
+            f'<details class="hitl-nb hitl-nb-receipt {_AS_IS}"{" open" if is_open else ""}><summary>'
+            f'<b class="hitl-nb-{tone}">{mark} {escape(o.label)}</b> '
             f'<span>{escape(self.request.form.heading)}</span> <span class="hitl-nb-who">{escape(self.signature)}</span></summary>'
             f'<div class="hitl-nb-more">{"".join(self._details(o))}</div></details>'
         )
@@ -100,7 +103,7 @@ def bundle(receipts: Sequence[Receipt]) -> dict[str, Any]:
 def open_bundle(receipts: Sequence[Receipt], requests: Sequence[Request], note: str) -> dict[str, Any]:
     """The same while questions are open: what a saved notebook shows in place of the live cards. `note` says what to do."""
     lines = [r.line() for r in receipts] + [f"○ Open: {r.form.heading} ({r.question.thread_id})" for r in requests]
-    items = "".join(f"<div>{escape(text)}</div>" for text in lines)
+    items = "".join(f'<div class="{_AS_IS}">{escape(text)}</div>' for text in lines)
     return {
         "text/html": f'{items}<p style="opacity:.7">{escape(note)}</p>',
         "text/markdown": "\n".join([f"- {_md(text)}" for text in lines] + ["", _md(note)]),
