@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.parts import Part
 
 ControlKind = Literal["buttons", "text", "editor", "json", "form", "table", "actions"]
 """buttons: only options. text: a line or lines typed from scratch. editor: `subject` is edited against its original. json: parsed from text.
@@ -39,6 +40,8 @@ class Form:
     instruction: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Shown as a list of key and value, in order."""
+    parts: tuple[Part, ...] = ()
+    """Shown below the facts: chats, pictures, tables, long texts."""
     subject: str | None = None
     """The text to judge or edit: a draft, an original, a document."""
     subject_label: str = "Draft"
@@ -66,3 +69,8 @@ class Request:
 
     question: Question
     form: Form
+
+    @property
+    def payload(self) -> Any:
+        """What the node asked with."""
+        return self.question.payload

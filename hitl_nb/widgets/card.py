@@ -20,7 +20,7 @@ from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, InvalidAns
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.controls import button, classed, close
-from hitl_nb.widgets.panel import Extra, panel_for
+from hitl_nb.widgets.panel import Extra, Panel, panel_for
 from hitl_nb.widgets.surface import Act, Press, Surface
 from hitl_nb.widgets.text_panel import TextPanel
 
@@ -55,12 +55,7 @@ class Card:
         self._submit, self._answered, self._now = submit, answered, now
         self._lock = lock or RLock()
         form = request.form
-        self._editing: Option | None = next((o for o in form.options if form.control == "editor"), None)
         self._read = ipywidgets.HTML()
-        self._panel = panel_for(request, self._typed)
-        self._text = self._panel if isinstance(self._panel, TextPanel) else None
-        self._plain = self._plain_field()
-        """For a front end that cannot draw the panel's tree."""
         self._comment = classed(ipywidgets.Textarea(description=form.comment_label, rows=1), "hitl-nb-comment") if form.comment else None
         self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
         self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
@@ -73,21 +68,38 @@ class Card:
         """The answer buttons that are drawn now, by number."""
         self._senders: list[Any] = []
         self._extras: dict[str, Any] = {}
-        middle = [w for w in (self._panel.widget, self._plain) if w is not None]
-        self.box = classed(ipywidgets.VBox([self._read, self._surface, *middle, self._foot, ipywidgets.HTML(_LOST)]), "hitl-nb-card")
+        self._lost = ipywidgets.HTML(_LOST)
+        self.box = classed(ipywidgets.VBox(), "hitl-nb-card")
         if form.control == "table":
             self.box.add_class("hitl-nb-wide")
-        for field in filter(None, (self._comment, self._plain)):
-            field.observe(lambda _: self._typed(), "value")
+        if self._comment is not None:
+            self._comment.observe(lambda _: self._typed(), "value")
+        self._use(panel_for(request, self._typed))
+
+    def _use(self, panel: Panel) -> None:
+        """Draw the card with this panel."""
+        self._panel = panel
+        self._text = panel if isinstance(panel, TextPanel) else None
+        self._editing: Option | None = next((o for o in panel.form.options if panel.form.control == "editor"), None)
+        self._plain = self._plain_field()
+        """For a front end that cannot draw the panel's tree."""
+        middle = [w for w in (panel.view, panel.widget, self._plain) if w is not None]
+        self.box.children = (self._read, self._surface, *middle, self._foot, self._lost)
+        if self._comment is not None:
+            self._comment.layout.display = None if panel.form.comment else "none"
         self._draw()
 
     def _plain_field(self) -> Any:
-        return classed(ipywidgets.Textarea(description=_PLAIN), "hitl-nb-undressed hitl-nb-json") if self._panel.tree() else None
+        if not self._panel.tree():
+            return None
+        field = classed(ipywidgets.Textarea(description=_PLAIN), "hitl-nb-undressed hitl-nb-json")
+        field.observe(lambda _: self._typed(), "value")
+        return field
 
     # -- what is drawn
 
     def _draw(self) -> None:
-        form = self.request.form
+        form = self._panel.form
         types = form.control in ("text", "json") or self._editing is not None
         asks = "you" if self.request.question.assignee is None else self.request.question.assignee
         subject = form.subject is not None and self._editing is None
@@ -104,7 +116,7 @@ class Card:
         self._refresh()
 
     def _buttons(self) -> list[Any]:
-        form, edits = self.request.form, self._editing
+        form, edits = self._panel.form, self._editing
         self._presses.clear()
         self._extras.clear()
         if form.control == "buttons" and edits is not None:
@@ -129,7 +141,7 @@ class Card:
             (lambda: self._send(option)) if sends_now else (lambda: self._edit(option)),
             look=look,
             key=key,
-            tooltip="" if sends_now is False or self.request.form.shape == "text" else self._preview(option),
+            tooltip="" if sends_now is False or self._panel.form.shape == "text" else self._preview(option),
         )
         if not sends_now:
             return made
@@ -141,7 +153,7 @@ class Card:
     def _preview(self, option: Option) -> str:
         text = self._text.text if self._text is not None else None
         try:
-            return f"Sends {sends(self.request.form, option.value, text=text, comment=self._commented)}"
+            return f"Sends {sends(self._panel.form, option.value, text=text, comment=self._commented)}"
         except InvalidAnswerError:
             return ""
 
@@ -154,7 +166,7 @@ class Card:
         for sender in self._senders:
             sender.disabled = bool(reason)
         self._surface.invalid = ""
-        form, option = self.request.form, self._editing
+        form, option = self._panel.form, self._editing
         typing = option is not None or form.control in ("text", "json")
         if option is not None and self._text is not None:
             self._text.compare()
@@ -170,8 +182,8 @@ class Card:
             drawn.description, drawn.disabled = extra.label, not extra.enabled
 
     def _sends_any(self) -> str:
-        words = escape(sends(self.request.form))
-        return f"Sends {words}" if self.request.form.shape == "text" else f"Sends <code>{words}</code>"
+        words = escape(sends(self._panel.form))
+        return f"Sends {words}" if self._panel.form.shape == "text" else f"Sends <code>{words}</code>"
 
     # -- what a person does
 
@@ -191,7 +203,16 @@ class Card:
                     field.value = value
             if not self._guarded(lambda: self._panel.take(press.fields)):
                 return
+            if self._panel.late:
+                self._surface.echo(lambda: self._send_now(press.number))
+                return
         self._send(option, dressed=True)
+
+    def _send_now(self, number: int) -> None:
+        with self._lock:
+            option = self._presses.get(number)
+        if option is not None:
+            self._send(option, dressed=True)
 
     def _acted(self, act: Act) -> None:
         """Something in the panel was used."""
@@ -252,7 +273,15 @@ class Card:
             self.state = "sending"
             self.box.add_class("hitl-nb-sending")
         try:
-            decision = self._submit(self._answer(option, dressed=dressed))
+            answer = self._answer(option, dressed=dressed)
+        except InvalidAnswerError as error:
+            self._reopen(partial(self._refuse, error, dressed=dressed))
+            return
+        except Exception as error:  # noqa: BLE001
+            self._reopen(partial(self._broken, error))
+            return
+        try:
+            decision = self._submit(answer)
         except InvalidAnswerError as error:
             self._reopen(partial(self._refuse, error, dressed=dressed))
         except DeadlinePassedError as error:
@@ -273,7 +302,15 @@ class Card:
             filled = json.loads(self._plain.value)
         except ValueError as error:
             raise InvalidAnswerError(f"this is no JSON ({error}); write the whole answer as JSON", path=[]) from None
-        return build_answer(self.request.form, option.value, filled=filled, comment=self._commented)
+        return build_answer(self._panel.form, option.value, filled=filled, comment=self._commented)
+
+    def _broken(self, error: Exception) -> None:
+        """The answer could not be read. Another panel takes over where there is one, and nothing is sent."""
+        other = self._panel.instead(error, self._use)
+        if other is not None:
+            self._use(other)
+        else:
+            self._say_problem(f"{type(error).__name__}: {error}", "")
 
     def _refuse(self, error: InvalidAnswerError, *, dressed: bool = True) -> None:
         """Say at its field, and below the buttons, why the answer was not taken."""
@@ -310,7 +347,7 @@ class Card:
                 self.request, markup.facts({k: v for k, v in told.items() if v}), *kept, instruction=False
             )
             self._surface.tree = []
-            for hidden in (self._panel.widget, self._plain, self._foot):
+            for hidden in (self._panel.view, self._panel.widget, self._plain, self._foot):
                 if hidden is not None:
                     hidden.layout.display = "none"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hitl_nb.decisions.answering import build_answer
-from hitl_nb.decisions.request import Option, Request
+from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.errors import InvalidAnswerError
 from hitl_nb.widgets.surface import Act
 from hitl_nb.widgets.tree import Node
@@ -32,9 +32,15 @@ class Panel:
 
     widget: Any = None
     """The widget to put into the card, for a panel that is no tree."""
+    view: Any = None
+    """A widget above the panel, in place of facts and subject: what a renderer of the user's own shows."""
+    late = False
+    """The answer is read off widgets of others: a press waits until what the page still holds back of them has come."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.form: Form = request.form
+        """What the card shows and which buttons it has, as far as the panel draws it otherwise than the request says."""
 
     # -- drawn as a tree
 
@@ -65,6 +71,10 @@ class Panel:
     def answer(self, option: Option, comment: str) -> Any:
         """The answer that this button sends. Raises InvalidAnswerError, with `path` into what was filled in."""
         return build_answer(self.request.form, option.value, comment=comment)
+
+    def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel | None:  # noqa: ARG002
+        """The panel to go on with after `answer` raised; None: this one stays. `use` puts a panel into the card again."""
+        return None
 
     def refuse(self, error: InvalidAnswerError) -> tuple[str, str]:
         """Show what is wrong where it is wrong. Returns the words below the buttons, and the id of the node that gets the keyboard (or nothing)."""

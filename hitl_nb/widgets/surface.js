@@ -181,7 +181,10 @@ function listen(card, el, model, signal) {
     if (mod && event.key === "Enter") wanted = ".hitl-nb-primary";
     else if (!typing && !mod && !event.altKey && event.key.length === 1) wanted = `[data-key="${CSS.escape(event.key.toLowerCase())}"]`;
     const button = wanted && card.querySelector(`button${wanted}:enabled`);
-    if (button && button.offsetParent && !event.repeat) { event.preventDefault(); event.stopPropagation(); button.click(); }
+    if (!button || !button.offsetParent || event.repeat) return;
+    event.preventDefault(); event.stopPropagation();
+    if (typing && event.target.closest(".hitl-nb-own")) event.target.dispatchEvent(new Event("change", { bubbles: true }));  // a number field tells no sooner
+    button.click();
   }, { signal, capture: true });  // capture: ipywidgets' text views stop keydown from bubbling
 }
 
@@ -191,14 +194,15 @@ function render({ model, el }) {
   const off = new AbortController(), view = `hitl-nb-${++views}-`;
   let watch, clock, frame, later;
   const draw = () => redraw(el, model.get("tree"), view);
-  const focus = (message) => {
+  const hear = (message) => {
+    if (Number.isInteger(message?.echo)) model.send({ echoed: message.echo });
     const node = typeof message?.focus === "string" && document.getElementById(view + message.focus);
     if (node) { node.focus({ preventScroll: true }); node.scrollIntoView({ block: "nearest" }); }
   };
   el.classList.add("hitl-nb-surface");
   draw(); report(el, model, off.signal);
-  model.on("change:tree", draw); model.on("msg:custom", focus);
-  off.signal.addEventListener("abort", () => { model.off("change:tree", draw); model.off("msg:custom", focus); });
+  model.on("change:tree", draw); model.on("msg:custom", hear);
+  off.signal.addEventListener("abort", () => { model.off("change:tree", draw); model.off("msg:custom", hear); });
   const start = (tries) => {  // a view is attached some frames after it is rendered
     const card = el.closest(".hitl-nb-card");
     if (!card) { if (tries) frame = requestAnimationFrame(() => start(tries - 1)); return; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import anywidget
@@ -53,10 +54,25 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(_esm=script(), **traits)
+        self._echoes: dict[int, Callable[[], None]] = {}
+        self._echo_numbers = count()
+        self.on_msg(self._echoed)
 
     def focus(self, id: str) -> None:  # noqa: A002 - what it is called in the page
         """Give the keyboard to the node of the tree with this id."""
         self.send({"focus": id})
+
+    def echo(self, then: Callable[[], None]) -> None:
+        """Call `then` once the page has heard of it: what other widgets of the page held back until now has come before."""
+        number = next(self._echo_numbers)
+        self._echoes[number] = then
+        self.send({"echo": number})
+
+    def _echoed(self, _: Any, message: Any, __: Any) -> None:
+        number = message.get("echoed") if isinstance(message, dict) else None
+        then = self._echoes.pop(number, None) if isinstance(number, int) else None
+        if then is not None:
+            then()
 
     def on_press(self, press: Callable[[Press], None]) -> None:
         def receive(_: Any, message: Any, __: Any) -> None:
