@@ -1,4 +1,4 @@
-"""What a card shows of a payload: heading, instruction, subject, facts. Every key of the payload lands in one of them."""
+"""What a card shows of a payload: heading, instruction, subject, facts, parts. Every key of the payload lands in one of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import allowed_options
+from hitl_nb.decisions.parts import Part, parts_of, pictures_inside
 from hitl_nb.decisions.request import Form
-from hitl_nb.decisions.wording import facts_of, label, pretty_json, readable
+from hitl_nb.decisions.wording import facts_of, label, labels_of, pretty_json, readable
 
 _SUBJECTS: Final = ("original", "draft", "content", "document", "text", "contract_preview", "data", "current_input")
 _HEADINGS: Final = ("question", "prompt", "message")
@@ -18,12 +19,15 @@ _INSTRUCTIONS: Final = ("instruction", "instructions", "required_action")
 
 
 def shown(question: Question, payload: Any) -> Form:
-    """Heading, instruction, subject and facts; every key of the payload lands in one of them."""
+    """Heading, instruction, subject, facts and parts; every key of the payload lands in one of them."""
     if isinstance(payload, str):
         if payload.rstrip().endswith("?"):
             return _headed(payload)
         return Form(_asks(question), subject=payload, subject_label="Text")
     if not isinstance(payload, Mapping):
+        whole = parts_of("Data", payload)
+        if whole:
+            return Form(_asks(question), parts=whole)
         return Form(_asks(question), subject=pretty_json(payload) if _is_data(payload) else readable(payload), subject_label="Data")
     used = {"options", "actions", "escalate_option"} if allowed_options(payload) else set()
     heading = next((k for k in _HEADINGS if isinstance(payload.get(k), str) and payload[k].strip()), None)
@@ -51,7 +55,17 @@ def shown(question: Question, payload: Any) -> Form:
             rest.update(value)
         elif key not in used:
             rest[key] = value
-    return replace(form, facts=facts_of(rest))
+    facts, parts = _divided(rest)
+    return replace(form, facts=facts, parts=parts)
+
+
+def _divided(values: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[Part, ...]]:
+    """The facts, and what is too large to be one."""
+    names = labels_of(values)
+    own = {key: parts_of(names[key], value) for key, value in values.items()}
+    facts = facts_of({key: value for key, value in values.items() if not own[key]})
+    parts = [part for key, value in values.items() for part in own[key] or pictures_inside(names[key], value)]
+    return facts, tuple(parts)
 
 
 def _is_subject(key: str, value: Any) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
+from hitl_nb.checkpoint.pictures import picture_in
+
 _DEPTH_MAX: Final = 6
+_BYTES_SHOWN: Final = 200
+"""Bytes up to which bytes are written out."""
 POSITIVE: Final = ("approve", "approved", "yes", "accept", "accepted", "confirm")
 NEGATIVE: Final = ("reject", "rejected", "no", "deny", "denied", "decline", "cancel", "refuse", "give_up")
 
@@ -25,11 +29,21 @@ def label(word: Any) -> str:
 
 def facts_of(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Label and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
-    facts: dict[str, Any] = {}
-    for key, value in values.items():
-        name = label(key)
-        facts[str(key) if name in facts else name] = value if type(value) in (int, float) else readable(value)
-    return facts
+    names = labels_of(values)
+    return {names[key]: value if type(value) in (int, float) else readable(value) for key, value in values.items()}
+
+
+def labels_of(keys: Iterable[Any]) -> dict[Any, str]:
+    """The label of each key; a key whose label is taken stands as it is, or gets a number."""
+    names: dict[Any, str] = {}
+    taken: set[str] = set()
+    for key in keys:
+        name, number = label(key), 1
+        while name in taken:
+            name, number = (str(key) if number == 1 else f"{key} ({number})"), number + 1
+        names[key] = name
+        taken.add(name)
+    return names
 
 
 def readable(value: Any, depth: int = 0) -> str:
@@ -42,6 +56,8 @@ def readable(value: Any, depth: int = 0) -> str:
         return "yes" if value else "no"
     if isinstance(value, (date, datetime)):
         return str(value)
+    if isinstance(value, (bytes, bytearray)):
+        return str(picture_in(bytes(value)) or (value if len(value) <= _BYTES_SHOWN else f"{len(value):,} bytes"))
     if depth >= _DEPTH_MAX:
         return str(value)
     if isinstance(value, Mapping):
