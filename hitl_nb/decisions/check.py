@@ -9,11 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time
 from enum import Enum
+from fractions import Fraction
+from functools import cache
 from threading import Lock
 from types import FunctionType
 from typing import Any, Final, NoReturn
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.problems import Problem, of_model, of_schema
+from hitl_nb.decisions.rows.answer import expanded, is_meant_as_rows
+from hitl_nb.decisions.rows.table import Table, found_in
 from hitl_nb.errors import GraphError, HitlError, InvalidAnswerError, shown
 
 CHOICE_KEYS: Final = ("action", "decision", "type")
@@ -30,7 +35,8 @@ def check_answer(question: Question, answer: Any) -> Any:
     """The value to record for this answer.
 
     A static pause takes True or None and records True. With a schema the answer is turned into JSON-like data and validated. Without one, a
-    payload that lists `options` or `actions` still binds a string and the `action`, `decision` and `type` of a dict; anything else passes.
+    payload that lists `options` or `actions` still binds a string and the `action`, `decision` and `type` of a dict, and one that asks about the
+    rows of a table binds all of them (an answer in short is recorded in full, see `decisions.rows`); anything else passes.
     Raises InvalidAnswerError, with `path` naming the place in the answer; nothing was recorded then.
     """
     if question.kind == "static":
@@ -53,6 +59,9 @@ def _checked(question: Question, answer: Any) -> Any:
         if (schema := _ASKED.get(question.id)) is not None:
             typed_answer(schema, checked)
         return checked
+    asked = found_in(question.payload)
+    if asked is not None and (asked.binds or is_meant_as_rows(answer)):
+        return _check_rows(question, asked.value, answer)
     _check_listed(question, answer)
     return answer
 
@@ -99,9 +108,61 @@ def answer_schema(schema: Any) -> dict[str, Any]:
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
     try:
-        return dict(_adapter(schema).json_schema())
+        return dict(_adapter(schema).json_schema(schema_generator=_generator()))
     except (PydanticInvalidForJsonSchema, PydanticUserError) as error:
         raise GraphError(_no_schema(schema, error)) from None
+
+
+def problems(question: Question, answer: Any) -> list[Problem]:
+    """Everything that is wrong with this answer, each at its place and in words for the person who gives it; empty when `check_answer` takes it.
+
+    What only the author's own class can refuse is told once everything else fits.
+    """
+    try:
+        check_answer(question, answer)
+    except InvalidAnswerError as error:
+        with suppress(Exception):  # what cannot be worked with has one reason, the one at hand
+            if found := _all_problems(question, answer):
+                return found
+        why = error.reason or str(error)
+        return [Problem(tuple(error.path), why[:1].upper() + why[1:])]
+    return []
+
+
+def _all_problems(question: Question, answer: Any) -> list[Problem]:
+    from pydantic import ValidationError
+
+    if question.schema is None:
+        return []
+    data = _plain(question, answer)
+    found = of_schema(validator_of(question.schema).iter_errors(data))
+    schema = _ASKED.get(question.id)
+    if found or schema is None or isinstance(schema, Mapping):
+        return found
+    try:
+        _adapter(schema).validate_json(json.dumps(data))
+    except ValidationError as error:
+        return of_model(error.errors(include_url=False, include_context=False), data)
+    return []
+
+
+def validator_of(schema: Mapping[str, Any]) -> Any:
+    """What checks data against a JSON Schema as answers are checked: with the formats of dates and times, and without ever using the network."""
+    from jsonschema import FormatChecker
+    from jsonschema.validators import Draft202012Validator, extend, validator_for
+    from referencing import Registry
+
+    formats = FormatChecker()
+    formats.checks("date-time", raises=ValueError)(_format(datetime.fromisoformat))
+    formats.checks("date", raises=ValueError)(_format(date.fromisoformat))
+    formats.checks("time", raises=ValueError)(_format(time.fromisoformat))
+    base = validator_for(schema, default=Draft202012Validator)
+    rule = base.VALIDATORS.get("multipleOf")
+    cls: Any = base
+    if rule is not None:
+        cls = extend(base, {"multipleOf": lambda v, step, value, part: () if _is_multiple(value, step) else rule(v, step, value, part)})  # type: ignore[no-untyped-call]
+    # An own empty registry: the default one would fetch a remote $ref from the network.
+    return cls(dict(schema), format_checker=formats, registry=Registry())
 
 
 def typed_answer(schema: Any, answer: Any) -> Any:
@@ -122,6 +183,7 @@ def typed_answer(schema: Any, answer: Any) -> Any:
             f"the answer does not fit {_type_name(schema)} at {_place(path)}: {first['msg']}, got {_shown(first['input'])}. "
             "If it was recorded already, reopen the question to answer it again.",
             path=path,
+            reason=first["msg"],
         ) from None
 
 
@@ -140,10 +202,7 @@ def remember_schema(interrupt_id: str, schema: Any) -> None:
 
 
 def _check_schema(question: Question, schema: Mapping[str, Any], answer: Any) -> Any:
-    from jsonschema import FormatChecker
     from jsonschema.exceptions import best_match
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing import Registry
     from referencing.exceptions import Unresolvable
 
     data = _plain(question, answer)
@@ -151,13 +210,7 @@ def _check_schema(question: Question, schema: Mapping[str, Any], answer: Any) ->
         if not math.isfinite(number):
             # NaN passes every minimum and maximum, so it must not reach them.
             _refuse(question, f"{_place(path)} is {number}; expected a finite number", path)
-    formats = FormatChecker()
-    formats.checks("date-time", raises=ValueError)(_format(datetime.fromisoformat))
-    formats.checks("date", raises=ValueError)(_format(date.fromisoformat))
-    formats.checks("time", raises=ValueError)(_format(time.fromisoformat))
-    # An own empty registry: the default one would fetch a remote $ref from the network.
-    cls = validator_for(schema, default=Draft202012Validator)
-    validator = cls(dict(schema), format_checker=formats, registry=Registry())
+    validator = validator_of(schema)
     try:
         error = best_match(validator.iter_errors(data))
     except Unresolvable as missing:
@@ -176,6 +229,13 @@ def _format(parse: Any) -> Any:
         return True
 
     return check
+
+
+def _is_multiple(value: Any, step: Any) -> bool:
+    """Exact by the digits that are written: 1.1 is a multiple of 0.01, which division of floats denies."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not step:
+        return False
+    return not Fraction(str(value)) % Fraction(str(step))
 
 
 def _expected(rule: str, value: Any) -> str:
@@ -232,6 +292,28 @@ def _adapter(schema: Any) -> Any:
         raise GraphError(_no_schema(schema, error)) from None
 
 
+@cache
+def _generator() -> Any:
+    """Pydantic's writer of JSON Schema, with what a form has to know and JSON Schema has no word for. Validators take no notice of it."""
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        def decimal_schema(self, schema: Any) -> dict[str, Any]:
+            return super().decimal_schema(schema) | {"format": "decimal"}
+
+        def datetime_schema(self, schema: Any) -> dict[str, Any]:
+            zone = schema.get("tz_constraint")
+            return super().datetime_schema(schema) | ({"x-zone": zone} if zone in ("aware", "naive") else {})
+
+        def enum_schema(self, schema: Any) -> dict[str, Any]:
+            made = super().enum_schema(schema)
+            names = [member.name.lower().replace("_", " ").capitalize() for member in schema["members"]]
+            # A text says itself what it means, a number does not.
+            return made | ({"x-names": names} if "enum" in made and not all(isinstance(v, str) for v in made["enum"]) else {})
+
+    return Generator
+
+
 def _known_to_pydantic(schema: Any) -> Any:
     """Pydantic takes only typing_extensions' TypedDict before Python 3.12, so typing's is rebuilt as one."""
     from typing import get_type_hints, is_typeddict
@@ -243,6 +325,16 @@ def _known_to_pydantic(schema: Any) -> Any:
     hints = get_type_hints(schema, include_extras=False)
     fields = {k: (te.Required if k in schema.__required_keys__ else te.NotRequired)[_known_to_pydantic(t)] for k, t in hints.items()}
     return te.TypedDict(schema.__name__, fields)  # type: ignore[operator]
+
+
+# -- row by row ------------------------------------------------------------------------------------------------------------------------
+
+
+def _check_rows(question: Question, table: Any, answer: Any) -> Any:
+    try:
+        return expanded(Table(table), answer)
+    except InvalidAnswerError as error:
+        _refuse(question, error.reason, error.path)
 
 
 # -- by the payload's options ----------------------------------------------------------------------------------------------------------
