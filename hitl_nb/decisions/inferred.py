@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.check import allowed_options
+from hitl_nb.decisions.fields.walker import field_of, spoken_title
 from hitl_nb.decisions.request import Form, Option, Shape, Weight
 from hitl_nb.decisions.rows.answer import IN_SHORT
 from hitl_nb.decisions.rows.table import Found
@@ -16,6 +17,10 @@ from hitl_nb.decisions.wording import NEGATIVE, POSITIVE, label, pretty_json
 
 BUTTONS_MAX: Final = 12
 """Choices up to which each gets a button."""
+_LIMITS: Final = {"format", "pattern", "minLength", "maxLength", "contentMediaType", "default", "examples", "description"}
+"""What a form can say about a text and a plain text field cannot."""
+_NAME_MAX: Final = 24
+"""Characters of a schema's name that a button takes."""
 _SKELETON_DEPTH: Final = 5
 """A model that holds itself ends here."""
 _EDITS: Final = ("edit", "modify")
@@ -29,16 +34,24 @@ _OPEN_QUESTION: Final = re.compile(r"\b(what|what's|which|who|whom|whose|when|wh
 
 
 def by_schema(form: Form, schema: Mapping[str, Any], payload: Any) -> Form:
-    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    """Buttons for a few words and for yes or no, a text field for any text; a form for everything else that can be drawn."""
     form = replace(form, inferred=False, parse=False)
-    if isinstance(listed, list) and listed and all(isinstance(v, str) for v in listed):
-        return _choice(form, listed, "value") if len(listed) <= BUTTONS_MAX else _typing(form, "text", "Send answer")
+    root = field_of(schema)
+    words = [choice.value for choice in root.choices]
+    if root.kind in ("choice", "fixed") and words and not root.nullable and all(isinstance(v, str) for v in words) and len(words) <= BUTTONS_MAX:
+        return _choice(form, words, "value")
     if schema.get("type") == "boolean":
         return _approval(form, True, False)
-    if schema.get("type") == "string":
-        edits = isinstance(payload, Mapping) and isinstance(payload.get("original"), str)
-        return _typing(form, "editor", "Send edit") if edits else _typing(form, "text", "Send answer")
-    return _json(form, _skeleton(schema, schema))
+    if root.kind == "text" and not root.nullable and root.schema.get("type") == "string":
+        if isinstance(payload, Mapping) and isinstance(payload.get("original"), str):
+            return _typing(form, "editor", "Send edit")
+        if not root.schema.keys() & _LIMITS:
+            return _typing(form, "text", "Send answer")
+    if root.kind == "json":
+        return _json(form, _skeleton(schema, schema))
+    name = spoken_title(root) if root.title.isidentifier() else ""
+    send = f"Send {name}" if name and len(name) <= _NAME_MAX else "Send answer"
+    return replace(_json(form, _skeleton(schema, schema)), control="form", root=root, options=(Option("send", send, "primary"),))
 
 
 def by_rows(form: Form, asked: Found) -> Form:

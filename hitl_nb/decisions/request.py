@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.parts import Part
 
 ControlKind = Literal["buttons", "text", "editor", "json", "form", "table", "actions"]
@@ -52,7 +53,9 @@ class Form:
     """Offer a comment box."""
     comment_label: str = "Comment (optional)"
     template: str = ""
-    """json: what the control starts with, the skeleton of the answer."""
+    """json: what the control starts with, the skeleton of the answer. form: the same, where it is answered as JSON."""
+    root: Field | None = None
+    """form: what the schema asks for."""
     parse: bool = False
     """The typed or edited text is JSON: it is parsed before it is sent."""
     shape: Shape = "value"

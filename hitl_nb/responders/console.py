@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.answering import build_answer
+from hitl_nb.decisions.fields.field import Field
+from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
@@ -66,9 +69,11 @@ class ConsoleResponder:
 
     def _answer(self, form: Form) -> Any:
         option = form.options[0] if form.control in ("text", "editor", "json") or len(form.options) == 1 else self._choose(form)
-        text = None
+        text, filled = None, UNSET
         if form.control == "text":
             text = self._read("Your answer: ")
+        elif form.root is not None and form.root.kind in ("text", "number", "moment", "choice"):
+            filled = self._value(form.root)
         elif form.control in ("json", "form", "table", "actions"):
             if form.template:
                 self._write(f"The shape of the answer:\n{_indented(form.template)}")
@@ -83,7 +88,15 @@ class ConsoleResponder:
             comment = self._read("Comment: " if option.needs_comment else f"{form.comment_label}: ")
         elif form.comment and option.needs_comment:
             comment = self._lines(form.comment_label)
-        return build_answer(form, option.value, text=text, comment=comment)
+        return build_answer(form, option.value, text=text, filled=filled, comment=comment)
+
+    def _value(self, field: Field) -> Any:
+        if field.choices:
+            self._write(f"One of: {', '.join(c.label for c in field.choices)}")
+        try:
+            return said_value(field, self._read("Your answer: "))
+        except UnreadableError as error:
+            raise InvalidAnswerError(str(error)) from None
 
     def _choose(self, form: Form) -> Option:
         # Options that are numbers themselves get no others beside them: a typed 1 could be the first option, or the one that is called 1.

@@ -242,8 +242,8 @@ def test_a_schema_wins_over_what_the_payload_suggests():
     assert (text.control, build_answer(text, text.options[0].value, text="hello")) == ("text", "hello")
 
 
-def test_many_choices_are_typed_and_an_object_starts_from_its_skeleton():
-    assert form("Which?", schema={"enum": [str(n) for n in range(40)]}).control == "text"
+def test_many_choices_are_a_form_and_an_object_as_json_starts_from_its_skeleton():
+    assert form("Which?", schema={"enum": [str(n) for n in range(40)]}).control == "form"
     schema = {
         "type": "object",
         "$defs": {"who": {"properties": {"name": {"type": "string"}}}},

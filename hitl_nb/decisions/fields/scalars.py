@@ -58,6 +58,19 @@ def value_of(field: Field, raw: str, zone: str = "") -> Any:
     return raw
 
 
+def said_value(field: Field, text: str) -> Any:
+    """The value of one line on a terminal: a choice by its value or its label. Raises UnreadableError."""
+    if field.nullable and not text.strip():
+        return None
+    if field.kind != "choice":
+        return value_of(field, text)
+    for spelled in (str, str.casefold):
+        meant = [c for c in field.choices if spelled(text.strip()) in (spelled(str(c.value)), spelled(c.label))]
+        if len(meant) == 1:
+            return meant[0].value
+    raise UnreadableError(f"Must be one of {', '.join(c.label for c in field.choices)}.")
+
+
 def raw_of(field: Field, value: Any) -> tuple[str, str] | None:
     """How the value is typed, and the zone beside it; None when the control cannot hold it."""
     match field.kind:
