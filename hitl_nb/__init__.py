@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hitl_nb.graph.node.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
     from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateSnapshot, StateUpdate
     from hitl_nb.session import ReviewSession, review
+    from hitl_nb.widgets.renderers import Drawing, escape, forget_renderer, h, markdown, renderer, renderers
 
 __all__ = [
     "END",
@@ -37,6 +38,7 @@ __all__ = [
     "DeadlinePassedError",
     "Decision",
     "DiskCacheSaver",
+    "Drawing",
     "HitlError",
     "InMemorySaver",
     "Interrupt",
@@ -57,10 +59,16 @@ __all__ = [
     "StreamWriter",
     "apply_decisions",
     "errors",
+    "escape",
+    "forget_renderer",
     "get_runtime",
     "get_stream_writer",
+    "h",
     "interrupt",
+    "markdown",
     "once",
+    "renderer",
+    "renderers",
     "review",
 ]
 
@@ -72,6 +80,7 @@ _HOMES = {
     "DeadlinePassedError": "errors",
     "Decision": "checkpoint.records",
     "DiskCacheSaver": "checkpoint.disk",
+    "Drawing": "widgets.renderers",
     "END": "graph.types",
     "HitlError": "errors",
     "InMemorySaver": "checkpoint.memory",
@@ -95,8 +104,14 @@ _HOMES = {
     "apply_decisions": "decisions.rows.applied",
     "get_runtime": "graph.node.runtime",
     "get_stream_writer": "graph.node.runtime",
+    "escape": "widgets.renderers",
+    "forget_renderer": "widgets.renderers",
+    "h": "widgets.renderers",
     "interrupt": "graph.asking.interrupt",
+    "markdown": "widgets.renderers",
     "once": "graph.node.once",
+    "renderer": "widgets.renderers",
+    "renderers": "widgets.renderers",
     "review": "session",
 }
 

@@ -37,6 +37,7 @@
     ├── NotebookFailedError (RuntimeError)    a cell of a notebook that ran headless raised
     ├── NotSerializableError (TypeError)      a value that cannot be stored
     ├── PictureError (ValueError)             no picture, or one that is too large
+    ├── RendererError (TypeError)             what cannot draw questions, or what a renderer drew cannot be shown
     └── StoreError (OSError)
         ├── UnknownTypeError (LookupError)    a stored value of a class that is not loaded
         ├── CorruptStoreError                 a record is missing, short or altered
@@ -259,6 +260,10 @@ class PictureError(HitlError, ValueError):
     """What was to be a picture has no format that is shown, cannot be drawn, or is too large. `path`: where in the payload."""
 
     path: str = ""
+
+
+class RendererError(HitlError, TypeError):
+    """What was given to `renderer()` cannot draw, or what a renderer returned cannot be shown."""
 
 
 class StoreError(HitlError, OSError):

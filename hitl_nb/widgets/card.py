@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from html import escape
 from itertools import count
@@ -16,28 +16,38 @@ import ipywidgets
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.answering import build_answer, sends
 from hitl_nb.decisions.request import Option, Request
-from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, InvalidAnswerError
+from hitl_nb.errors import (
+    AlreadyAnsweredError,
+    DeadlinePassedError,
+    HitlError,
+    InvalidAnswerError,
+    NotWaitingError,
+    StaleCheckpointError,
+    ThreadMovedError,
+    UnknownInterruptError,
+)
 from hitl_nb.responders.base import Submit
-from hitl_nb.widgets import markup, times
+from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.panel import Extra, Panel, panel_for
 from hitl_nb.widgets.surface import Act, Press, Surface
 from hitl_nb.widgets.text_panel import TextPanel
+from hitl_nb.widgets.times import utc_now
 
-State = Literal["open", "sending", "sent", "elsewhere"]
+State = Literal["open", "sending", "sent", "over"]
+"""over: it can no longer be answered here, and says why."""
+_OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingError, ThreadMovedError, StaleCheckpointError)
+"""What `submit` says of a question that is not open any more."""
 _KEYS_HINT: Final = "<kbd>Ctrl</kbd> <kbd>Enter</kbd> send"
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
 _PLAIN: Final = "Your answer, as JSON"
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Card:
     """One open question. `box` is the widget to put into the page.
 
-    `answered` is called with the decision after `submit` took the answer. May be used from any thread: updates are made under one lock.
+    `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open no more, `look` when
+    the deadline passes while the card is seen. `note` stands below the question. May be used from any thread: updates are made under one lock.
     """
 
     def __init__(
@@ -46,6 +56,9 @@ class Card:
         submit: Submit,
         answered: Callable[[Request, Decision], None],
         *,
+        overtaken: Callable[[Card, HitlError], None] | None = None,
+        look: Callable[[], None] | None = None,
+        note: str = "",
         grab: bool = False,
         now: Callable[[], datetime] = utc_now,
         lock: RLock | None = None,
@@ -53,6 +66,9 @@ class Card:
         self.request = request
         self.state: State = "open"
         self._submit, self._answered, self._now = submit, answered, now
+        self._overtaken, self._look, self._note = overtaken, look, note
+        self._took_keyboard = grab
+        self._end_foot: Any = None
         self._lock = lock or RLock()
         form = request.form
         self._read = ipywidgets.HTML()
@@ -69,6 +85,8 @@ class Card:
         self._senders: list[Any] = []
         self._extras: dict[str, Any] = {}
         self._lost = ipywidgets.HTML(_LOST)
+        self._plain: Any = None
+        """For a front end that cannot draw the panel's tree."""
         self.box = classed(ipywidgets.VBox(), "hitl-nb-card")
         if form.control == "table":
             self.box.add_class("hitl-nb-wide")
@@ -81,10 +99,11 @@ class Card:
         self._panel = panel
         self._text = panel if isinstance(panel, TextPanel) else None
         self._editing: Option | None = next((o for o in panel.form.options if panel.form.control == "editor"), None)
-        self._plain = self._plain_field()
-        """For a front end that cannot draw the panel's tree."""
+        old, self._plain = self._plain, self._plain_field()
         middle = [w for w in (panel.view, panel.widget, self._plain) if w is not None]
         self.box.children = (self._read, self._surface, *middle, self._foot, self._lost)
+        if old is not None:
+            close(old)
         if self._comment is not None:
             self._comment.layout.display = None if panel.form.comment else "none"
         self._draw()
@@ -101,12 +120,13 @@ class Card:
     def _draw(self) -> None:
         form = self._panel.form
         types = form.control in ("text", "json") or self._editing is not None
-        asks = "you" if self.request.question.assignee is None else self.request.question.assignee
         subject = form.subject is not None and self._editing is None
-        parts = [markup.facts(form.facts), markup.text(form.subject_label, form.subject or "", code=form.parse) if subject else ""]
-        self._read.value = markup.head(
-            "open", f"Waiting for {asks}", markup.where(self.request), markup.when(self.request, self._now())
-        ) + markup.body(self.request, *parts, instruction=True)
+        notes = [markup.note(words) for words in (self._note, terms.deadline(self.request, self._now())) if words]
+        parts = [*notes, markup.facts(form.facts), markup.text(form.subject_label, form.subject or "", code=form.parse) if subject else ""]
+        state, word = terms.state(self.request, self._now())
+        self._read.value = markup.head(state, word, markup.where(self.request), markup.when(self.request, self._now())) + markup.body(
+            self.request, *parts, instruction=True
+        )
         if self._text is not None:
             self._text.widget.layout.display = None if types else "none"
         self._senders = []
@@ -162,7 +182,9 @@ class Card:
         self._surface.tree = list(self._panel.tree())
         for extra in self._panel.extras():
             self._relabel(extra)
-        reason = "" if self._plain is not None and self._plain.value.strip() else self._panel.blocked()
+        late = terms.is_late(self.request, self._now())
+        blocked = "" if self._plain is not None and self._plain.value.strip() else self._panel.blocked()
+        reason = "No answer is taken after the deadline." if late else blocked
         for sender in self._senders:
             sender.disabled = bool(reason)
         self._surface.invalid = ""
@@ -170,7 +192,7 @@ class Card:
         typing = option is not None or form.control in ("text", "json")
         if option is not None and self._text is not None:
             self._text.compare()
-        said = escape(self._panel.line() or reason)
+        said = escape(reason if late else self._panel.line() or reason)
         if form.inferred and not said:
             exact = self._preview(option).removeprefix("Sends ") if option is not None and form.shape != "text" else ""
             said = f"Sends <code>{escape(exact)}</code>" if exact else self._sends_any()
@@ -218,6 +240,9 @@ class Card:
         """Something in the panel was used."""
         with self._lock:
             if self.state != "open":
+                return
+            if act.name == "due":
+                self._fall_due()
                 return
             focus: list[str | None] = []
 
@@ -285,9 +310,9 @@ class Card:
         except InvalidAnswerError as error:
             self._reopen(partial(self._refuse, error, dressed=dressed))
         except DeadlinePassedError as error:
-            self._reopen(partial(self._say_problem, str(error), ""))
-        except AlreadyAnsweredError as error:
-            self.show_elsewhere(error.reviewer, error.answered_at)
+            self._reopen(partial(self._refuse_late, error))
+        except _OVERTAKEN as error:
+            self._lose(error)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
             self._reopen(partial(self._say_problem, f"{type(error).__name__}: {error}", ""))
         else:
@@ -336,20 +361,53 @@ class Card:
             self.box.remove_class("hitl-nb-sending")
             say()
 
-    def show_elsewhere(self, reviewer: str | None, at: datetime | None, answer: str = "") -> None:
-        """Say that somebody else was first. What was typed here stays readable."""
+    def _refuse_late(self, error: DeadlinePassedError) -> None:
+        self._draw()
+        self._say_problem(str(error), "")
+
+    # -- what becomes of it
+
+    def take_keyboard(self) -> None:
+        """Come into view and take the keyboard, unless the person is busy elsewhere; once."""
+        if not self._took_keyboard:
+            self._took_keyboard = self._surface.grab = True
+
+    def renew(self, request: Request) -> None:
+        """Somebody else is asked now, or until another time. What was typed stays."""
         with self._lock:
-            self.state = "elsewhere"
+            if request.question.assignee != self.request.question.assignee:
+                self._note = f"The deadline passed, so it was handed on. Now asked: {request.question.assignee}."
+            self.request = request
+            if self.state == "open":
+                self._draw()
+
+    def _fall_due(self) -> None:
+        """The page says that the deadline has passed; this machine's clock decides."""
+        if terms.is_late(self.request, self._now()):
+            self._draw()
+            if self._look is not None:
+                self._look()
+
+    def _lose(self, error: HitlError) -> None:
+        """The question is open no more."""
+        with self._lock:
+            self.state = "over"
+        if self._overtaken is not None:
+            self._overtaken(self, error)
+
+    def end(self, drawn: str, foot: Any | None) -> None:
+        """It can no longer be answered here: show this HTML, and these buttons. What was typed stays in `unsent`."""
+        with self._lock:
+            self.state = "over"
             self.box.remove_class("hitl-nb-sending")
-            told = {"Answer": answer, "By": reviewer or "", "When": times.absolute(at) if at else ""}
-            kept = [markup.text(f"Your {name}, not sent", text) for name, text in self.unsent.items()]
-            self._read.value = markup.head("ok", "Answered elsewhere", markup.where(self.request)) + markup.body(
-                self.request, markup.facts({k: v for k, v in told.items() if v}), *kept, instruction=False
-            )
-            self._surface.tree = []
+            self._read.value, self._surface.tree = drawn, []
             for hidden in (self._panel.view, self._panel.widget, self._plain, self._foot):
                 if hidden is not None:
                     hidden.layout.display = "none"
+            old, self._end_foot = self._end_foot, foot
+            self.box.children = (*(c for c in self.box.children if c is not old), *(() if foot is None else (foot,)))
+            if old is not None:
+                close(old)
 
     @property
     def unsent(self) -> dict[str, str]:

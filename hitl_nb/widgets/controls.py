@@ -23,7 +23,10 @@ def button(label: str, press: Callable[[], None], *, look: str = "", key: str = 
 
 
 def close(widget: Any) -> None:
-    """Free a widget with everything in it; call it once it is out of the page."""
+    """Free a widget with everything in it; call it once it is out of the page. One that knows better what is to be freed has a method `free`."""
+    if hasattr(widget, "free"):
+        widget.free()
+        return
     for child in getattr(widget, "children", ()):
         close(child)
     for own in ("layout", "style"):

@@ -72,7 +72,7 @@ class Panel:
         """The answer that this button sends. Raises InvalidAnswerError, with `path` into what was filled in."""
         return build_answer(self.request.form, option.value, comment=comment)
 
-    def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel | None:  # noqa: ARG002
+    def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel | None:
         """The panel to go on with after `answer` raised; None: this one stays. `use` puts a panel into the card again."""
         return None
 
@@ -86,12 +86,21 @@ class Panel:
         return {}
 
 
-_KINDS: Final[dict[str, str]] = {}
+_KINDS: Final[dict[str, str]] = {
+    "table": "hitl_nb.widgets.table_panel:TablePanel",
+}
 """The panel class of each control that is drawn as a tree, as `module:Class`: loaded when it is met."""
 
 
 def panel_for(request: Request, changed: Callable[[], None]) -> Panel:
-    """The panel of this request. `changed` is called when a person typed into a panel that brings a widget."""
+    """The panel of this request, drawn by the user's own renderer where one wants it. `changed` is called when a person typed into its widget."""
+    from hitl_nb.widgets.drawing_panel import drawing_panel
+
+    return drawing_panel(request, changed) or panel_of_kind(request, changed)
+
+
+def panel_of_kind(request: Request, changed: Callable[[], None]) -> Panel:
+    """The panel for the control of the request's form."""
     from hitl_nb.widgets.text_panel import TextPanel
 
     form = request.form
