@@ -94,9 +94,9 @@ def lab(server, page):
     server.stop_kernels()
 
 
-def open_notebook(server, page, cells, *, width=1400, height=1000, theme="light"):
+def open_notebook(server, page, cells, *, width=1400, height=1000, theme="light", kernel="python3"):
     name = f"{secrets.token_hex(4)}/work.ipynb"
-    server.write(name, cells)
+    server.write(name, cells, kernel)
     page.set_viewport_size({"width": width, "height": height})
     while page.locator(".jp-Dialog").count():  # an earlier test that failed may have left it open
         dialog = page.locator(".jp-Dialog").first.element_handle()
@@ -182,9 +182,9 @@ class Server:
         for session in self.api("/api/sessions"):
             self.api(f"/api/sessions/{session['id']}", "DELETE")
 
-    def write(self, name, cells):
+    def write(self, name, cells, kernel="python3"):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
