@@ -88,7 +88,8 @@ class Stage:
             button.click()
             return
         surface = next(w for w in self.all() if isinstance(w, Surface))
-        messages, surface.send = [], messages.append
+        messages = []
+        surface.send = messages.append
         surface._handle_custom_msg({"press": int(number), "text": None, "comment": None, "fields": {}}, [])
         self.in_between()
         for message in messages:
