@@ -56,9 +56,7 @@ def by_schema(form: Form, schema: Mapping[str, Any], payload: Any) -> Form:
 
 def by_rows(form: Form, asked: Found) -> Form:
     """A decision for each row of the table; `form` shows the rest of the payload."""
-    rows, columns = asked.size
-    size = f"{rows:,} row{'s' if rows != 1 else ''}, {columns:,} column{'s' if columns != 1 else ''}"
-    return replace(_typing(form, "table", "Send decisions"), parse=True, template=IN_SHORT, facts={label(asked.key or "table"): size, **form.facts})
+    return replace(_typing(form, "table", "Send decisions"), parse=True, template=IN_SHORT, facts={**form.facts, **asked.facts})
 
 
 def by_payload(form: Form, payload: Any) -> Form:

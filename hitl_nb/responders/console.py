@@ -11,6 +11,7 @@ from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
 from hitl_nb.decisions.request import Form, Option, Request
+from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
 
@@ -66,6 +67,8 @@ class ConsoleResponder:
             self._write(f"  {key:<{width}}  " + f"\n  {'':<{width}}  ".join(lines))
         if form.subject is not None:
             self._write(f"{form.subject_label}:\n{_indented(form.subject)}")
+        if form.control == "table" and (asked := found_in(request.question.payload)) is not None:
+            self._write(f"Rows:\n{_indented(asked.as_text())}")
 
     def _answer(self, form: Form) -> Any:
         option = form.options[0] if form.control in ("text", "editor", "json") or len(form.options) == 1 else self._choose(form)

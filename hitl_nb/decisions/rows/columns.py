@@ -17,6 +17,7 @@ CHOICES_MAX: Final = 50
 _DECIMALS_MAX: Final = 6
 _GROUP_FROM: Final = 10_000
 """Whole numbers are written with thousands separators in columns that reach this far: years and short codes are not."""
+_AMOUNT_FROM: Final = 1000
 _INFERRED: Final[Mapping[str, Kind]] = {
     "string": "text",
     "empty": "text",
@@ -280,7 +281,9 @@ def _digits(series: Any) -> tuple[int, bool]:
     slack = np.maximum(np.abs(values), 1.0) * (1e-6 if series.dtype.name.lower() == "float32" else 1e-12)
     for decimals in range(_DECIMALS_MAX + 1):
         if (np.abs(values - values.round(decimals)) <= slack).all():
-            return decimals, decimals > 0 or _reaches(np.abs(values).max())
+            most = np.abs(values).max()
+            # One decimal of amounts reads like a slip: 1,730.20 rather than 1,730.2.
+            return 2 if decimals == 1 and most >= _AMOUNT_FROM else decimals, decimals > 0 or _reaches(most)
     return _DECIMALS_MAX + 1, False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -48,7 +48,8 @@ class Row:
     """One row of the page."""
 
     number: int
-    id: Any
+    label: str
+    """Of the index."""
     choice: Choice
     editing: bool
     """Its cells are fields now."""
@@ -66,15 +67,21 @@ class Filter:
     column: int | None = None
     """Where `text` is looked for; None: in all columns."""
     only_open: bool = False
+    only_hit: bool = False
+    """Only what the rule that is typed hits."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    """What an undo goes back to."""
+class _Done:
+    """A decision about many rows, with what it takes to undo it."""
 
-    choices: Any
-    editing: dict[int, int]
-    rules: int
+    decision: str
+    rows: Any
+    """Row numbers."""
+    before: Any
+    """What was decided about them, in the same order."""
+    rule: bool
+    """It noted down a rule, the latest of those that stand when it is undone."""
 
 
 class Review:
@@ -104,7 +111,7 @@ class Review:
         self._editing: dict[int, int] = {}
         """Rows whose cells are fields, with what they were before."""
         self._rules: Used = []
-        self._undo: list[_Before] = []
+        self._done: list[_Done] = []
         self._order: Any = None
         self._view = np.arange(len(table))
 
@@ -130,7 +137,7 @@ class Review:
         changed = self._changes.get(number, {}) if editing or self._choices[number] == EDIT else {}
         cells = tuple(self._cell(number, column, value, changed, editing=editing) for column, value in zip(self.columns, values, strict=True))
         choice: Choice = "edit" if editing else _CHOICES[self._choices[number]]
-        return Row(number, self.table.ids[number], choice, editing, bool(self._hit[number]), cells)
+        return Row(number, str(self.table.frame.index[number]), choice, editing, bool(self._hit[number]), cells)
 
     def _cell(self, number: int, column: Column, value: Any, changed: Mapping[int, Any], *, editing: bool) -> Cell:
         text, missing = column.shown(value), is_missing(value)
@@ -155,17 +162,20 @@ class Review:
 
     def look_for(self, asked: Filter) -> None:
         """Show the rows that hold this, from the first page."""
+        self.keep_complete()
         self.filter, self.page = asked, 0
         self._look()
 
     def sort(self, column: int | None, *, descending: bool = False) -> None:
         """Order the rows by a column as it was asked, stably, missing values last; None: as they were asked."""
+        self.keep_complete()
         self.sorted_by, self.descending, self.page = column, descending, 0
         self._order = None if column is None else _ordered(self.table.frame.iloc[:, column], descending=descending)
         self._look()
 
     def turn(self, page: int) -> None:
-        """Go to a page. Rows that were decided meanwhile leave a view of open ones."""
+        """Go to a page. Rows that were decided meanwhile leave a view of open ones; rows whose edit is complete are closed."""
+        self.keep_complete()
         if self.filter.only_open:
             self._look()
         self.page = min(max(0, page), self.pages - 1)
@@ -190,6 +200,8 @@ class Review:
         if wanted:
             texts = self._texts if self.filter.column is None else self._texts_of(self.filter.column)
             found = np.fromiter((wanted in text for text in texts), dtype=bool, count=len(texts))
+        if self.filter.only_hit:
+            found &= self._hit
         return found & (self._choices == OPEN) if self.filter.only_open else found
 
     @cached_property
@@ -203,7 +215,8 @@ class Review:
     # -- one row
 
     def choose(self, number: int, choice: Choice) -> None:
-        """Decide a row, or open its cells for editing. An edit without a change decides nothing yet."""
+        """Decide a row, or open its cells for editing. An edit without a change decides nothing yet. Other rows whose edit is complete are closed."""
+        self.keep_complete(besides=number)
         if choice == "edit":
             self._editing.setdefault(number, int(self._choices[number]))
             self._choices[number] = self._as_edited(number)
@@ -242,6 +255,11 @@ class Review:
             self._choices[number] = OPEN if before == EDIT else before
         return True
 
+    def keep_complete(self, *, besides: int = -1) -> None:
+        """Close the fields of all rows, but of those where something is not taken yet."""
+        for number in [n for n in self._editing if n != besides]:
+            self.keep(number)
+
     def discard(self, number: int) -> None:
         """Close the fields of a row and forget what was changed in it."""
         if number in self._editing:
@@ -277,6 +295,8 @@ class Review:
                 self._hit = rows_hit(self.rule, self.table.frame)
             except BadRuleError as error:
                 self.rule_problem = str(error)
+        if self.filter.only_hit:
+            self.look_for(self.filter if self.hits else replace(self.filter, only_hit=False))
 
     @property
     def hits(self) -> int:
@@ -286,8 +306,9 @@ class Review:
         """Accept or reject what the rule hits, and note it down. Returns how many rows were decided."""
         if not self.hits:
             return 0
-        done = self._decide(self._hit.nonzero()[0], decision)
-        self._rules.append((self.rule, decision, self._hit.nonzero()[0].tolist()))
+        hit = self._hit.nonzero()[0]
+        done = self._decide(hit, decision, rule=True)
+        self._rules.append((self.rule, decision, hit.tolist()))
         self.preview("")
         return done
 
@@ -308,8 +329,7 @@ class Review:
         """What is shown, without the rows that stay in sight although they were decided since."""
         return self._view[self._choices[self._view] == OPEN] if self.filter.only_open else self._view
 
-    def _decide(self, rows: Any, decision: str) -> int:
-        self._undo = [*self._undo[1 - _UNDO_MAX :], _Before(self._choices.copy(), dict(self._editing), len(self._rules))]
+    def _decide(self, rows: Any, decision: str, *, rule: bool = False) -> int:
         to = DECISIONS[decision]
         if to == ACCEPT:
             rows = rows[self._choices[rows] != EDIT]
@@ -318,19 +338,25 @@ class Review:
         touched = set(rows.tolist()) if self._editing else set()
         for number in [n for n in self._editing if n in touched or self._choices[n] == EDIT]:
             self._stop_editing(number)
+        self._done = [*self._done[1 - _UNDO_MAX :], _Done(decision, rows, self._choices[rows], rule)]
         self._choices[rows] = to
+        if self.filter.only_open:
+            self.turn(self.page)
         return len(rows)
 
     @property
-    def can_undo(self) -> bool:
-        return bool(self._undo)
+    def undoes(self) -> str:
+        """What `undo` takes back: `reject 3`; empty when there is nothing."""
+        return f"{self._done[-1].decision} {len(self._done[-1].rows):,}" if self._done else ""
 
     def undo(self) -> None:
-        """Take back the latest decision about many rows, with what was decided about single rows since."""
-        if self._undo:
-            before = self._undo.pop()
-            self._choices, self._editing = before.choices, dict(before.editing)
-            del self._rules[before.rules :]
+        """Take back the latest decision about many rows. What was decided about single ones of them since stays."""
+        if self._done:
+            done = self._done.pop()
+            still = self._choices[done.rows] == DECISIONS[done.decision]
+            self._choices[done.rows[still]] = done.before[still]
+            if done.rule:
+                self._rules.pop()
 
     # -- the answer
 

@@ -33,11 +33,15 @@ class Found:
     """The payload without it."""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Rows and columns."""
-        if _is_frame(self.value):
-            return self.value.shape  # type: ignore[no-any-return]
-        return len(self.value), len({key for row in self.value for key in row})
+    def facts(self) -> dict[str, str]:
+        """What there is to say of a payload that holds nothing else."""
+        return {} if self.rest else {"Table": f"{len(self.value):,} row{'s' if len(self.value) != 1 else ''}"}
+
+    def as_text(self, most: int = 40) -> str:
+        """The first rows, for a terminal."""
+        table = Table(self.value)
+        text = str(table.frame.set_axis(table.ids).head(most).to_string(max_colwidth=40))
+        return text if len(table) <= most else f"{text}\n… and {len(table) - most:,} more rows"
 
 
 class Table:
