@@ -29,6 +29,7 @@ from hitl_nb.errors import (
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.controls import button, classed, close
+from hitl_nb.widgets.parts import shown
 from hitl_nb.widgets.panel import Extra, Panel, panel_for
 from hitl_nb.widgets.surface import Act, Press, Surface
 from hitl_nb.widgets.text_panel import TextPanel
@@ -69,6 +70,7 @@ class Card:
         self._overtaken, self._look, self._note = overtaken, look, note
         self._took_keyboard = grab
         self._end_foot: Any = None
+        self._drawn_late = False
         self._lock = lock or RLock()
         form = request.form
         self._read = ipywidgets.HTML()
@@ -120,9 +122,10 @@ class Card:
     def _draw(self) -> None:
         form = self._panel.form
         types = form.control in ("text", "json") or self._editing is not None
-        subject = form.subject is not None and self._editing is None
+        subject = self._editing is None
         notes = [markup.note(words) for words in (self._note, terms.deadline(self.request, self._now())) if words]
-        parts = [*notes, markup.facts(form.facts), markup.text(form.subject_label, form.subject or "", code=form.parse) if subject else ""]
+        parts = [*notes, *shown(form, subject=subject)]
+        self._drawn_late = terms.is_late(self.request, self._now())
         state, word = terms.state(self.request, self._now())
         self._read.value = markup.head(state, word, markup.where(self.request), markup.when(self.request, self._now())) + markup.body(
             self.request, *parts, instruction=True
@@ -384,7 +387,8 @@ class Card:
     def _fall_due(self) -> None:
         """The page says that the deadline has passed; this machine's clock decides."""
         if terms.is_late(self.request, self._now()):
-            self._draw()
+            if not self._drawn_late:
+                self._draw()
             if self._look is not None:
                 self._look()
 

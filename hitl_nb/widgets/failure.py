@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from html import escape
 from typing import Final
 
 import ipywidgets
 
 from hitl_nb.widgets import markup
-from hitl_nb.widgets.controls import button, classed
+from hitl_nb.widgets.controls import classed
+from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.surface import Surface
+from hitl_nb.widgets.times import utc_now
 
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> Nothing was lost. Run the cell again to go on.</div>'
+_SHOWN: Final = 4
+"""Nodes that failed side by side and are each shown with their error."""
+_MESSAGE_MAX: Final = 4_000
+_TRACE_MAX: Final = 40_000
+"""Characters, from its end."""
 
 
 class FailureCard:
-    """`box` is the widget to put into the page. `receipt` is the answer that the node ran with; None when it had none."""
+    """`box` is the widget to put into the page. `receipt` is the answer that the node ran with; None when it had none.
+
+    nodes: each node that failed, with its error as `module.Class: message`; the first one raised `error`. None: nobody knows which one did.
+    """
 
     def __init__(
         self,
@@ -26,74 +37,88 @@ class FailureCard:
         receipt: Receipt | None,
         retry: Callable[[], None],
         reopen: Callable[[], None] | None,
+        nodes: Sequence[tuple[str, str]] = (),
+        *,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._error, self._receipt = error, receipt
-        self._shows_traceback = self._used = False
+        self._error, self._receipt, self._nodes, self._now = error, receipt, nodes, now
+        self._shows_traceback = False
         self._read = ipywidgets.HTML()
-        self._trace = button("Show traceback", self._toggle, look="quiet", key="t")
-        self._buttons = [button("Retry", lambda: self._use(retry), look="primary", key="r")]
+        foot = Foot()
+        foot.add("Retry", retry, look="primary", key="r")
         if reopen is not None:
-            self._buttons.append(button("Change my answer", lambda: self._use(reopen), key="c"))
-        self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
-        row = classed(ipywidgets.HBox([*self._buttons, self._trace]), "hitl-nb-row")
-        foot = classed(ipywidgets.VBox([row, self._line]), "hitl-nb-foot")
-        self.box = classed(ipywidgets.VBox([self._read, foot, ipywidgets.HTML(_LOST), Surface(label=self._title)]), "hitl-nb-card")
+            foot.add("Change my answer", reopen, key="c")
+        self._trace = foot.toggle("Show traceback", self._toggle, look="quiet", key="t")
+        self.box = classed(ipywidgets.VBox([self._read, foot.box, ipywidgets.HTML(_LOST), Surface(label=self._title)]), "hitl-nb-card")
         self._draw()
 
     @property
-    def has_answer(self) -> bool:
-        """Whether it stands in for the receipt of an answer."""
+    def replaces_receipt(self) -> bool:
+        """Whether it says what was answered."""
         return self._receipt is not None
 
     @property
     def _title(self) -> str:
-        # Only errors of this package know their node; which one raised a user's own exception is in the traceback.
-        node, kind = getattr(self._error, "node", None), type(self._error).__name__
+        kind = type(self._error).__name__
+        if len(self._nodes) > 1:
+            return f"{len(self._nodes)} nodes failed"
+        node = self._nodes[0][0] if self._nodes else getattr(self._error, "node", None)
         return f"{node} raised {kind}" if isinstance(node, str) else f"The run stopped with {kind}"
 
     def _draw(self) -> None:
-        safe = (
-            "Your answer is stored. Retry runs the failed step again with it."
-            if self._receipt
-            else "What was done so far is stored. Retry runs the failed step again."
-        )
-        box = (
-            f'<div class="hitl-nb-err" role="alert"><b>{escape(self._title)}</b><div class="hitl-nb-msg">{escape(str(self._error))}</div>'
-            f"<span>{escape(safe)}</span></div>"
-        )
-        trace = "".join(traceback.format_exception(self._error)) if self._shows_traceback else ""
+        trace = "".join(traceback.format_exception(self._error))[-_TRACE_MAX:] if self._shows_traceback else ""
         details = (
             f'<div class="hitl-nb-text hitl-nb-code hitl-nb-trace" tabindex="0" role="region" aria-label="Traceback">{escape(trace)}</div>'
             if trace
             else ""
         )
         if self._receipt is None:
-            self._read.value = markup.head("bad", "Failed") + f'<div class="hitl-nb-body">{box}{details}</div>'
+            self._read.value = markup.head("bad", "Failed") + f'<div class="hitl-nb-body">{self._box()}{details}</div>'
             return
         request, outcome = self._receipt.request, self._receipt.outcome
         yours = markup.facts({"Your answer": outcome.label} | ({"Comment": outcome.comment} if outcome.comment else {}))
-        self._read.value = markup.head("bad", "Failed after your answer", markup.where(request)) + markup.body(
-            request, yours, box, details, instruction=False
+        self._read.value = markup.head("bad", "Failed after your answer", markup.where(request), markup.since(request, self._now())) + markup.body(
+            request, yours, self._box(), details, instruction=False
         )
+
+    def _box(self) -> str:
+        """What went wrong, and first of all what is safe."""
+        if len(self._nodes) > 1:
+            parts = "".join(_one(f"{node} raised {_class(text)}", _message(text)) for node, text in self._nodes[:_SHOWN])
+            more = len(self._nodes) - _SHOWN
+            errors = parts + (f"<span>and {more} more</span>" if more > 0 else "")
+        else:
+            errors = _one(self._title, _words(self._error))
+        return f'<div class="hitl-nb-err" role="alert">{errors}<span>{escape(self._safe())}</span></div>'
+
+    def _safe(self) -> str:
+        names = [node for node, _ in self._nodes]
+        again = "the failed step" if not names or len(names) > 3 else " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        stored = "Your answer is stored." if self._receipt else "What was done so far is stored."
+        return f"{stored} Retry runs {again} again{' with it' if self._receipt else ''}."
 
     def _toggle(self) -> None:
         self._shows_traceback = not self._shows_traceback
         self._trace.description = "Hide traceback" if self._shows_traceback else "Show traceback"
         self._draw()
 
-    def _use(self, action: Callable[[], None]) -> None:
-        if self._used:
-            return
-        self._used = True
-        self.disable()
-        try:
-            action()
-        except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
-            self._used = False
-            for each in self._buttons:
-                each.disabled = False
-            self._line.value = markup.line(f'<span class="hitl-nb-bad">{escape(f"{type(error).__name__}: {error}")}</span>')
 
-    def disable(self) -> None:
-        for each in self._buttons:
-            each.disabled = True
+def _one(title: str, message: str) -> str:
+    words = f'<div class="hitl-nb-msg" tabindex="0">{escape(message[:_MESSAGE_MAX])}</div>' if message else ""
+    return f"<b>{escape(title)}</b>{words}"
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  a class of the user's: its failure must be shown all the same
+        return ""
+
+
+def _class(text: str) -> str:
+    """The name of the class, of `module.Class: message`."""
+    return text.partition(": ")[0].rpartition(".")[2]
+
+
+def _message(text: str) -> str:
+    return text.partition(": ")[2]

@@ -66,6 +66,7 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             f"The question is shown in a card, but no front end drew it within {_SEEN_WITHIN_S:.0f} s, so nobody can answer here. "
             f"In a notebook, run the cell of review() again. In a headless run, set {HEADLESS_VARIABLE}=1 and give the answers with answers=."
         )
+    view.awaited()
     return pump.wait(ready, timeout_s)
 
 

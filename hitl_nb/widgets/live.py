@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from datetime import datetime
-from functools import cache
 from threading import RLock
-from typing import Any, Final
-from uuid import uuid4
-
-import ipywidgets
+from typing import Any
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
-from hitl_nb.responders.base import Submit, View
-from hitl_nb.widgets import markup
-from hitl_nb.widgets.card import Card, utc_now
-from hitl_nb.widgets.controls import classed, close
+from hitl_nb.errors import HitlError
+from hitl_nb.responders.base import Submit, View, Ways
+from hitl_nb.responders.progress import Progress
+from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.failure import FailureCard
-from hitl_nb.widgets.receipt import Receipt, bundle, open_bundle
-from hitl_nb.widgets.style import card_css
-
-_VIEW: Final = "application/vnd.jupyter.widget-view+json"
-_NOTE: Final = "Run the cell again to see the cards."
-
-
-@cache
-def _style() -> Any:
-    """The style sheet as one widget that all sessions of the kernel share."""
-    return classed(ipywidgets.HTML(f"<style>{card_css()}</style>"), "hitl-nb-style")
+from hitl_nb.widgets.output import Output
+from hitl_nb.widgets.progress import Activity
+from hitl_nb.widgets.receipt import Receipt
+from hitl_nb.widgets.slot import Slot
+from hitl_nb.widgets.times import utc_now
 
 
 class LiveView(View):
@@ -43,149 +33,243 @@ class LiveView(View):
     def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
         self._now = now
         self._lock = RLock()
-        # Worker threads display through the cell's own context, so that the output lands below that cell.
-        self._cell = copy_context()
-        self._display_id = f"hitl-nb-{uuid4().hex}"
-        self._shown = self._static = False
-        self._items: dict[str, Card | Receipt] = {}
-        self._drawn: dict[str, Any] = {}
-        self._leaving: list[Any] = []
-        self._beaten: dict[str, Card] = {}
-        """Cards that stay although somebody else decided, for the text that was typed into them."""
+        self._output = Output()
+        self._ways: Ways | None = None
+        self._slots: dict[str, Slot] = {}
+        """By question, in the order in which they were asked."""
         self._last: str | None = None
+        """The question that was decided last: below its receipt stands what runs, and what failed."""
+        self._changeable: str | None = None
         self._follows = False
-        self._nodes: tuple[str, ...] = ()
+        """An answer was just given here, so the next card takes the keyboard."""
+        self._changes = False
+        """A decision is being changed here."""
+        self._progress = Progress()
+        self.progress = self._progress
+        self._activity: Activity | None = None
         self._failure: FailureCard | None = None
-        self._activity = classed(ipywidgets.HTML(), "hitl-nb-card hitl-nb-activity")
-        if _style().comm is None:  # somebody closed all widgets of the kernel
-            _style.cache_clear()
-        self.box = classed(ipywidgets.VBox([_style()]), "hitl-nb hitl-nb-session")
-        self.box._view_count = 0  # makes the front end report how many views it has drawn
+        self._host: Slot | None = None
+        """Whose receipt one of these two stands below; None: it stands by itself."""
+        self._settled: tuple[Receipt, ...] = ()
+        """The receipts of a session that has ended and shows its static record."""
+
+    @property
+    def box(self) -> Any:
+        """The widget with everything in it."""
+        return self._output.box
 
     @property
     def is_seen(self) -> bool:
         """Whether a front end has drawn the output."""
-        return bool(self.box._view_count)
+        return self._output.is_seen
+
+    def awaited(self) -> None:
+        """A cell waits for an answer from now on: its card comes into view and takes the keyboard, unless the person is busy elsewhere."""
+        with self._lock:
+            first = next((c for c in self._cards()), None)
+            if first is not None:
+                first.take_keyboard()
 
     # -- responder
 
     def ask(self, request: Request, submit: Submit) -> None:
-        """Show the card. An earlier receipt of the same question (it was reopened) gives way to it."""
+        """Show the card: in place of a question that it follows from, else below the others."""
         with self._lock:
-            key = request.question.id
-            present = self._items.get(key)
-            if isinstance(present, Card) and present.state == "open":
+            present = self._slots.get(request.question.id)
+            if present is not None and present.is_open:
                 return
-            self._leave(key)
-            self._fail(None)
-            self._nodes = ()
-            follows, self._follows = self._follows and not self._cards(), False
-            card = Card(request, submit, self.decided, grab=follows, now=self._now, lock=self._lock)
-            self._items[key], self._drawn[key] = card, card.box
+            self._quiet()
+            outdated = self._find(request, lambda s: s.is_outdated)
+            if outdated is not None:
+                outdated.offer(request, lambda: self._ask_in(outdated, request, submit, grab=True))
+                self._draw()
+                return
+            slot = present or self._find(request, lambda s: s.taken_back is not None) or self._slot(request)
+            grab = self._changes or (self._follows and not self._cards())
+            self._follows = self._changes = False
+            self._ask_in(slot, request, submit, grab=grab)
+
+    def _ask_in(self, slot: Slot, request: Request, submit: Submit, *, grab: bool) -> None:
+        with self._lock:
+            note = "" if slot.taken_back is None else overtaken.asked_again(slot.taken_back)
+            card = Card(
+                request, submit, self.decided, overtaken=self._overtaken, look=self._look, note=note, grab=grab, now=self._now, lock=self._lock
+            )
+            self._slots = {request.question.id if s is slot else key: s for key, s in self._slots.items()}
+            slot.ask(request, card)
             self._draw(fresh=not any(c is not card for c in self._cards()))
+
+    def _overtaken(self, card: Card, error: HitlError) -> None:
+        """An answer was not taken because the question is not open any more."""
+        with self._lock:
+            slot = next((s for s in self._slots.values() if s.card is card), None)
+            if slot is None:
+                return
+            at = getattr(error, "answered_at", None)
+            if at is not None:
+                slot.give_away(None, getattr(error, "reviewer", None) or "", at, self._draw)
+            else:
+                slot.outdate()
+            self._draw()
 
     # -- view
 
+    def opened(self, ways: Ways) -> None:
+        self._ways = ways
+
     def decided(self, request: Request, decision: Decision) -> None:
         with self._lock:
-            key = request.question.id
-            present = self._items.get(key)
-            if isinstance(present, Receipt) and present.decision.number == decision.number:
+            slot = self._slots.get(request.question.id)
+            if slot is not None and slot.receipt is not None and slot.receipt.decision.number == decision.number:
                 return
-            if isinstance(present, Card) and present.state in ("sending", "sent"):
+            card = None if slot is None else slot.card
+            if card is not None and card.state in ("sending", "sent"):
                 self._follows = True
-            receipt = Receipt(request, decision)
-            if isinstance(present, Card) and present.state in ("open", "elsewhere") and present.unsent:
-                # Somebody else was faster. What was typed here stays on the page until the session ends.
-                present.show_elsewhere(decision.reviewer, decision.decided_at, receipt.outcome.label)
-                self._items[key] = receipt
-                self._beaten[key] = present
+            elif card is not None and card.unsent:  # answered past the card: what was typed here stays on the page until the session ends
+                self.decided_elsewhere(request, decision)
+                return
+            (slot or self._slot(request)).decide(request, decision)
+            self._decided(request)
+
+    def decided_elsewhere(self, request: Request, decision: Decision) -> None:
+        with self._lock:
+            slot = self._slots.get(request.question.id)
+            if slot is None or slot.card is None:
+                (slot or self._slot(request)).decide(request, decision)
             else:
-                self._keep(receipt)
-            self._last = key
-            self._draw(fresh=not self._cards())
+                slot.give_away(decision, overtaken.who(decision), decision.decided_at, self._draw)
+            self._decided(request)
+
+    def _decided(self, request: Request) -> None:
+        self._last = request.question.id
+        self._progress.clear()
+        self._draw(fresh=not self._cards())
+
+    def outdated(self, request: Request) -> None:
+        with self._lock:
+            slot = self._slots.get(request.question.id)
+            if slot is None or slot.card is None:
+                return
+            if self._changes and not slot.card.unsent:  # the person went back here, so nothing has to be explained
+                self._drop(slot)
+            else:
+                slot.outdate()
+            self._draw()
+
+    def changed(self, request: Request) -> None:
+        with self._lock:
+            slot = self._slots.get(request.question.id)
+            if slot is not None and slot.card is not None and slot.is_open:
+                slot.card.renew(request)
+
+    def undone(self, request: Request, decision: Decision) -> None:
+        with self._lock:
+            slot = self._slots.get(request.question.id)
+            if slot is not None and slot.receipt is not None:
+                slot.take_back()
+                if self._last == slot.key:
+                    self._last = None
+
+    def changeable(self, request: Request | None) -> None:
+        with self._lock:
+            self._changeable = None if request is None else request.question.id
 
     def running(self, nodes: Sequence[str]) -> None:
         with self._lock:
-            self._nodes = tuple(nodes)
-            self._fail(None)
+            if not nodes:
+                self._quiet()
+                for slot in [s for s in self._slots.values() if s.is_empty]:
+                    self._drop(slot)
+            elif self._activity is not None:
+                self._activity.run(nodes)
+                return
+            else:
+                self._activity = Activity(nodes, self._stand_below(), self._progress, self._lock, self._now)
             self._draw()
 
     def failed(
         self, error: BaseException, retry: Callable[[], None], reopen: Callable[[], None] | None, nodes: Sequence[tuple[str, str]] = ()
     ) -> None:
         with self._lock:
-            last = self._items.get(self._last) if self._last is not None and reopen is not None else None
-            self._fail(FailureCard(error, last if isinstance(last, Receipt) else None, retry, reopen))
-            self._nodes = ()
+            receipt = self._stand_below()
+            self._failure = FailureCard(error, receipt, retry, None if reopen is None else lambda: self._change(reopen), nodes, now=self._now)
             self._draw()
 
     def finished(self) -> None:
-        """Leave static receipts in place of the widgets: in this output, and in the widgets themselves for a page that forgot the output."""
         with self._lock:
-            self._nodes = ()
-            self._fail(None)
-            for key in [k for k, item in self._items.items() if isinstance(item, Card)]:
-                self._leave(key)
-                del self._items[key], self._drawn[key]
-            for receipt in [r for r in self._receipts() if r.request.question.id in self._beaten]:
-                self._keep(receipt)
-            self._draw()
-            self._publish(bundle(self._receipts()), static=True)
+            self._quiet()
+            self._changeable, self._last = None, None
+            self._settled, self._slots = tuple(self._receipts()), {}
+            self._output.settle(self._settled)
+
+    # -- what a person sets going
+
+    def _look(self) -> None:
+        if self._ways is not None:
+            self._ways.look()
+
+    def _change(self, reopen: Callable[[], None]) -> None:
+        """Take an answer back; the card that asks again takes the keyboard, and what was asked on its ground goes without a word."""
+        self._changes = True
+        try:
+            reopen()
+        except BaseException:
+            self._changes = False
+            raise
+
+    def _way_to_change(self, slot: Slot) -> Callable[[], None] | None:
+        ways, key = self._ways, slot.key
+        if ways is None or key != self._changeable or self._activity is not None or self._failure is not None:
+            return None
+        return lambda: self._change(lambda: ways.change(key))
+
+    # -- the slots
+
+    def _awake(self) -> None:
+        """Go on after the end: the session was undone."""
+        settled, self._settled = self._settled, ()
+        for receipt in settled:
+            self._slot(receipt.request).decide(receipt.request, receipt.decision)
+
+    def _slot(self, request: Request) -> Slot:
+        """A new one, below the others."""
+        made = self._slots[request.question.id] = Slot(request, self._now)
+        return made
+
+    def _find(self, request: Request, fits: Callable[[Slot], bool]) -> Slot | None:
+        """The slot for another asking of the same question."""
+        place = Slot.place_of(request)
+        return next((s for s in self._slots.values() if fits(s) and Slot.place_of(s.request) == place), None)
+
+    def _drop(self, slot: Slot) -> None:
+        self._slots = {key: s for key, s in self._slots.items() if s is not slot}
+
+    def _cards(self) -> list[Card]:
+        return [s.card for s in self._slots.values() if s.card is not None and s.is_open]
+
+    def _receipts(self) -> list[Receipt]:
+        return [*self._settled, *(s.receipt for s in self._slots.values() if s.receipt is not None)]
 
     # -- drawing
 
-    def _cards(self) -> list[Card]:
-        return [i for i in self._items.values() if isinstance(i, Card)]
+    def _stand_below(self) -> Receipt | None:
+        """What runs, or failed, stands below the receipt of the last answer; returns it."""
+        self._quiet()
+        slot = None if self._last is None else self._slots.get(self._last)
+        self._host = slot if slot is not None and slot.card is None and slot.receipt is not None else None
+        return None if self._host is None else self._host.receipt
 
-    def _receipts(self) -> list[Receipt]:
-        return [i for i in self._items.values() if isinstance(i, Receipt)]
-
-    def _keep(self, receipt: Receipt) -> None:
-        """Draw the receipt where its card, or an earlier receipt, was."""
-        key = receipt.request.question.id
-        self._leave(key)
-        self._items[key], self._drawn[key] = receipt, ipywidgets.HTML(receipt.html())
-
-    def _leave(self, key: str) -> None:
-        """What is drawn for this question goes; its widgets are freed once the page has let go of them."""
-        self._beaten.pop(key, None)
-        if key in self._drawn:
-            self._leaving.append(self._drawn[key])
-
-    def _fail(self, failure: FailureCard | None) -> None:
-        if self._failure is not None:
-            self._leaving.append(self._failure.box)
-        self._failure = failure
+    def _quiet(self) -> None:
+        """Nothing runs, and nothing failed."""
+        if self._activity is not None:
+            self._activity.stop()
+        self._activity = self._failure = self._host = None
 
     def _draw(self, *, fresh: bool = False) -> None:
         """Put everything in order. `fresh`: no card stays from before, so the saved fallback can be renewed without disturbing anybody's typing."""
-        failing = self._failure is not None and self._failure.has_answer
-        parts = [w for key, w in self._drawn.items() if not (failing and key == self._last)]
-        if self._failure is not None:
-            parts.append(self._failure.box)
-        elif self._nodes:
-            self._activity.value = self._activity_html()
-            parts.append(self._activity)
-        children = (_style(), *parts)
-        if self.box.children != children:
-            self.box.children = children
-        while self._leaving:
-            close(self._leaving.pop())
-        if fresh or not self._shown or self._static:
-            open_ones = [c.request for c in self._cards()]
-            data = open_bundle(self._receipts(), open_ones, _NOTE) | {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
-            self._publish(data, static=False)
-
-    def _activity_html(self) -> str:
-        names = ", ".join(self._nodes[:3]) + (f" and {len(self._nodes) - 3} more" if len(self._nodes) > 3 else "")
-        last = self._items.get(self._last) if self._last is not None else None
-        if isinstance(last, Receipt):
-            return markup.head("run", f"{last.outcome.label}, running {names}", markup.where(last.request))
-        return markup.head("run", f"Running {names}")
-
-    def _publish(self, data: dict[str, Any], *, static: bool) -> None:
-        from IPython.display import display
-
-        update, self._shown, self._static = self._shown, True, static
-        self._cell.copy().run(display, data, raw=True, display_id=self._display_id, update=update)
+        tail = self._failure or self._activity
+        for slot in self._slots.values():
+            slot.arrange(tail if slot is self._host else None, self._way_to_change(slot))
+        self._output.show([*(s.box for s in self._slots.values()), *([tail.box] if tail is not None and self._host is None else [])])
+        if fresh or not self._output.is_live:
+            self._output.publish(self._receipts(), [c.request for c in self._cards()])

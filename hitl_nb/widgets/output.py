@@ -1,0 +1,74 @@
+"""The output of a cell that holds a session: live widgets while questions are open, a static record once they are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import copy_context
+from functools import cache
+from typing import Any, Final
+from uuid import uuid4
+
+import ipywidgets
+
+from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.controls import classed, close
+from hitl_nb.widgets.receipt import Receipt, bundle, open_bundle
+from hitl_nb.widgets.style import card_css
+
+_VIEW: Final = "application/vnd.jupyter.widget-view+json"
+_NOTE: Final = "Run the cell again to see the cards."
+
+
+@cache
+def _style() -> Any:
+    """The style sheet as one widget that all sessions of the kernel share."""
+    return classed(ipywidgets.HTML(f"<style>{card_css()}</style>"), "hitl-nb-style")
+
+
+class Output:
+    """Create it in the cell that shall hold the output; it appears with the first `publish`."""
+
+    def __init__(self) -> None:
+        # Worker threads display through the cell's own context, so that the output lands below that cell.
+        self._cell = copy_context()
+        self._display_id = f"hitl-nb-{uuid4().hex}"
+        self._published = False
+        self.is_live = False
+        """Whether the cell shows the widgets now, and not the static record."""
+        if _style().comm is None:  # somebody closed all widgets of the kernel
+            _style.cache_clear()
+        self.box = classed(ipywidgets.VBox([_style()]), "hitl-nb hitl-nb-session")
+        self.box._view_count = 0  # makes the front end report how many views it has drawn
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether a front end has drawn the widgets."""
+        return bool(self.box._view_count)
+
+    def show(self, widgets: Sequence[Any]) -> None:
+        """Put these into the page, in this order; what leaves it is freed."""
+        before, children = self.box.children, (_style(), *widgets)
+        if before == children:
+            return
+        self.box.children = children
+        for old in before[1:]:
+            if old not in children:
+                close(old)
+
+    def publish(self, receipts: Sequence[Receipt], asked: Sequence[Request]) -> None:
+        """Show the widgets; where there are none, in a saved notebook, what is decided and what is open."""
+        self.is_live = True
+        view = {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
+        self._display(open_bundle(receipts, asked, _NOTE) | view)
+
+    def settle(self, receipts: Sequence[Receipt]) -> None:
+        """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output."""
+        self.is_live = False
+        self.show([ipywidgets.HTML(r.html()) for r in receipts])
+        self._display(bundle(receipts))
+
+    def _display(self, data: dict[str, Any]) -> None:
+        from IPython.display import display
+
+        update, self._published = self._published, True
+        self._cell.copy().run(display, data, raw=True, display_id=self._display_id, update=update)

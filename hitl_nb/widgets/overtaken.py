@@ -1,0 +1,76 @@
+"""What a card says when its question cannot be answered there any more: somebody else was first, or something else is asked now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from typing import Final
+
+from hitl_nb.checkpoint.questions import EXPIRED
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.request import Form, Request
+from hitl_nb.widgets import markup, times
+from hitl_nb.widgets.diff import side_by_side
+from hitl_nb.widgets.receipt import Receipt
+
+_PLACES: Final = {"card": "in a notebook", "console": "in the terminal", "script": "by an answers file", "code": "from code", "invoke": "from code"}
+
+
+def elsewhere(request: Request, now: datetime, unsent: Mapping[str, str], *, by: str, at: datetime | None, answer: str = "") -> str:
+    """Who was first, and when."""
+    told = {"Answer": answer, "By": by, "When": times.absolute(at) if at else ""}
+    return _head(request, now, "ok", "Answered elsewhere") + markup.body(
+        request, markup.facts({k: v for k, v in told.items() if v}), *_kept(unsent), instruction=False
+    )
+
+
+def who(decision: Decision) -> str:
+    """`Sam Ito, in the terminal`."""
+    if decision.how == EXPIRED:
+        return "nobody in time: the default counts"
+    return f"{decision.reviewer}, {_PLACES.get(decision.how, decision.how)}"
+
+
+def outdated(request: Request, now: datetime, current: Request | None, unsent: Mapping[str, str], *, compared: bool) -> str:
+    """That nothing was sent, and why. `current`: what is asked now in its place. `compared`: show what changed."""
+    if current is None:
+        why = "This question is no longer asked: the thread was changed after this card was drawn. Nothing was sent from here."
+    else:
+        what = _what_changed(request.form, current.form)
+        why = f"{what} changed after this card was drawn. An answer here would be about something you have not seen, so nothing was sent."
+    parts = [f'<p class="hitl-nb-note">{escape(why)}</p>']
+    if compared and current is not None:
+        parts.append(side_by_side(_as_text(request.form), _as_text(current.form), left="When this card was drawn", right="Now"))
+    return _head(request, now, "late", "Out of date") + markup.body(request, *parts, *_kept(unsent), instruction=False)
+
+
+def asked_again(earlier: Receipt) -> str:
+    """What a card says of the answer that was taken back."""
+    name = "You" if is_mine(earlier) else earlier.decision.reviewer
+    return f"{name} answered “{earlier.outcome.label}” on {times.absolute(earlier.decision.decided_at)}; it stays in the record."
+
+
+def is_mine(receipt: Receipt) -> bool:
+    """Whether the person in front of the card gave this answer."""
+    return receipt.decision.reviewer == receipt.request.form.reviewer
+
+
+def _head(request: Request, now: datetime, state: str, word: str) -> str:
+    return markup.head(state, word, markup.where(request), markup.since(request, now))
+
+
+def _kept(unsent: Mapping[str, str]) -> list[str]:
+    return [markup.text(f"Your {name}, not sent", text) for name, text in unsent.items()]
+
+
+def _what_changed(old: Form, new: Form) -> str:
+    if old.subject != new.subject:
+        return f"The {new.subject_label.lower()}"
+    return "What is asked" if old.heading != new.heading else "The facts"
+
+
+def _as_text(form: Form) -> str:
+    """All that the card showed, for comparing."""
+    facts = "\n".join(f"{key}: {value}" for key, value in form.facts.items())
+    return "\n\n".join(filter(None, (form.heading, form.instruction, facts, form.subject)))

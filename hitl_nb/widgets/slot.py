@@ -1,0 +1,155 @@
+"""The place of one question in the output: its card, then what became of it. Cards beside it are not drawn anew when this one changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+import ipywidgets
+
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.request import Request
+from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.card import Card
+from hitl_nb.widgets.controls import classed, close
+from hitl_nb.widgets.foot import Foot
+from hitl_nb.widgets.receipt import Receipt
+
+
+class Tail(Protocol):
+    """What can stand below the receipt of a question."""
+
+    box: Any
+
+    @property
+    def replaces_receipt(self) -> bool:
+        """True: it says itself what was answered, and stands in place of the receipt."""
+
+
+class Slot:
+    """`box` is the widget to put into the page. Its methods are called under the view's lock."""
+
+    def __init__(self, request: Request, now: Callable[[], datetime]) -> None:
+        self.request, self._now = request, now
+        self.card: Card | None = None
+        """The open card, or one that says why it is open no more."""
+        self.receipt: Receipt | None = None
+        self.taken_back: Receipt | None = None
+        """The decision that was undone, until the question is asked again."""
+        self._current: tuple[Request, Callable[[], None]] | None = None
+        """Of a question that is out of date: what is asked instead, and how to show it."""
+        self._is_outdated = self._compares = False
+        self._receipt_opens = False
+        self._change: Foot | None = None
+        self.box = classed(ipywidgets.VBox(), "hitl-nb-slot")
+
+    @property
+    def key(self) -> str:
+        return self.request.question.id
+
+    @staticmethod
+    def place_of(request: Request) -> tuple[Any, ...]:
+        """Which question of the graph it is: what is asked there later takes its place."""
+        q = request.question
+        return q.path, q.node, q.key, q.position
+
+    @property
+    def is_open(self) -> bool:
+        return self.card is not None and self.card.state != "over"
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its question is no longer asked, and nothing was found yet that is asked instead."""
+        return self._is_outdated and self._current is None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.card is None and self.receipt is None
+
+    # -- what it shows
+
+    def ask(self, request: Request, card: Card) -> None:
+        self.request, self.card, self.receipt, self.taken_back, self._current = request, card, None, None, None
+        self._is_outdated = self._compares = False
+        self._put(card.box)
+
+    def decide(self, request: Request, decision: Decision) -> None:
+        """Show the receipt."""
+        self.request, self.card, self.receipt = request, None, Receipt(request, decision)
+        self.arrange(None, None)
+
+    def give_away(self, decision: Decision | None, by: str, at: datetime | None, show: Callable[[], None]) -> None:
+        """Say that somebody else was first. `decision`: None while only `by` and `at` are known. `show` is told when the receipt is wanted."""
+        if self.card is None:
+            return
+        self.receipt = None if decision is None else Receipt(self.request, decision)
+        answer = "" if self.receipt is None else self.receipt.outcome.label
+        foot = Foot()
+        foot.add("Show receipt", lambda: self._show_receipt(show))
+        drawn = overtaken.elsewhere(self.request, self._now(), self.card.unsent, by=by, at=at, answer=answer)
+        self.card.end(drawn, foot.box if self.receipt is not None else None)
+
+    def outdate(self) -> None:
+        """Say that the question is no longer asked."""
+        if self.card is not None and not self._is_outdated:
+            self._is_outdated = True
+            self._draw_outdated()
+
+    def offer(self, request: Request, show: Callable[[], None]) -> None:
+        """What is asked instead; `show` puts its card here."""
+        self._current = request, show
+        self._draw_outdated()
+
+    def take_back(self) -> None:
+        """The decision was undone; its receipt stays until the question is asked again."""
+        self.taken_back, self.receipt = self.receipt, None
+
+    def arrange(self, tail: Tail | None, change: Callable[[], None] | None) -> None:
+        """The receipt; with what runs below it, or what failed in its place, or with `change` in its details."""
+        shown = self.receipt or self.taken_back
+        if self.card is not None or shown is None:
+            return
+        if tail is not None and tail.replaces_receipt:
+            self._put(tail.box)
+            return
+        if tail is not None or change is None:
+            self._change = None
+        elif self._change is None:
+            self._change = Foot()
+            self._change.add("Change my answer" if overtaken.is_mine(shown) else "Change this answer", change)
+            self._change.box.add_class("hitl-nb-change")
+        below = tail.box if tail is not None else self._change.box if self._change is not None else None
+        html, present = shown.html(is_open=self._receipt_opens), self.box.children
+        kept = present[0] if present and isinstance(present[0], ipywidgets.HTML) and present[0].value == html else ipywidgets.HTML(html)
+        self._put(kept, *(() if below is None else (below,)))
+
+    def _show_receipt(self, show: Callable[[], None]) -> None:
+        self.card, self._receipt_opens = None, True
+        show()
+
+    def _draw_outdated(self) -> None:
+        if self.card is None:
+            return
+        current, foot = None, None
+        if self._current is not None:
+            current, show = self._current
+            foot = Foot()
+            foot.add("Show the current question", show, look="primary")
+            foot.toggle("Hide what changed" if self._compares else "Show what changed", self._toggle)
+        drawn = overtaken.outdated(self.request, self._now(), current, self.card.unsent, compared=self._compares)
+        self.card.end(drawn, None if foot is None else foot.box)
+
+    def _toggle(self) -> None:
+        self._compares = not self._compares
+        self._draw_outdated()
+
+    def _put(self, *widgets: Any) -> None:
+        """Draw these; what leaves the page is freed."""
+        before = self.box.children
+        if before == widgets:
+            return
+        self.box.children = widgets
+        for old in before:
+            if old not in widgets:
+                close(old)
