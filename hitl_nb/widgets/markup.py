@@ -21,6 +21,7 @@ ICONS: Final = {
     "open": _icon(_RING, "M8 6.6a1.4 1.4 0 1 1 0 2.8 1.4 1.4 0 0 1 0-2.8"),
     "ok": _icon(_RING, "M5.2 8.3l1.9 1.9 3.7-4.2"),
     "bad": _icon(_RING, "M8 4.8v3.8M8 11v.1"),
+    "late": _icon(_RING, "M8 4.6V8l2.3 1.5"),
     "run": _icon("M8 1.75a6.25 6.25 0 1 1-6.25 6.25", spins=True),
 }
 """Keyed by the state's class, which also gives the colour; each has a shape of its own."""
@@ -39,11 +40,21 @@ def where(request: Request) -> str:
 def when(request: Request, now: datetime) -> str:
     """Since when it is open and until when; the script of the card keeps both fresh."""
     q = request.question
-    parts = f'<time data-asked="{q.created_at.timestamp():.0f}">{times.asked(q.created_at, now)}</time>'
+    parts = _asked(request, now)
     if q.deadline is not None:
         words, pressing = times.due(q.deadline, now)
         parts += f'<time data-due="{q.deadline.timestamp():.0f}" class="hitl-nb-{pressing}">{words}</time>'
     return f'<span class="hitl-nb-when">{parts}</span>'
+
+
+def since(request: Request, now: datetime) -> str:
+    """Since when it is, or was, open."""
+    return f'<span class="hitl-nb-when">{_asked(request, now)}</span>'
+
+
+def _asked(request: Request, now: datetime) -> str:
+    at = request.question.created_at
+    return f'<time data-asked="{at.timestamp():.0f}">{times.asked(at, now)}</time>'
 
 
 def body(request: Request, *parts: str, instruction: bool) -> str:
@@ -51,6 +62,11 @@ def body(request: Request, *parts: str, instruction: bool) -> str:
     form = request.form
     note = f'<p class="hitl-nb-note">{escape(form.instruction)}</p>' if instruction and form.instruction else ""
     return f'<div class="hitl-nb-body"><div class="hitl-nb-q" role="heading" aria-level="3">{escape(form.heading)}</div>{note}{"".join(parts)}</div>'
+
+
+def note(words: str) -> str:
+    """A grey line below the question."""
+    return f'<p class="hitl-nb-note">{escape(words)}</p>'
 
 
 def facts(values: Mapping[str, Any]) -> str:
@@ -61,23 +77,41 @@ def facts(values: Mapping[str, Any]) -> str:
     for key, value in values.items():
         text = str(value)
         reach = ' tabindex="0"' if len(text) > 700 or text.count("\n") > 8 else ""
-        rows += f"<dt>{escape(str(key))}</dt><dd{reach}>{escape(text)}</dd>"
+        rows += f"<dt>{escape(str(key))}</dt><dd{reach}{lines(text)}>{escape(text)}</dd>"
     return f'<dl class="hitl-nb-facts">{rows}</dl>'
 
 
-def text(caption: str, content: str, *, code: bool = False) -> str:
-    """A text to judge, as it is, in a box that scrolls."""
-    count = "" if code else f' <span class="hitl-nb-mut">{_words(content)}</span>'
+def text(caption: str, content: str, *, code: bool = False, static: bool = False) -> str:
+    """A text to judge, as it is, in a box that scrolls. `static`: for a receipt."""
     kind = " hitl-nb-code" if code else ""
     return (
-        f'<div><div class="hitl-nb-cap">{escape(caption)}{count}</div>'
-        f'<div class="hitl-nb-text{kind}" tabindex="0" role="region" aria-label="{escape(caption)}">{escape(content)}</div></div>'
+        f'<div><div class="hitl-nb-cap">{escape(caption) if code else counted(caption, content)}</div>'
+        f'<div class="hitl-nb-text{kind}"{lines(content)}{reach(caption, static=static)}>{escape(content)}</div></div>'
     )
 
 
-def plain(caption: str, content: str) -> str:
+def counted(caption: str, content: str) -> str:
+    """The caption of a text with its number of words."""
+    return f'{escape(caption)} <span class="hitl-nb-mut">{_words(content)}</span>'
+
+
+def caption(words: str) -> str:
+    return f'<div class="hitl-nb-cap">{escape(words)}</div>'
+
+
+def lines(content: str) -> str:
+    """The style that keeps its lines apart, also where a style sheet is stripped: in a saved notebook that is not trusted."""
+    return ' style="white-space:pre-wrap"' if "\n" in content else ""
+
+
+def reach(name: str, *, static: bool = False) -> str:
+    """The attributes by which a keyboard reaches a box that scrolls, and a screen reader names it. `static`: a receipt keeps no roles."""
+    return ' tabindex="0"' if static else f' tabindex="0" role="region" aria-label="{escape(name)}"'
+
+
+def plain(caption_: str, content: str) -> str:
     """A short text of a person under its caption; nothing for none."""
-    return f'<div><div class="hitl-nb-cap">{escape(caption)}</div><div class="hitl-nb-plain">{escape(content)}</div></div>' if content else ""
+    return f'<div>{caption(caption_) if caption_ else ""}<div class="hitl-nb-plain"{lines(content)}>{escape(content)}</div></div>' if content else ""
 
 
 def line(content: str, hint: str = "") -> str:
