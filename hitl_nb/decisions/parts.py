@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from hitl_nb.checkpoint.pictures import Picture, picture_in
 from hitl_nb.decisions.chats import Message, messages_of
-from hitl_nb.decisions.wording import label, readable
+from hitl_nb.decisions.wording import facts_of, label, labels_of, readable
 
 ROWS_MAX: Final = 100
 """Rows of a table that a card shows; the rest is a count."""
@@ -87,9 +88,13 @@ def parts_of(name: str, value: Any) -> tuple[Part, ...]:
     return () if table is None else (table,)
 
 
-def pictures_inside(name: str, value: Any) -> list[Illustration]:
-    """The pictures that lie deeper in a value which is shown otherwise."""
-    return list(_inside(name, value, 0))[:_PICTURES_MAX]
+def divided(values: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[Part, ...]]:
+    """The facts among these values, and what is too large to be one. A picture deep inside a fact is shown beside it."""
+    names = labels_of(values)
+    own = {key: parts_of(names[key], value) for key, value in values.items()}
+    facts = facts_of({key: value for key, value in values.items() if not own[key]}, names)
+    parts = (own[key] or islice(_inside(names[key], value, 0), _PICTURES_MAX) for key, value in values.items())
+    return facts, tuple(part for found in parts for part in found)
 
 
 def _inside(name: str, value: Any, depth: int) -> Iterator[Illustration]:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import allowed_options
-from hitl_nb.decisions.parts import Part, parts_of, pictures_inside
+from hitl_nb.decisions.parts import divided, parts_of
 from hitl_nb.decisions.request import Form
-from hitl_nb.decisions.wording import facts_of, label, labels_of, pretty_json, readable
+from hitl_nb.decisions.wording import label, pretty_json, readable
 
 _SUBJECTS: Final = ("original", "draft", "content", "document", "text", "contract_preview", "data", "current_input")
 _HEADINGS: Final = ("question", "prompt", "message")
@@ -55,17 +55,8 @@ def shown(question: Question, payload: Any) -> Form:
             rest.update(value)
         elif key not in used:
             rest[key] = value
-    facts, parts = _divided(rest)
+    facts, parts = divided(rest)
     return replace(form, facts=facts, parts=parts)
-
-
-def _divided(values: Mapping[Any, Any]) -> tuple[dict[str, Any], tuple[Part, ...]]:
-    """The facts, and what is too large to be one."""
-    names = labels_of(values)
-    own = {key: parts_of(names[key], value) for key, value in values.items()}
-    facts = facts_of({key: value for key, value in values.items() if not own[key]})
-    parts = [part for key, value in values.items() for part in own[key] or pictures_inside(names[key], value)]
-    return facts, tuple(parts)
 
 
 def _is_subject(key: str, value: Any) -> bool:

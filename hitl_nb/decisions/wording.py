@@ -27,9 +27,9 @@ def label(word: Any) -> str:
     return text[:1].upper() + text[1:]
 
 
-def facts_of(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Label and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
-    names = labels_of(values)
+def facts_of(values: Mapping[Any, Any], names: Mapping[Any, str] | None = None) -> dict[str, Any]:
+    """Label (of `names`) and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
+    names = labels_of(values) if names is None else names
     return {names[key]: value if type(value) in (int, float) else readable(value) for key, value in values.items()}
 
 

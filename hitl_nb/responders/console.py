@@ -10,6 +10,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
+from hitl_nb.decisions.parts import lines as as_lines
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
@@ -65,6 +66,8 @@ class ConsoleResponder:
         for key, value in form.facts.items():
             lines = str(value).splitlines() or [""]
             self._write(f"  {key:<{width}}  " + f"\n  {'':<{width}}  ".join(lines))
+        for part in form.parts:
+            self._write("\n".join(as_lines(part)))
         if form.subject is not None:
             self._write(f"{form.subject_label}:\n{_indented(form.subject)}")
         if form.control == "table" and (asked := found_in(request.question.payload)) is not None:

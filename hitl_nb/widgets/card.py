@@ -29,8 +29,8 @@ from hitl_nb.errors import (
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.controls import button, classed, close
-from hitl_nb.widgets.parts import shown
 from hitl_nb.widgets.panel import Extra, Panel, panel_for
+from hitl_nb.widgets.parts import shown
 from hitl_nb.widgets.surface import Act, Press, Surface
 from hitl_nb.widgets.text_panel import TextPanel
 from hitl_nb.widgets.times import utc_now

@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from html import escape
 from typing import Final
 
+from hitl_nb.widgets.markup import reach
+
 _CONTEXT: Final = 3
 """Unchanged lines kept on each side of a folded run."""
 _WORDS_MAX: Final = 2_000
@@ -18,15 +20,15 @@ _TOKEN: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _LEFT: Final = 'style="text-align:left"'
 
 
-def side_by_side(old: str, new: str, *, left: str = "Original", right: str = "Your edit") -> str:
-    """HTML of the comparison, every text escaped."""
+def side_by_side(old: str, new: str, *, left: str = "Original", right: str = "Your edit", static: bool = False) -> str:
+    """HTML of the comparison, every text escaped. `static`: for a receipt."""
     a, b = (text.replace("\r\n", "\n").split("\n") for text in (old, new))
     if len(a) + len(b) > _LINES_MAX:
         return f'<p class="hitl-nb-note">Too long to compare here: {len(a)} lines, now {len(b)}.</p>'
     body = "".join(f'<tr class="hitl-nb-tr">{row}</tr>' for row in _rows(a, b))
     head = f'<th scope="col" {_LEFT}>{escape(left)}</th><th scope="col" {_LEFT}>{escape(right)}</th>'
     return (
-        '<div class="hitl-nb-scroll" tabindex="0" role="region" aria-label="Changes"><table class="hitl-nb-diff">'
+        f'<div class="hitl-nb-scroll"{reach("Changes", static=static)}><table class="hitl-nb-diff">'
         f'<thead><tr class="hitl-nb-tr">{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

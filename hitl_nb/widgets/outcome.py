@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hitl_nb.decisions.request import Form, Option
+from hitl_nb.decisions.told import summary
+from hitl_nb.decisions.wording import pretty_json
 
 _CHOICE_KEYS: Final = ("action", "decision", "type", "retry")
 _COMMENT_KEYS: Final = ("feedback", "comments", "notes")
@@ -32,7 +34,7 @@ class Outcome:
     """A decided question in words."""
 
     label: str
-    """`Approved`, `Rejected`, `Edited and sent`, or the option that was chosen."""
+    """`Approved`, `Rejected`, `Edited and sent`, the option that was chosen, or a count of many decisions."""
     good: bool = True
     """False: a refusal."""
     comment: str = ""
@@ -42,22 +44,36 @@ class Outcome:
 
 def outcome(form: Form, answer: Any) -> Outcome:
     """Never raises: an answer that no button of this form makes is simply `Answered`."""
+    counted = summary(form, answer)
+    if counted:
+        return Outcome(counted)
     option = _option(form, answer)
-    fields = answer if isinstance(answer, Mapping) else {}
-    comment = next((str(fields[k]) for k in _COMMENT_KEYS if fields.get(k)), "")
-    if not comment and fields.get("amendments"):
-        comment = "\n".join(map(str, fields["amendments"]))
+    comment = "" if form.shape == "text" else _comment(answer)
     if option is None:
         return Outcome("Answered", comment=comment)
-    edited = answer if form.control == "editor" else next((fields[k] for k in _TEXT_KEYS if k in fields), None) if option.edits else None
+    edited = _edited(form, option, answer)
     if edited is not None and edited == form.subject:
         return Outcome("Sent unchanged", comment=comment)
-    return Outcome(
-        _DONE.get(option.label.lower(), option.label),
-        good=option.weight != "danger",
-        comment=comment,
-        edited=edited if isinstance(edited, str) else None,
-    )
+    return Outcome(_DONE.get(option.label.lower(), option.label), good=option.weight != "danger", comment=comment, edited=edited)
+
+
+def _comment(answer: Any) -> str:
+    fields = answer if isinstance(answer, Mapping) else {}
+    comment = next((str(fields[k]) for k in _COMMENT_KEYS if fields.get(k)), "")
+    return comment or "\n".join(map(str, fields["amendments"] if isinstance(fields.get("amendments"), list) else ()))
+
+
+def _edited(form: Form, option: Option, answer: Any) -> str | None:
+    """The text that was sent for the subject, as it was typed."""
+    if form.control == "editor":
+        edited = answer
+    elif option.edits and isinstance(answer, Mapping):
+        edited = next((answer[k] for k in _TEXT_KEYS if k in answer), None)
+    else:
+        return None
+    if form.parse and edited is not None:
+        return pretty_json(edited)
+    return edited if isinstance(edited, str) else None
 
 
 def _option(form: Form, answer: Any) -> Option | None:

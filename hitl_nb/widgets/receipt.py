@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.parts import Part
 from hitl_nb.decisions.request import Request
-from hitl_nb.decisions.wording import readable
+from hitl_nb.decisions.told import asked_table, told
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
 from hitl_nb.widgets.outcome import Outcome, outcome
-from hitl_nb.widgets.style import receipt_css
+from hitl_nb.widgets.parts import part_html
+from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain
+from hitl_nb.widgets.style import parts_css, receipt_css
 
 MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
 _AS_IS: Final = "mathjax_ignore tex2jax_ignore"
@@ -56,19 +59,46 @@ class Receipt:
             f'<div class="hitl-nb-more">{"".join(self._details(o))}</div></details>'
         )
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What was shown beside the facts and the text to judge."""
+        return self.request.form.parts + asked_table(self.request)
+
+    @property
+    def told(self) -> tuple[dict[str, Any], tuple[Part, ...]]:
+        """What the answer says, one by one."""
+        return told(self.request, self.decision.answer)
+
+    @property
+    def has_parts(self) -> bool:
+        return bool(self.parts or self.told[1])
+
     def _details(self, o: Outcome) -> list[str]:
-        form, q = self.request.form, self.request.question
-        # An edited text stands in the comparison already; the record has the exact answer.
-        answer = _json(self.decision.answer if o.edited is None else _shortened(self.decision.answer))
-        parts = [markup.facts(form.facts), markup.plain("Comment", o.comment)]
-        if o.edited is not None and form.subject is not None:
-            parts.append(side_by_side(form.subject, o.edited, right="Edited"))
-        elif form.subject is not None:
-            parts.append(markup.text(form.subject_label, form.subject, code=form.parse))
-        parts.append(markup.text("Answer", answer, code=True))
-        origin = {"Thread": q.thread_id, "Node": q.origin}
-        parts.append(markup.facts(origin | {"Answered in": _PLACES.get(self.decision.how, self.decision.how)}))
-        return parts
+        form, d = self.request.form, self.decision
+        out = [markup.plain("", form.instruction), markup.facts(form.facts), *(part_html(part, static=True) for part in self.parts)]
+        if form.subject is not None and o.edited is None:
+            out.append(markup.text(form.subject_label, form.subject, code=form.parse, static=True))
+        out.append(markup.plain("Comment", o.comment))
+        if form.subject is not None and o.edited is not None:
+            out.append(side_by_side(form.subject, o.edited, right="Edited", static=True))
+        facts, parts = self.told
+        if facts or parts:
+            out += [markup.caption("Answer"), markup.facts(facts), *(part_html(part, static=True) for part in parts)]
+        if isinstance(d.answer, str) and form.control == "text":
+            out.append(markup.text("Answer", d.answer, static=True))
+        else:  # an edited text stands in the comparison already; the record has the exact answer
+            exact = as_json(d.answer if o.edited is None else _shortened(d.answer))
+            out.append(markup.text("Recorded as" if facts or parts else "Answer", exact, code=True, static=True))
+        return [*filter(None, out), markup.facts(self._origin)]
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        q, d = self.request.question, self.decision
+        asked = {"Asked": q.assignee} if q.assignee is not None and q.assignee != d.reviewer else {}
+        place = _PLACES.get(d.how, d.how)
+        waited_s = (d.decided_at - q.created_at).total_seconds()
+        after = "" if self.scripted or d.how == EXPIRED or waited_s < 1 else f", after {times.took(waited_s)}"
+        return {"Thread": q.thread_id, "Node": q.origin, **asked, "Answered in": place + after}
 
     def line(self) -> str:
         """The receipt in one line of plain text."""
@@ -83,7 +113,8 @@ class Receipt:
             "graph": q.graph,
             "node": q.node,
             "question": self.request.form.heading,
-            "answer": json.loads(_json(d.answer)),
+            "digest": q.digest,
+            "answer": json.loads(as_json(d.answer)),
             "reviewer": d.reviewer,
             "how": d.how,
         }
@@ -92,10 +123,11 @@ class Receipt:
 
 def bundle(receipts: Sequence[Receipt]) -> dict[str, Any]:
     """The MIME bundle of these receipts, for `display(..., raw=True)`."""
+    css = receipt_css() + (parts_css() if any(r.has_parts for r in receipts) else "")
     return {
-        "text/html": f"<style>{receipt_css()}</style>" + "".join(r.html() for r in receipts),
-        "text/markdown": "\n".join(_markdown(r) for r in receipts),
-        "text/plain": "\n".join(_text(r) for r in receipts),
+        "text/html": f"<style>{css}</style>" + "".join(r.html() for r in receipts),
+        "text/markdown": "\n".join(map(markdown, receipts)),
+        "text/plain": "\n".join(map(plain, receipts)),
         MIME: {"version": 1, "decisions": [r.record() for r in receipts]},
     }
 
@@ -106,7 +138,7 @@ def open_bundle(receipts: Sequence[Receipt], requests: Sequence[Request], note: 
     items = "".join(f'<div class="{_AS_IS}">{escape(text)}</div>' for text in lines)
     return {
         "text/html": f'{items}<p style="opacity:.7">{escape(note)}</p>',
-        "text/markdown": "\n".join([f"- {_md(text)}" for text in lines] + ["", _md(note)]),
+        "text/markdown": "\n".join([f"- {as_text(text)}" for text in lines] + ["", as_text(note)]),
         "text/plain": "\n".join([*lines, note]),
         MIME: {
             "version": 1,
@@ -116,41 +148,8 @@ def open_bundle(receipts: Sequence[Receipt], requests: Sequence[Request], note: 
     }
 
 
-def _text(r: Receipt) -> str:
-    o = r.outcome
-    lines = [r.line(), *(f"  {k}: {_indented(str(v))}" for k, v in r.request.form.facts.items())]
-    if o.comment:
-        lines.append(f"  Comment: {_indented(o.comment)}")
-    lines.append(f"  Answer: {_json(r.decision.answer)}")
-    return "\n".join(lines)
-
-
-def _markdown(r: Receipt) -> str:
-    o = r.outcome
-    lines = [f"**{'✓' if o.good else '✕'} {_md(o.label)}** {_md(r.request.form.heading)} ({_md(r.signature)})", ""]
-    lines += [f"- {_md(k)}: {_md(str(v))}" for k, v in r.request.form.facts.items()]
-    if o.comment:
-        lines.append(f"- Comment: {_md(o.comment)}")
-    return "\n".join([*lines, f"- Answer: {_md(_json(r.decision.answer))}", ""])
-
-
-def _indented(value: str) -> str:
-    return value.replace("\n", "\n    ")
-
-
-def _md(value: str) -> str:
-    """Text that a Markdown renderer shows as it is: markup and line starts are neutralised."""
-    flat = " ".join(value.split())
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~$-" else {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(c, c) for c in flat)
-
-
 def _shortened(value: Any) -> Any:
     """The answer with long texts cut, for reading."""
     if isinstance(value, Mapping):
         return {k: _shortened(v) for k, v in value.items()}
     return f"{value[:80]}… ({len(value)} characters)" if isinstance(value, str) and len(value) > 200 else value
-
-
-def _json(value: Any) -> str:
-    """The answer as one line of JSON; what JSON does not have is written as its text."""
-    return json.dumps(value, ensure_ascii=False, default=readable)

@@ -15,7 +15,13 @@ def receipt_css() -> str:
 @cache
 def card_css() -> str:
     """What a live card needs: the receipt's rules and its own."""
-    return receipt_css() + _read("card.css")
+    return receipt_css() + parts_css() + _read("card.css")
+
+
+@cache
+def parts_css() -> str:
+    """What chats, pictures and tables need; a receipt without any leaves it out."""
+    return _read("parts.css")
 
 
 @cache

@@ -1,0 +1,114 @@
+"""What a question shows, as HTML: facts, chats, pictures, tables, the text to judge. In a card and, without script and roles, in its receipt.
+
+Every text goes through `escape`, every picture is an `<img>` of its own bytes, whose format was checked by its first ones; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from html import escape
+from typing import Final
+
+from hitl_nb.checkpoint.pictures import Picture
+from hitl_nb.decisions.chats import Message
+from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Messages, Part, Table, Text
+from hitl_nb.decisions.request import Form
+from hitl_nb.widgets import markdown, markup
+
+_KEPT_ROWS: Final = 20
+"""Rows of a table that a receipt keeps."""
+_FIT: Final = (810, 420)
+"""Pixels into which a picture is fitted; a larger one opens to its full size."""
+_FITS_ALWAYS: Final = 340
+"""A picture of at most this width is whole in the narrowest card."""
+
+
+def shown(form: Form, *, subject: bool = True) -> list[str]:
+    """Everything that an open card shows below the question. `subject`: the text to judge as well, which an editor shows otherwise."""
+    parts = [markup.facts(form.facts), *(part_html(part) for part in form.parts)]
+    return [*parts, text(form.subject_label, form.subject, code=form.parse)] if subject and form.subject is not None else parts
+
+
+def text(caption: str, content: str, *, code: bool = False, static: bool = False) -> str:
+    """A text to judge. One that is Markdown is drawn, and one press away as it is; a receipt has it as it is."""
+    if static or code or not markdown.looks_like_markdown(content):
+        return markup.text(caption, content, code=code, static=static)
+    return (
+        f'<div class="hitl-nb-drawn"><div class="hitl-nb-cap">{markup.counted(caption, content)}</div>'
+        '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'
+        f'<div class="hitl-nb-text"{markup.reach(f"{caption}, source")}>{escape(content)}</div></details>'
+        f'<div class="hitl-nb-text"{markup.reach(caption)}>{markdown.render(content)}</div></div>'
+    )
+
+
+def part_html(part: Part, *, static: bool = False) -> str:
+    """One part. `static`: in a receipt, which keeps no roles, shows Markdown as it is, and a table's first rows."""
+    if isinstance(part, Text):
+        return text(part.label, part.text, static=static)
+    if isinstance(part, Table):
+        return table(part, static=static)
+    if isinstance(part, Illustration):
+        return f"<div>{_caption(part.label, part.picture.size)}{picture(part.picture, part.label)}</div>"
+    return _chat(part, static=static)
+
+
+def _caption(label: str, more: str) -> str:
+    return f'<div class="hitl-nb-cap">{escape(label)}{f" <span class=hitl-nb-mut>{escape(more)}</span>" if more else ""}</div>'
+
+
+# -- pictures
+
+
+def picture(shown: Picture, label: str = "") -> str:
+    """The picture, fitted into the card. One that is larger opens to its full size at a press."""
+    width, height = shown.width, shown.height
+    image = f'<img class="hitl-nb-img" src="data:{shown.media_type};base64,{b64encode(shown.data).decode()}" alt="{escape(shown.words(label))}"'
+    if width and height:
+        scale = min(1, _FIT[0] / width, _FIT[1] / height)
+        image += f' width="{max(1, round(width * scale))}" height="{max(1, round(height * scale))}"'
+        if scale == 1 and width <= _FITS_ALWAYS:
+            return f'<div class="hitl-nb-pic">{image}></div>'
+        if scale == 1:
+            return f'<details class="hitl-nb-pic hitl-nb-whole"><summary>{image}></summary></details>'
+    return f'<details class="hitl-nb-pic"><summary>{image}></summary></details>'
+
+
+# -- chats
+
+
+def _chat(part: Messages, *, static: bool) -> str:
+    count = len(part.items)
+    turns = "".join(map(_turn, part.items))
+    return (
+        f"<div>{_caption(part.label, f'{count:,} messages' if count > 1 else '1 message')}"
+        f'<div class="hitl-nb-scroll hitl-nb-chat"{markup.reach(part.label, static=static)}><div>{turns}</div></div></div>'
+    )
+
+
+def _turn(message: Message) -> str:
+    said = f'<div class="hitl-nb-plain"{markup.lines(message.text)}>{escape(message.text)}</div>' if message.text else ""
+    pictures = "".join(map(picture, message.pictures))
+    return f'<div class="hitl-nb-turn"><div class="hitl-nb-role">{escape(message.role)}</div>{said}{markup.facts(message.facts)}{pictures}</div>'
+
+
+# -- tables
+
+
+def table(part: Table, *, static: bool = False) -> str:
+    """The first rows. Numbers stand right, so that they can be compared."""
+    most = _KEPT_ROWS if static else ROWS_MAX
+    head = "".join(_cell("th", name, number=n in part.numbers) for n, name in enumerate(part.columns))
+    rows = "".join(
+        f'<tr class="hitl-nb-tr">{"".join(_cell("td", cell, number=n in part.numbers) for n, cell in enumerate(row))}</tr>'
+        for row in part.rows[:most]
+    )
+    return (
+        f'<div>{_caption(part.label, part.count(most))}<div class="hitl-nb-scroll"{markup.reach(part.label, static=static)}>'
+        f'<table class="hitl-nb-rows"><thead><tr class="hitl-nb-tr">{head}</tr></thead><tbody>{rows}</tbody></table></div></div>'
+    )
+
+
+def _cell(tag: str, content: str, *, number: bool) -> str:
+    # The alignment stands in the element, too: without a style sheet a notebook puts every cell to the right.
+    side = ' class="hitl-nb-num" style="text-align:right"' if number else ' style="text-align:left"'
+    return f"<{tag}{' scope=col' if tag == 'th' else ''}{side}>{escape(content)}</{tag}>"

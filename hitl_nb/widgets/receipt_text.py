@@ -1,0 +1,113 @@
+"""A receipt as plain text and as Markdown: for a terminal, a log, and pages that show no HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from difflib import unified_diff
+from typing import TYPE_CHECKING, Any, Final
+
+from hitl_nb.decisions.parts import Part, Table, Text, lines
+from hitl_nb.decisions.wording import readable
+
+if TYPE_CHECKING:
+    from hitl_nb.widgets.receipt import Receipt
+
+_LINES_MAX: Final = 40
+"""Lines of a text or a comparison; more are counted."""
+_ROWS_MAX: Final = 20
+
+
+def plain(receipt: Receipt) -> str:
+    """All of it, indented below the line that says what was decided."""
+    o = receipt.outcome
+    facts, parts = receipt.told
+    out = [receipt.line(), *_facts(receipt.request.form.facts)]
+    for part in receipt.parts:
+        out += [f"  {line}" for line in _cut(lines(part, rows=_ROWS_MAX))]
+    caption, text = _judged(receipt)
+    if text:
+        out += [f"  {caption}:", *(f"    {line}" for line in text)]
+    if o.comment:
+        out.append(f"  Comment: {_indented(o.comment)}")
+    out += _facts(facts)
+    for part in parts:
+        out += [f"  {line}" for line in _cut(lines(part, rows=_ROWS_MAX))]
+    out.append(f"  Answer: {as_json(receipt.decision.answer)}")
+    return "\n".join(out)
+
+
+def markdown(receipt: Receipt) -> str:
+    """The same, every text of a payload shown as it is."""
+    o = receipt.outcome
+    facts, parts = receipt.told
+    out = [f"**{'✓' if o.good else '✕'} {as_text(o.label)}** {as_text(receipt.request.form.heading)} ({as_text(receipt.signature)})", ""]
+    out += [f"- {as_text(k)}: {as_text(str(v))}" for k, v in receipt.request.form.facts.items()]
+    out += [line for part in receipt.parts for line in _part(part)]
+    caption, text = _judged(receipt)
+    if text:
+        out += ["", f"{as_text(caption)}:", "", *_fenced(text, "diff" if o.edited is not None else "")]
+    if o.comment:
+        out.append(f"- Comment: {as_text(o.comment)}")
+    out += [f"- {as_text(k)}: {as_text(str(v))}" for k, v in facts.items()]
+    out += [line for part in parts for line in _part(part)]
+    return "\n".join([*out, f"- Answer: {as_text(as_json(receipt.decision.answer))}", ""])
+
+
+def as_text(value: str) -> str:
+    """Text that a Markdown renderer shows as it is: markup and line starts are neutralised."""
+    flat = " ".join(value.split())
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~$-" else {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(c, c) for c in flat)
+
+
+def as_json(value: Any) -> str:
+    """The answer as one line of JSON; what JSON does not have is written as its text."""
+    return json.dumps(value, ensure_ascii=False, default=readable)
+
+
+def _facts(values: Any) -> Iterator[str]:
+    return (f"  {k}: {_indented(str(v))}" for k, v in values.items())
+
+
+def _judged(receipt: Receipt) -> tuple[str, list[str]]:
+    """The text that was judged, or how it was edited."""
+    form, edited = receipt.request.form, receipt.outcome.edited
+    if form.subject is None:
+        return "", []
+    if edited is None:
+        return form.subject_label, _cut(form.subject.splitlines())
+    changes = unified_diff(form.subject.splitlines(), edited.splitlines(), n=1, lineterm="")
+    return "Changes", _cut(list(changes)[2:])  # without the names of files
+
+
+def _cut(text: list[str]) -> list[str]:
+    return text if len(text) <= _LINES_MAX + 1 else [*text[:_LINES_MAX], f"… {len(text) - _LINES_MAX:,} more lines"]
+
+
+def _part(part: Part) -> Iterator[str]:
+    if isinstance(part, Table):
+        yield from ("", f"{as_text(part.label)} ({part.count(_ROWS_MAX)}):", "", _row(part.columns))
+        yield _row((":-", "-:")[n in part.numbers] for n in range(len(part.columns)))
+        yield from (_row(map(as_text, row)) for row in part.rows[:_ROWS_MAX])
+        yield ""
+        return
+    first, *rest = _cut(lines(part))
+    if isinstance(part, Text) or rest:
+        yield from ("", as_text(first), "", *_fenced([line.removeprefix("  ") for line in rest]))
+    else:
+        yield f"- {as_text(first)}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _fenced(text: list[str], kind: str = "") -> list[str]:
+    """A block that shows its text as it is: its fence is longer than any inside."""
+    fence = "`" * max(3, 1 + max((len(run) for line in text for run in re.findall("`+", line)), default=0))
+    return [f"{fence}{kind}", *text, fence, ""]
+
+
+def _indented(value: str) -> str:
+    return value.replace("\n", "\n    ")
