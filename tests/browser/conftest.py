@@ -39,14 +39,20 @@ def missing():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A JupyterLab with empty settings of its own; `HITL_NB_REQUIRE_BROWSER=1` makes its absence a failure instead of a skip."""
+def serve(tmp_path_factory):
+    """Starts a server, `with serve("notebook") as server`; `HITL_NB_REQUIRE_BROWSER=1` makes its absence a failure instead of a skip."""
     why = missing()
     if why and os.environ.get("HITL_NB_REQUIRE_BROWSER") == "1":
         pytest.fail(f"the browser tests are required here, but {why}")
     if why:
         pytest.skip(why)
-    with Server(tmp_path_factory.mktemp("lab")) as running:
+    return lambda application: Server(tmp_path_factory.mktemp(application), application)
+
+
+@pytest.fixture(scope="session")
+def server(serve):
+    """A JupyterLab with empty settings of its own."""
+    with serve("jupyterlab") as running:
         yield running
 
 
@@ -82,9 +88,11 @@ def load_lab(server):
 
 
 def loaded(page):
-    """Wait until JupyterLab opens nothing more by itself. After it has restored its layout it still opens the notebook in the page's address."""
+    """Wait until JupyterLab opens nothing more by itself. After it has restored its layout it still opens the notebook in the page's address.
+    A page of Notebook 7 is one notebook, without a list of files."""
     opening = "document.querySelector('.jp-FileBrowser.jp-mod-restoring')"
-    page.wait_for_function(f"() => window.jupyterapp?.restored.then(() => document.querySelector('.jp-FileBrowser') && !{opening})", timeout=60_000)
+    listed = f"(location.pathname.startsWith('/notebooks/') || document.querySelector('.jp-FileBrowser')) && !{opening}"
+    page.wait_for_function(f"() => window.jupyterapp?.restored.then(() => {listed})", timeout=60_000)
 
 
 @pytest.fixture
@@ -106,14 +114,16 @@ def open_notebook(server, page, cells, *, width=1400, height=1000, theme="light"
     page.wait_for_selector(f'body[data-jp-theme-light="{str(theme == "light").lower()}"]', state="attached")
     page.evaluate("(path) => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", name)
     page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-    notebook = Notebook(server, page, name)
+    notebook = server.notebook(page, name)
     notebook.ready()
     return notebook
 
 
 class Server:
-    def __init__(self, base):
-        self.base, self.root = base, base / "root"
+    """JupyterLab or Notebook (`application`: the module that is run), with nothing of this machine's settings."""
+
+    def __init__(self, base, application):
+        self.base, self.root, self.application = base, base / "root", application
         self.root.mkdir()
         for module in ("stage.py", "xss.py"):
             shutil.copy(HERE / module, base / module)
@@ -138,7 +148,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "jupyterlab",
+            self.application,
             "--no-browser",
             "--allow-root",
             "--ip=127.0.0.1",
@@ -181,6 +191,10 @@ class Server:
     def stop_kernels(self):
         for session in self.api("/api/sessions"):
             self.api(f"/api/sessions/{session['id']}", "DELETE")
+
+    def notebook(self, page, path):
+        """The notebook that is open in the page."""
+        return Notebook(self, page, path)
 
     def write(self, name, cells, kernel="python3"):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
