@@ -9,17 +9,24 @@ const put = (node, attributes) => {
 const round = (seconds) => seconds < 3600 ? [Math.round(seconds / 60), "min"] : seconds < 172800 ? [Math.round(seconds / 3600), "h"] : [Math.round(seconds / 86400), "days"];
 const words = (seconds) => round(seconds).join(" ");
 
-function tick(card) {
+const left = (seconds) => seconds < 120 ? `${Math.ceil(seconds)} s` : words(seconds);
+
+// Keeps the times fresh; returns after how many milliseconds to do it again.
+function tick(card, model) {
   const now = Date.now() / 1000;
+  let next = 30000;
   for (const node of card.querySelectorAll("time[data-asked]")) {
     const s = now - node.dataset.asked, text = s < 60 ? "asked just now" : `asked ${words(s)} ago`;
     if (node.textContent !== text) node.textContent = text;
   }
   for (const node of card.querySelectorAll("time[data-due]")) {
-    const s = node.dataset.due - now, text = s < 0 ? `overdue ${words(-s)}` : `due in ${words(s)}`;
+    const s = node.dataset.due - now, text = s < 0 ? `overdue ${left(-s)}` : `due in ${left(s)}`;
     if (node.textContent !== text) node.textContent = text;
     put(node, { class: s < 0 ? "hitl-nb-bad" : s < 3600 ? "hitl-nb-warn" : "" });
+    if (Math.abs(s) < 150) next = 1000;
+    if (s < 0 && !document.hidden) model.send({ act: "due", arg: "", value: null, fields: {} });  // it may have been handed on, or have got its default
   }
+  return next;
 }
 
 // -- the tree: elements and text nodes only, of known tags with known attributes
@@ -118,6 +125,7 @@ function report(el, model, signal) {
   let later;
   const send = (node, act = node.dataset.act) => {
     clearTimeout(later);
+    if (node.closest(".hitl-nb-bar")) for (const card of frameOf(node).querySelectorAll(".hitl-nb-card")) card.dispatchEvent(new Event("hitl-nb-hold"));
     model.send({ act, arg: node.dataset.arg ?? "", value: node.matches("input, select, textarea") ? valueOf(node) : null, fields: fieldsOf(el) });
   };
   const on = (kind, handle) => el.addEventListener(kind, (event) => {
@@ -135,19 +143,39 @@ function report(el, model, signal) {
   }, { signal });
 }
 
-// -- the card around it
+// -- the card around it, and the frame around the card: the stack it lies in, or the card itself
 
-function dress(card, model) {
-  put(card, { role: "group", "aria-label": model.get("label"), tabindex: -1, "data-dressed": "" });
-  for (const node of card.querySelectorAll(".hitl-nb-live")) put(node, { role: "status", id: node.id || "hitl-nb-" + crypto.randomUUID() });
-  for (const node of card.querySelectorAll('[class*=" hitl-nb-key-"]')) {
-    const key = node.className.match(/ hitl-nb-key-(.)/)[1];
-    put(node, { "data-key": key, "aria-keyshortcuts": key });
+const frameOf = (card) => card.closest(".hitl-nb-stack") ?? card;
+const seen = (node) => node.offsetParent !== null;
+const isText = (node) => node.matches("textarea, select, input:not([type=radio], [type=checkbox], [type=range], [type=color]), [contenteditable]");
+
+// Lab's command mode would insert a cell on 'a'. It looks for this at the very element that has the keyboard.
+const quiet = (node) => put(node, { "data-lm-suppress-shortcuts": "true" });
+
+function dress(card, model, isBar) {
+  const frame = frameOf(card), on = keysOn(model), label = model.get("label");
+  if (label) put(card, { role: "group", "aria-label": label });
+  else for (const name of ["role", "aria-label"]) card.removeAttribute(name);
+  put(card, { tabindex: -1, "data-dressed": "" });
+  put(frame, { "data-keys": on ? "on" : "off" });
+  if (frame.contains(document.activeElement)) quiet(document.activeElement);
+  for (const node of card.querySelectorAll('[class*=" hitl-nb-key-"]')) put(node, { "data-key": node.className.match(/ hitl-nb-key-(.)/)[1] });
+  for (const node of card.querySelectorAll("button[data-key]")) {
+    if (on) put(node, { "aria-keyshortcuts": node.dataset.key }); else node.removeAttribute("aria-keyshortcuts");
   }
+  if (isBar) return;
+  for (const node of card.querySelectorAll(".hitl-nb-live")) put(node, { role: "status", id: node.id || "hitl-nb-" + crypto.randomUUID() });
+  for (const node of card.querySelectorAll(".hitl-nb-chosen")) put(node, { "aria-pressed": "true" });
   const line = card.querySelector(".hitl-nb-live");
   for (const name of ["main", "comment"]) {
     const field = card.querySelector(`.hitl-nb-${name} textarea`);
     if (field && line) put(field, { "aria-describedby": line.id, "aria-invalid": model.get("invalid") === name });
+  }
+  const foot = card.querySelector(".hitl-nb-foot");
+  if (foot && !foot.querySelector(":scope > .hitl-nb-help")) {
+    const help = foot.appendChild(document.createElement("button"));
+    put(help, { type: "button", class: "hitl-nb-help", "aria-label": "Keys", title: "Keys", "aria-expanded": false });
+    help.textContent = "?";
   }
 }
 
@@ -156,36 +184,131 @@ function typed(card) {
   return { text: read("main"), comment: read("comment") };
 }
 
-// After an answer the next card takes the keyboard, unless the person has gone on to something else.
-function grab(card, model) {
+// After an answer the next card takes the keyboard, unless the person has gone on to something else, or holds a button of the stack's bar.
+function grab(card) {
   const at = document.activeElement;
+  if (at?.closest(".hitl-nb-bar")) return;
   if (!at || at === document.body || at.closest(".hitl-nb-session") || at.matches(".jp-Notebook, .jp-Cell, .jp-WindowedPanel-outer")) {
     card.focus({ preventScroll: true });
     card.scrollIntoView({ block: "nearest" });
   }
 }
 
+// A card that leaves the stack while it has the keyboard leaves it to the stack: on the page's body, keys would be the notebook's.
+function keepFocus(stack, signal) {
+  let last = null;
+  stack.addEventListener("focusin", (event) => { quiet(event.target); last = event.target; }, { signal });
+  stack.addEventListener("focusout", (event) => { if (event.relatedTarget) last = null; }, { signal });
+  const watch = new MutationObserver(() => {
+    if (last && !last.isConnected && document.activeElement === document.body) stack.focus({ preventScroll: true });
+  });
+  watch.observe(stack, { childList: true });
+  signal.addEventListener("abort", () => watch.disconnect());
+}
+
+// -- keys
+
+const SWITCH = "hitl-nb-keys";  // in the browser's storage: the person's own choice, for all notebooks
+const dressed = new Set();
+let switched = null;  // where nothing can be stored
+
+function keysOn(model) {
+  if (!model.get("single_keys")) return false;
+  try { return localStorage.getItem(SWITCH) !== "off"; } catch { return switched !== "off"; }
+}
+
+function switchKeys(model) {
+  switched = keysOn(model) ? "off" : "on";
+  try { localStorage.setItem(SWITCH, switched); } catch { /* then for this page only */ }
+  for (const again of dressed) again();
+}
+
+const keyed = (frame) => [...frame.querySelectorAll("button[data-key]")].filter((b) => seen(b) && !b.closest(".hitl-nb-keys"));
+const choices = (frame) => keyed(frame).filter((b) => b.closest(".hitl-nb-row"));
+const radios = (radio, frame) => [...frame.querySelectorAll("input[type=radio]")].filter((r) => r.name === radio.name);
+const named = (button) => button.getAttribute("aria-label") ?? button.textContent;
+
+// What a key would press now: a button, or the n-th radio button of the group that has the keyboard.
+function meant(event, frame, on) {
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") return [...frame.querySelectorAll("button.hitl-nb-primary")].find(seen);
+  if (!on || isText(event.target) || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return undefined;
+  if (/[1-9]/.test(event.key)) return (event.target.type === "radio" ? radios(event.target, frame) : choices(frame))[event.key - 1];
+  return keyed(frame).find((b) => b.dataset.key === event.key.toLowerCase());
+}
+
+function onKey(event, frame, model) {
+  if (event.hitlNb) return;  // the surfaces of a frame all listen, one acts
+  event.hitlNb = true;
+  const on = keysOn(model), open = frame.querySelector(".hitl-nb-keys"), typing = isText(event.target);
+  const done = () => { event.preventDefault(); event.stopPropagation(); };
+  if (event.isComposing) return;
+  if (event.key === "Escape" && open && !typing) { done(); closeSheet(frame); return; }
+  if (event.key === "Escape" && typing && !event.target.closest("[data-escape]")) { (event.target.closest(".hitl-nb-card") ?? frame).focus(); event.stopPropagation(); return; }
+  if (event.key === "?" && on && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) { done(); if (!event.repeat) toggleSheet(frame, model); return; }
+  const control = meant(event, frame, on);
+  if (!control || control.disabled || event.repeat) return;
+  done();
+  if (typing && event.target.closest(".hitl-nb-own")) event.target.dispatchEvent(new Event("change", { bubbles: true }));  // a number field tells no sooner
+  if (control.type === "radio") control.focus();
+  control.click();
+}
+
+function sheet(frame, model) {
+  const on = keysOn(model), rows = [], say = (key, ...what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => ["kbd", {}, k])], ["dd", {}, ...what]]);
+  const primary = [...frame.querySelectorAll("button.hitl-nb-primary:enabled")].find(seen), numbered = choices(frame).length;
+  if (on) for (const button of keyed(frame)) if (!button.disabled) say(button.dataset.key.toUpperCase(), named(button));
+  if (on && numbered) say(numbered > 1 ? `1 – ${Math.min(9, numbered)}` : "1", numbered > 1 ? "The buttons, from the left" : "The button");
+  if (on && [...frame.querySelectorAll("input[type=radio]")].some(seen)) say("1 – 9", "The choices, where one of them has the keyboard");
+  if (primary) say("Ctrl Enter", named(primary));
+  if ([...frame.querySelectorAll("textarea, input")].some((field) => seen(field) && isText(field))) say("Esc", "Leave the text field");
+  if (on) say("?", "These keys");
+  const own = model.get("single_keys") ? ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-switch", role: "switch", "aria-checked": on }, `Single keys: ${on ? "on" : "off"}`]
+    : ["span", { class: "hitl-nb-mut" }, "Single keys are switched off here."];
+  const note = on || !model.get("single_keys") ? [] : [["p", { class: "hitl-nb-mut" }, "Switched on, a single key presses a button while the keyboard is in a card and not in a text field."]];
+  return [["div", { class: "hitl-nb-cap" }, "Keys in this card"], ["dl", {}, ...rows], ...note,
+    ["div", { class: "hitl-nb-row" }, own, ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-quiet" }, "Close"]]];
+}
+
+function toggleSheet(frame, model) {
+  if (frame.querySelector(".hitl-nb-keys")) { closeSheet(frame); return; }
+  const foot = [...frame.querySelectorAll(".hitl-nb-foot")].find(seen);
+  if (!foot) return;
+  const box = document.createElement("div"), before = document.activeElement;
+  put(box, { class: "hitl-nb-keys", role: "dialog", "aria-label": "Keys in this card", tabindex: -1 });
+  const draw = () => grow(box, sheet(frame, model), "");
+  box.hitlBack = frame.contains(before) ? before : frame;
+  box.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button?.matches(".hitl-nb-switch")) { switchKeys(model); draw(); } else if (button) closeSheet(frame);
+  });
+  draw();
+  foot.after(box);
+  foot.querySelector(".hitl-nb-help")?.setAttribute("aria-expanded", "true");
+  box.focus({ preventScroll: true });
+  box.scrollIntoView({ block: "nearest" });
+}
+
+function closeSheet(frame) {
+  const box = frame.querySelector(".hitl-nb-keys"), had = box.contains(document.activeElement);
+  box.remove();
+  for (const help of frame.querySelectorAll(".hitl-nb-help")) help.setAttribute("aria-expanded", "false");
+  if (had) (box.hitlBack.isConnected ? box.hitlBack : frame).focus({ preventScroll: true });
+}
+
 function listen(card, el, model, signal) {
-  card.addEventListener("focusin", (event) => { event.target.dataset.lmSuppressShortcuts = "true"; }, { signal });  // Lab's command mode would insert a cell on 'a'
+  const frame = frameOf(card);
+  frame.addEventListener("focusin", (event) => quiet(event.target), { signal });
+  frame.addEventListener("keydown", (event) => onKey(event, frame, model), { signal, capture: true });  // capture: ipywidgets' text views stop keydown from bubbling
+  card.addEventListener("hitl-nb-hold", () => model.send({ hold: true, ...typed(card), fields: fieldsOf(el) }), { signal });
   card.addEventListener("click", (event) => {
+    if (event.target.closest(".hitl-nb-help")) { toggleSheet(frame, model); return; }
     // ipywidgets may still hold back the last keystrokes, and a message of their own could arrive after the click's: one message brings all.
     const press = event.target.closest(".hitl-nb-send")?.className.match(/ hitl-nb-press-(\d+)/);
     if (!press) return;
     event.stopPropagation();
-    model.send({ press: Number(press[1]), ...typed(card), fields: fieldsOf(el) });
+    // The second click of a double click may land on the next question, which took this one's place in between.
+    if (event.detail < 2) model.send({ press: Number(press[1]), ...typed(card), fields: fieldsOf(el) });
   }, { signal, capture: true });
-  card.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])"), mod = event.ctrlKey || event.metaKey;
-    if (event.key === "Escape" && typing && !event.target.closest("[data-escape]")) { card.focus(); event.stopPropagation(); return; }
-    let wanted = "";
-    if (mod && event.key === "Enter") wanted = ".hitl-nb-primary";
-    else if (!typing && !mod && !event.altKey && event.key.length === 1) wanted = `[data-key="${CSS.escape(event.key.toLowerCase())}"]`;
-    const button = wanted && card.querySelector(`button${wanted}:enabled`);
-    if (!button || !button.offsetParent || event.repeat) return;
-    event.preventDefault(); event.stopPropagation();
-    if (typing && event.target.closest(".hitl-nb-own")) event.target.dispatchEvent(new Event("change", { bubbles: true }));  // a number field tells no sooner
-    button.click();
-  }, { signal, capture: true });  // capture: ipywidgets' text views stop keydown from bubbling
 }
 
 let views = 0;
@@ -204,23 +327,29 @@ function render({ model, el }) {
   model.on("change:tree", draw); model.on("msg:custom", hear);
   off.signal.addEventListener("abort", () => { model.off("change:tree", draw); model.off("msg:custom", hear); });
   const start = (tries) => {  // a view is attached some frames after it is rendered
-    const card = el.closest(".hitl-nb-card");
+    const card = el.closest(".hitl-nb-card, .hitl-nb-stack");
     if (!card) { if (tries) frame = requestAnimationFrame(() => start(tries - 1)); return; }
-    const again = () => dress(card, model);
+    const isBar = card.matches(".hitl-nb-stack"), again = () => dress(card, model, isBar);
     watch = new MutationObserver(again);
-    watch.observe(card, { childList: true, subtree: true });
-    clock = setInterval(() => tick(card), 30000);
-    model.on("change:invalid", again);
-    off.signal.addEventListener("abort", () => model.off("change:invalid", again));
-    again(); tick(card); listen(card, el, model, off.signal);
-    if (model.get("grab")) {
-      grab(card, model);
+    watch.observe(isBar ? el : card, { childList: true, subtree: true });
+    dressed.add(again);
+    model.on("change:invalid change:label", again);
+    off.signal.addEventListener("abort", () => { dressed.delete(again); model.off("change:invalid change:label", again); });
+    again();
+    if (isBar) { keepFocus(card, off.signal); return; }
+    const tock = () => { clock = setTimeout(tock, tick(card, model)); };
+    tock(); listen(card, el, model, off.signal);
+    const take = () => {
+      if (!model.get("grab")) return;
+      grab(card);
       // The output may be drawn again at once; only later is a new drawing a page that was loaded again.
       later = setTimeout(() => { model.set("grab", false); model.save_changes(); }, 3000);
-    }
+    };
+    take(); model.on("change:grab", take);
+    off.signal.addEventListener("abort", () => model.off("change:grab", take));
   };
   start(600);
-  return () => { off.abort(); watch?.disconnect(); clearInterval(clock); clearTimeout(later); cancelAnimationFrame(frame); };
+  return () => { off.abort(); watch?.disconnect(); clearTimeout(clock); clearTimeout(later); cancelAnimationFrame(frame); };
 }
 
 export default { render };

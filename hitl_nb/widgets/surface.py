@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import anywidget
 import traitlets
 
 from hitl_nb.widgets.style import script
+
+KEYS_VARIABLE: Final = "HITL_NB_KEYS"
+"""Set to 0: no single key presses a button of a card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,16 @@ class Press:
     comment: str | None
     fields: Mapping[str, Any]
     """The fields of the tree by name: a text, True or False of a checkbox, None of a group of radio buttons with none chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the card holds at a moment when the person leaves it without pressing an answer button."""
+
+    text: str | None
+    """As in `Press`."""
+    comment: str | None
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,8 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
     """The plain field whose content was refused, `main` or `comment`; empty when none was."""
     grab = traitlets.Bool(False).tag(sync=True)
     """Take the keyboard when drawn, unless the person is busy elsewhere. The front end sets it back."""
+    single_keys: Any = traitlets.Bool().tag(sync=True)
+    """Single keys press buttons while the card has the keyboard. Each person can switch them off in the page; this switches them off for all."""
     tree: Any = traitlets.List().tag(sync=True)
     """What it draws itself: a list of nodes, see `tree.h`."""
 
@@ -57,6 +73,10 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         self._echoes: dict[int, Callable[[], None]] = {}
         self._echo_numbers = count()
         self.on_msg(self._echoed)
+
+    @traitlets.default("single_keys")
+    def _single_keys(self) -> bool:
+        return os.environ.get(KEYS_VARIABLE) != "0"
 
     def focus(self, id: str) -> None:  # noqa: A002 - what it is called in the page
         """Give the keyboard to the node of the tree with this id."""
@@ -80,6 +100,15 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
             number, text, comment = said.get("press"), said.get("text"), said.get("comment")
             if isinstance(number, int):
                 press(Press(number, text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)))
+
+        self.on_msg(receive)
+
+    def on_hold(self, hold: Callable[[Held], None]) -> None:
+        def receive(_: Any, message: Any, __: Any) -> None:
+            said = message if isinstance(message, dict) else {}
+            text, comment = said.get("text"), said.get("comment")
+            if said.get("hold") is True:
+                hold(Held(text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)))
 
         self.on_msg(receive)
 

@@ -117,7 +117,7 @@ def test_the_card_has_a_role_a_name_and_shortcuts_for_a_screen_reader(lab):
     assert notebook.page.get_by_role("heading", name="Publish this draft?").count() == 1
     assert notebook.page.get_by_role("region", name="Draft").count() == 1
     assert notebook.page.get_by_label("Comment (optional)").count() == 1
-    assert [b.get_attribute("aria-keyshortcuts") for b in notebook.page.locator(".hitl-nb-card button").all()] == ["a", "e", "r"]
+    assert [b.get_attribute("aria-keyshortcuts") for b in notebook.page.locator(".hitl-nb-row button").all()] == ["a", "e", "r"]
 
 
 def test_several_questions_stand_below_each_other_and_typing_survives_an_answer_to_another(lab):
