@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.parts import Part, Table, divided, parts_of, table_of
 from hitl_nb.decisions.request import Form, Request
 from hitl_nb.decisions.rows.answer import in_words, is_decision
@@ -29,6 +30,8 @@ def told(request: Request, answer: Any) -> tuple[dict[str, Any], tuple[Part, ...
         return _actions(request, actions), ()
     if request.form.shape != "text":
         return {}, ()
+    if request.form.root is not None:
+        return answer_facts(request.form.root, answer), ()
     if isinstance(answer, Mapping):
         return divided(answer)
     return {}, parts_of("Answer", answer) if isinstance(answer, (list, tuple)) else ()

@@ -87,6 +87,7 @@ class Panel:
 
 
 _KINDS: Final[dict[str, str]] = {
+    "form": "hitl_nb.widgets.form_panel:FormPanel",
     "table": "hitl_nb.widgets.table_panel:TablePanel",
 }
 """The panel class of each control that is drawn as a tree, as `module:Class`: loaded when it is met."""

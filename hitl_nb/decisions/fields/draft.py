@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Field
-from hitl_nb.decisions.fields.nodes import Checks, Holder, Leaf, Many, Node, OneOf, Path, Places, Report, Rows, Shelf, make
+from hitl_nb.decisions.fields.holders import Holder, Many, OneOf, Places, Rows
+from hitl_nb.decisions.fields.leaves import Checks, Leaf
+from hitl_nb.decisions.fields.making import make
+from hitl_nb.decisions.fields.node import Node, Path, Report, Shelf
 from hitl_nb.decisions.problems import Problem
 from hitl_nb.errors import InvalidAnswerError
 
@@ -28,7 +31,7 @@ class Draft:
     """
 
     def __init__(self, field: Field, *, check: Callable[[Any], Sequence[Problem]] = lambda _: (), value: Any = UNSET) -> None:
-        self._shelf = Shelf(field)
+        self._shelf = Shelf(field, make)
         self._check = check
         self.root = make(self._shelf, field, None, value=value)
         if isinstance(self.root, Holder):
