@@ -65,7 +65,7 @@ def picture(shown: Picture, label: str = "") -> str:
     image = f'<img class="hitl-nb-img" src="data:{shown.media_type};base64,{b64encode(shown.data).decode()}" alt="{escape(shown.words(label))}"'
     if width and height:
         scale = min(1, _FIT[0] / width, _FIT[1] / height)
-        image += f' width="{max(1, round(width * scale))}" height="{max(1, round(height * scale))}"'
+        image += f' width="{max(1, int(width * scale))}" height="{max(1, int(height * scale))}"'
         if scale == 1 and width <= _FITS_ALWAYS:
             return f'<div class="hitl-nb-pic">{image}></div>'
         if scale == 1:
