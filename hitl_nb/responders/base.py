@@ -13,12 +13,13 @@ from hitl_nb.graph.watch import Watcher
 
 class Submit(Protocol):
     """Hand over the answer to one request; may be called now, later, from any thread, once. `reviewer`: who gave it, when not the session's.
+    `how`: how it came, when the responder had another one ask for it.
 
     Checks the answer and records it durably, then returns; the graph goes on afterwards, elsewhere.
     Raises InvalidAnswerError and DeadlinePassedError (the question stays open), AlreadyAnsweredError, UnknownInterruptError.
     """
 
-    def __call__(self, answer: Any, *, reviewer: str | None = None) -> Decision: ...
+    def __call__(self, answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision: ...
 
 
 class Responder(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
 
-from hitl_nb.decisions.script import OnMissing, read_script
+from hitl_nb.decisions.answers import OnMissing, read_script
 from hitl_nb.responders.base import FrontEnd, Responder
 from hitl_nb.responders.console import ConsoleResponder
 from hitl_nb.responders.plain import PlainView, wait_by_looking
@@ -35,12 +35,9 @@ def choose_front_end(*, responder: Responder | None = None, answers: Any = None,
         (os.environ.get(ANSWERS_VARIABLE) or None, ANSWERS_VARIABLE),
     ):
         if given is not None:
-            return replace(front, responder=ScriptedResponder(read_script(given, source=source), on_missing=on_missing))
-    if front.responder is not None:
-        return front
-    if _on_terminal():
-        return replace(front, responder=ConsoleResponder())
-    return replace(front, responder=NobodyResponder(on_missing=on_missing))
+            script = ScriptedResponder(read_script(given, source=source), on_missing=on_missing, person=front.responder or _terminal())
+            return replace(front, responder=script)
+    return replace(front, responder=front.responder or _terminal() or NobodyResponder(on_missing=on_missing))
 
 
 def _notebook() -> FrontEnd | None:
@@ -58,5 +55,7 @@ def _notebook() -> FrontEnd | None:
     return None
 
 
-def _on_terminal() -> bool:
-    return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))
+def _terminal() -> Responder | None:
+    """Whoever sits at the terminal."""
+    there = all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return ConsoleResponder() if there else None

@@ -1,40 +1,71 @@
-"""Answers from a script: a list, a mapping by node, an answers file."""
+"""Answers from a script: a list, a mapping by node, an answers file, a tape."""
 
 from __future__ import annotations
 
+import difflib
+from typing import Any
+
+from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.decisions.answers import OnMissing, Script, suggestion
+from hitl_nb.decisions.answers.entry import Entry, Taped
+from hitl_nb.decisions.answers.excerpt import excerpt_lines
+from hitl_nb.decisions.answers.suggestion import change, escaped
 from hitl_nb.decisions.request import Request
-from hitl_nb.decisions.script import OnMissing, Script, suggestion
-from hitl_nb.errors import InvalidAnswerError, MissingAnswerError
-from hitl_nb.responders.base import Submit
+from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError, QuestionChangedError
+from hitl_nb.responders.base import Responder, Submit
 
 
 class ScriptedResponder:
-    """Answers at once from `script`. A question that no entry fits fails, or stays open where `on_missing` or the script says leave_open."""
+    """Answers at once from `script`. A question that no entry fits fails, or stays open where `on_missing` or the script says leave_open.
+
+    A taped answer whose question reads otherwise now is not given, unless the script says `on_change: accept`; with `on_change: ask` it goes to
+    `person`, who can be asked here.
+    """
 
     how = "script"
-    answers_later = False
 
-    def __init__(self, script: Script, *, on_missing: OnMissing = "fail") -> None:
+    def __init__(self, script: Script, *, on_missing: OnMissing = "fail", person: Responder | None = None) -> None:
         self.script = script
         self._leave_open = "leave_open" in (on_missing, script.on_missing)
+        self._person = person if script.on_change == "ask" else None
+        self.answers_later: bool = getattr(self._person, "answers_later", True) if self._person is not None else False
 
     def ask(self, request: Request, submit: Submit) -> None:
-        entry = self.script.entry_for(request.question)
+        question, script = request.question, self.script
+        entry = script.entry_for(question)
         if entry is None:
             if not self._leave_open:
-                raise missing_answer(request, f"no unused entry of {self.script.source} fits it", self.script)
+                raise missing_answer(request, f"no unused entry of {script.source} fits it", script)
+            return
+        if entry.taped is not None and script.on_change != "accept" and not entry.taped.same(question):
+            self._changed(request, submit, entry)
             return
         try:
-            submit(entry.answer, reviewer=entry.by)
+            submit(entry.given(question), reviewer=entry.by)
         except InvalidAnswerError as error:
             raise InvalidAnswerError(
-                f"{entry.place}: {error}",
+                f"{entry.place}: {error} Change it there to:\n\n    {change(question, entry).replace(chr(10), chr(10) + '    ')}\n",
                 thread_id=error.thread_id,
                 node=error.node,
                 interrupt_id=error.interrupt_id,
                 path=error.path,
+                reason=error.reason,
             ) from None
         entry.used += 1
+
+    def _changed(self, request: Request, submit: Submit, entry: Entry) -> None:
+        if self.script.on_change == "fail":
+            raise question_changed(request, entry, self.script)
+        if self._person is not None:
+            how = self._person.how
+
+            def as_asked(answer: Any, *, reviewer: str | None = None, how: str | None = how) -> Decision:
+                return submit(answer, reviewer=reviewer, how=how)
+
+            self._person.ask(request, as_asked)
+        elif not self._leave_open:
+            why = f"its taped answer ({entry.place}) was given to another payload, and on_change: ask finds no person here"
+            raise missing_answer(request, why, self.script)
 
 
 class NobodyResponder:
@@ -66,3 +97,51 @@ def missing_answer(request: Request, why: str, script: Script | None = None) -> 
         interrupt_id=question.id,
         suggestion=lines,
     )
+
+
+def question_changed(request: Request, entry: Entry, script: Script) -> QuestionChangedError:
+    """The error for a taped answer whose question is another one now: what changed, and the ways out."""
+    question = request.question
+    return QuestionChangedError(
+        f"node {question.node!r} of thread {question.thread_id!r} asks {request.form.heading!r}, and the taped answer ({entry.place}) was given to "
+        f"something else. {what_changed(question, entry)}\nThe question stays open. Answer it anew in place of that entry:\n\n"
+        f"{suggestion(question, script)}\n\nor set on_change: in {script.source} to accept (the old answers count) or ask (a person decides)",
+        thread_id=question.thread_id,
+        node=question.node,
+        interrupt_id=question.id,
+    )
+
+
+def what_changed(question: Question, entry: Entry) -> str:
+    """How a question differs from the one that a taped entry answered, as far as the tape shows it."""
+    then, now = entry.taped, Taped.of(question)
+    assert then is not None  # it is a tape's entry
+    if then.payload == now.payload:
+        return f"The schema of its answer changed ({then.schema or 'none'} then, {now.schema or 'none'} now); the payload is the same."
+    digests = f"its payload is {now.payload}; {then.payload} was answered"
+    before, after = excerpt_lines(then.asked), excerpt_lines(question.payload)
+    lines = [line for line in difflib.unified_diff(before, after, n=1, lineterm="") if not line.startswith(("---", "+++", "@@"))]
+    if then.asked is None:
+        return f"The tape does not show what it was ({digests}). Now:\n\n" + "\n".join(f"    {line}" for line in after)
+    if not lines:
+        return f"What differs is not in the tape's excerpt: the end of a long text, or a type ({digests})."
+    return f"What changed, - then, + now ({digests}):\n\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def unused_answers(script: Script, thread_id: str) -> str | None:
+    """What to tell when a thread has ended and entries for it were not asked for; None: nothing.
+
+    An answers file serves many threads, and most use a part of it: of a file only those are told that name this very thread. With `on_unused: fail`
+    every entry that may be for the thread counts, and AnswersFileError is raised.
+    """
+    unused = script.unused(thread_id)
+    if script.on_unused != "fail" and script.source != "answers=":
+        unused = [e for e in unused if e.thread in (thread_id, escaped(thread_id))]
+    if not unused or script.on_unused == "ignore":
+        return None
+    places = ", ".join(e.place for e in unused[:5]) + (", …" if len(unused) > 5 else "")
+    told = f"thread {thread_id!r} ended and {len(unused)} of the scripted answers were not asked for: {places}. Take out what is not needed, or see "
+    told += f"what each entry fits:\n\n    hitl-nb check {script.source} --store FOLDER\n" if script.source != "answers=" else "session.decisions"
+    if script.on_unused == "fail":
+        raise AnswersFileError(told, thread_id=thread_id)
+    return told

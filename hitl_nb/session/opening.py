@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from hitl_nb.checkpoint.base import check_thread_id
+from hitl_nb.decisions.answers import OnMissing
 from hitl_nb.decisions.reviewer import reviewer_name
-from hitl_nb.decisions.script import OnMissing
 from hitl_nb.errors import NoCheckpointerError
 from hitl_nb.responders.base import Responder
 from hitl_nb.responders.choose import choose_front_end

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.standing import standing_decisions
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import UnknownInterruptError
 from hitl_nb.responders.base import View
-from hitl_nb.session.standing import standing_decisions
 
 
 class Questions:
@@ -56,11 +56,19 @@ class Questions:
         """Show what became of the questions that are shown. `moved`: somebody else brought the thread to where it is."""
         open_now = set(still_open)
         gone = [r for i, r in self.asked.items() if i not in open_now]
-        if moved or gone:
+        if moved or gone or self._latest_is_void():
             self._settle(gone)
         for request in [r for r in self.asked.values() if moved and r.question.deadline is not None]:
             self._renew(request)
         self._view.changeable(self.latest)
+
+    def _latest_is_void(self) -> bool:
+        """True when the node asks something else than what was just answered: the state was updated in between, so that answer does not count."""
+        if not self._receipts:
+            return False
+        decision = next(reversed(self._receipts.values()))[1]
+        head = self._saver.head(self._thread_id)
+        return head is not None and head.seq == decision.seq and decision.interrupt_id not in self._saver.ledger(self._thread_id, head).answered
 
     def _settle(self, gone: Sequence[Request]) -> None:
         if not gone and not self._receipts:

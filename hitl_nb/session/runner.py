@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision, Head
+from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import (
@@ -26,10 +27,9 @@ from hitl_nb.errors import (
     UnusedAnswersWarning,
 )
 from hitl_nb.responders.base import FrontEnd, Responder, Ways
-from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder
+from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder, unused_answers
 from hitl_nb.session.inputs import check_input
 from hitl_nb.session.questions import Questions
-from hitl_nb.session.standing import standing_decisions
 from hitl_nb.session.turn import Turn, patiently
 from hitl_nb.session.watch import Watch
 
@@ -119,9 +119,9 @@ class Runner:
     def _ask(self, request: Request) -> None:
         """Have the responder answer; it may do so at once, later, or never."""
 
-        def submit(answer: Any, *, reviewer: str | None = None) -> Decision:
+        def submit(answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision:
             try:
-                return self._record(request, answer, reviewer, self._responder.how)
+                return self._record(request, answer, reviewer, how or self._responder.how)
             except _OVERTAKEN:
                 self._moved()
                 raise
@@ -178,6 +178,8 @@ class Runner:
         self._own_head = self._saver.head(self.thread_id)
         check_input(self._saver, self.thread_id, given, self._own_head)
         self._view.opened(Ways(self._look, self._change))
+        if isinstance(self._responder, ScriptedResponder) and self._responder.script.counts:
+            self._responder.script.meet(asked_in_order(self._saver, self.thread_id))
         for decision in reversed(list(standing_decisions(self._saver, self.thread_id))):
             request = self._questions.request(decision.interrupt_id)
             if isinstance(self._responder, ScriptedResponder):
@@ -258,14 +260,10 @@ class Runner:
         self._start_worker()
 
     def _warn_of_unused(self) -> None:
-        """Only for answers given in the call: an answers file serves many threads, and most use a part of it."""
-        if not isinstance(self._responder, ScriptedResponder) or self._responder.script.source != "answers=":
-            return
-        unused = self._responder.script.unused(self.thread_id)
-        if unused:
-            places = ", ".join(e.place for e in unused[:5]) + (", …" if len(unused) > 5 else "")
-            text = f"thread {self.thread_id!r} ended and {len(unused)} of the scripted answers were not asked for: {places}"
-            warnings.warn(text, UnusedAnswersWarning, stacklevel=2)
+        """Tell of scripted answers that were not asked for, now that the thread has ended. Raises AnswersFileError where the script says so."""
+        told = unused_answers(self._responder.script, self.thread_id) if isinstance(self._responder, ScriptedResponder) else None
+        if told is not None:
+            warnings.warn(told, UnusedAnswersWarning, stacklevel=2)
 
     # -- who runs it
 

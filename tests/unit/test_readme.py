@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hitl_nb.decisions.script import read_script
+from hitl_nb.decisions.answers import read_script
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 YAML = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)

@@ -11,7 +11,7 @@ import pytest
 
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import check_answer
-from hitl_nb.decisions.script import Script, read_script, suggestion
+from hitl_nb.decisions.answers import Script, read_script, suggestion
 from hitl_nb.errors import AnswersFileError
 
 
@@ -168,7 +168,7 @@ def test_the_suggested_lines_are_a_valid_answers_file_that_answers_the_question(
 
 def test_the_suggested_lines_list_every_option():
     lines = suggestion(question(payload={"question": "Publish?", "options": ["approve", "reject"]}))
-    assert lines == 'answers:\n  - node: review  # Publish?\n    answer: "approve"\n    # or: "reject"'
+    assert lines == 'answers:\n  - node: review  # Publish?\n    when: {question: "Publish?"}\n    answer: "approve"\n    # or: "reject"'
 
 
 @pytest.mark.parametrize(

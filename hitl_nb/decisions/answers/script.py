@@ -1,0 +1,128 @@
+"""The scripted answers of a run: which entry answers a question, and which were never asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.answers.entry import Entry
+from hitl_nb.decisions.answers.equality import equal
+from hitl_nb.decisions.check import check_answer
+from hitl_nb.errors import AmbiguousAnswerError, InvalidAnswerError
+
+OnMissing = Literal["fail", "leave_open"]
+OnChange = Literal["fail", "ask", "accept"]
+OnUnused = Literal["warn", "fail", "ignore"]
+Shape = Literal["entries", "list", "nodes"]
+
+
+@dataclass(slots=True)
+class Script:
+    """The scripted answers of one run, in order. The first entry that fits a question answers it."""
+
+    entries: list[Entry]
+    on_missing: OnMissing = "fail"
+    source: str = "answers="
+    shape: Shape = "entries"
+    """How it was written: entries below `answers:`, a list in order, or by node."""
+    defaults: list[Entry] = field(default_factory=list)
+    """What answers when no entry fits, any number of times."""
+    on_change: OnChange = "fail"
+    """For a taped answer whose question reads otherwise now."""
+    on_unused: OnUnused = "warn"
+    """For entries that were not asked for when the thread has ended."""
+    _asked: dict[tuple[str, tuple[str, ...]], list[str]] = field(default_factory=dict)
+    """By thread and node: the tasks that asked, in the order in which they came to it."""
+
+    @property
+    def counts(self) -> bool:
+        """True when it matters how often a node has come to ask."""
+        return any(e.nth is not None for e in self.entries)
+
+    def meet(self, questions: Iterable[Question]) -> None:
+        """Take note that these were asked, in the order in which they were."""
+        for question in questions:
+            self.nth(question)
+
+    def nth(self, question: Question) -> int:
+        """How often the question's node has come to ask in its thread: 1 the first time. All questions of one time have the same number."""
+        asked = self._asked.setdefault((question.thread_id, question.place), [])
+        if question.task_id not in asked:
+            asked.append(question.task_id)
+        return asked.index(question.task_id) + 1
+
+    def entry_for(self, question: Question) -> Entry | None:
+        """The entry that answers this question, or None. The caller adds 1 to its `used` once the answer was taken.
+
+        Raises AmbiguousAnswerError when a later one names the question at least as exactly by other conditions, and answers otherwise.
+        """
+        entry = self._first(question)
+        rival = None if entry is None else self.rival(question, entry)
+        if entry is not None and rival is not None:
+            raise AmbiguousAnswerError(
+                f"two entries fit the question of node {question.node!r} (thread {question.thread_id!r}) and answer it differently: {entry.place} "
+                f"and {rival.place}. Nothing was answered. {ways_out(entry, rival)}",
+                thread_id=question.thread_id,
+                node=question.node,
+                interrupt_id=question.id,
+            )
+        return entry
+
+    def rival(self, question: Question, entry: Entry) -> Entry | None:
+        """Another entry that fits as well as the one that would answer: one behind it that is as exact or more, with other conditions and answer."""
+        if entry.taped is not None or entry.in_order:
+            return None
+        nth = self.nth(question)
+        for other in self.entries:
+            if (
+                other is not entry
+                and other.exactness >= entry.exactness
+                and other.conditions != entry.conditions
+                and not (other.edits == entry.edits and equal(entry.answer, other.answer))
+                and other.fits(question, nth)
+            ):
+                return other
+        return None
+
+    def recall(self, question: Question, answer: Any, *, scripted: bool = True) -> None:
+        """Take note of an answer the thread has already, so that a run that is repeated goes on where it stopped. In the order of the decisions.
+
+        Of answers in order (a list, or a node's list) each belongs to the question at its place, whoever decided that: none ever moves up to
+        another question. An entry with conditions is used up when a script gave this very answer in an earlier run.
+        """
+        entry = self._first(question)
+        if entry is None:
+            return
+        if entry.in_order:
+            entry.used += 1
+            return
+        if not scripted:
+            return
+        try:
+            same = check_answer(question, entry.given(question)) == answer
+        except InvalidAnswerError:
+            return
+        if same is True:
+            entry.used += 1
+
+    def unused(self, thread_id: str) -> list[Entry]:
+        """The entries for this thread that answered nothing."""
+        return [e for e in self.entries if not e.used and e.is_for(thread_id)]
+
+    def _first(self, question: Question) -> Entry | None:
+        nth = self.nth(question)
+        first = next((e for e in self.entries if e.fits(question, nth)), None)
+        if first is None or (first.taped is not None and not first.taped.same(question)):
+            # The tape's answer to exactly this question, when it comes at another time than it came then.
+            moved = (e for e in self.entries if e.taped is not None and e.fits_any_time(question) and e.taped.same(question))
+            first = next(moved, first)
+        return first or next((e for e in self.defaults if e.fits(question, nth)), None)
+
+
+def ways_out(entry: Entry, rival: Entry) -> str:
+    """What to do about two entries that fit one question."""
+    if rival.exactness > entry.exactness:
+        return f"Put the more exact one ({rival.place}) before the other, or give the other a condition: when:, key: or nth:"
+    return "Give one of them a further condition (when:, key:, nth:), or the same answer"
