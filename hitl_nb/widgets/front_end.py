@@ -43,12 +43,16 @@ def person_can_answer(kernel: Any) -> bool:
     """
     if os.environ.get(HEADLESS_VARIABLE) == "1":
         return False
-    if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+    if _in_voila():
         return True
     request = kernel.get_parent("shell") or {}
     if request.get("header", {}).get("msg_type") != "execute_request":
         return True
     return bool(request.get("content", {}).get("allow_stdin", False))
+
+
+def _in_voila() -> bool:
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
 def _kernel() -> Any:
@@ -58,6 +62,11 @@ def _kernel() -> Any:
 
 def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool:
     """Wait for a person, once it is sure that one can see the card."""
+    if _in_voila() and not ready():
+        raise StillWaitingError(
+            "The question is open, and in Voila no cell can wait for its answer: the page with the card appears once all cells have run. "
+            "Leave result() out of this notebook. The graph goes on by itself when the card is answered, so put what shall follow into a node."
+        )
     within = _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
     if not pump.wait(lambda: ready() or view.is_seen, within):
         if within < _SEEN_WITHIN_S:

@@ -52,3 +52,19 @@ def test_a_headless_wait_for_an_open_question_says_so_at_once(kernel):
     kernel.run(SETUP, allow_stdin=False)
     code = "try:\n    front_end.open_front_end().wait(lambda: False, None)\nexcept StillWaitingError as error:\n    print(error)"
     assert "headless" in kernel.run(code, allow_stdin=False)
+
+
+def test_in_voila_a_person_can_answer_and_no_cell_waits(kernel):
+    kernel.run(SETUP, allow_stdin=False)
+    code = """
+os.environ["SERVER_SOFTWARE"] = "voila/0.5.13"
+front = front_end.open_front_end()
+print(type(front.view).__name__, front.wait(lambda: True, None))
+try:
+    front.wait(lambda: False, None)
+except StillWaitingError as error:
+    print(error)
+"""
+    said = kernel.run(code, allow_stdin=False)
+    assert said.startswith("LiveView True")
+    assert "in Voila no cell can wait" in said
