@@ -16,6 +16,7 @@ from types import FunctionType
 from typing import Any, Final, NoReturn
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.actions import Asked, asked_actions, check_actions, is_meant_as_actions
 from hitl_nb.decisions.problems import Problem, of_model, of_schema
 from hitl_nb.decisions.rows.answer import expanded, is_meant_as_rows
 from hitl_nb.decisions.rows.table import Table, found_in
@@ -36,7 +37,8 @@ def check_answer(question: Question, answer: Any) -> Any:
 
     A static pause takes True or None and records True. With a schema the answer is turned into JSON-like data and validated. Without one, a
     payload that lists `options` or `actions` still binds a string and the `action`, `decision` and `type` of a dict, and one that asks about the
-    rows of a table binds all of them (an answer in short is recorded in full, see `decisions.rows`); anything else passes.
+    rows of a table binds all of them (an answer in short is recorded in full, see `decisions.rows`), and one that asks about actions binds an
+    answer about actions; anything else passes.
     Raises InvalidAnswerError, with `path` naming the place in the answer; nothing was recorded then.
     """
     if question.kind == "static":
@@ -59,6 +61,10 @@ def _checked(question: Question, answer: Any) -> Any:
         if (schema := _ASKED.get(question.id)) is not None:
             typed_answer(schema, checked)
         return checked
+    actions = asked_actions(question.payload)
+    if actions is not None and is_meant_as_actions(actions, answer):
+        _check_actions(question, actions, answer)
+        return answer
     asked = found_in(question.payload)
     if asked is not None and (asked.binds or is_meant_as_rows(answer)):
         return _check_rows(question, asked.value, answer)
@@ -333,6 +339,16 @@ def _known_to_pydantic(schema: Any) -> Any:
 def _check_rows(question: Question, table: Any, answer: Any) -> Any:
     try:
         return expanded(Table(table), answer)
+    except InvalidAnswerError as error:
+        _refuse(question, error.reason, error.path)
+
+
+# -- action by action ------------------------------------------------------------------------------------------------------------------
+
+
+def _check_actions(question: Question, asked: Asked, answer: Any) -> None:
+    try:
+        check_actions(asked, answer, validator_of)
     except InvalidAnswerError as error:
         _refuse(question, error.reason, error.path)
 

@@ -20,6 +20,7 @@ An explicit schema wins. Without one the shape is read off the payload, so that 
     content: a DataFrame, or a DataFrame on its own      {"accepted", "edited", "rejected", "rules"}, see `decisions.rows`
     rows or records: a list of flat dicts, at least 2    the same
     the only DataFrame, under another key                the same; from code also anything else
+    action_requests, or action_request                   {"decisions": [{"type"}, …]}, see `decisions.actions`
     anything else                                        what was typed, parsed as JSON
 
 A table is asked about row by row unless the payload lists options or actions, has an `action` or `type` that speaks of the whole (approve…, review…,
@@ -32,7 +33,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.decisions.inferred import by_payload, by_rows, by_schema
+from hitl_nb.decisions.actions import asked_actions
+from hitl_nb.decisions.inferred import by_actions, by_payload, by_rows, by_schema
 from hitl_nb.decisions.request import Form, Option
 from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.decisions.shown import shown
@@ -43,6 +45,9 @@ def form_for(question: Question, *, reviewer: str = "") -> Form:
     if question.kind == "static":
         when = question.payload.get("when", "before") if isinstance(question.payload, Mapping) else "before"
         return Form(f"Continue {when} {question.node}?", options=(Option(True, "Continue", "primary"),), inferred=False)
+    actions = asked_actions(question.payload) if question.schema is None else None
+    if actions is not None:
+        return replace(by_actions(shown(question, actions.rest), actions), reviewer=reviewer)
     asked = found_in(question.payload) if question.schema is None else None
     if asked is not None:
         return replace(by_rows(shown(question, asked.rest), asked), reviewer=reviewer)

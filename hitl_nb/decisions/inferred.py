@@ -8,6 +8,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
+from hitl_nb.decisions.actions import Asked, skeleton
+from hitl_nb.decisions.actions import facts as action_facts
+from hitl_nb.decisions.actions import heading as actions_heading
 from hitl_nb.decisions.check import allowed_options
 from hitl_nb.decisions.fields.walker import field_of, spoken_title
 from hitl_nb.decisions.request import Form, Option, Shape, Weight
@@ -57,6 +60,14 @@ def by_schema(form: Form, schema: Mapping[str, Any], payload: Any) -> Form:
 def by_rows(form: Form, asked: Found) -> Form:
     """A decision for each row of the table; `form` shows the rest of the payload."""
     return replace(_typing(form, "table", "Send decisions"), parse=True, template=IN_SHORT, facts={**form.facts, **asked.facts})
+
+
+def by_actions(form: Form, asked: Asked) -> Form:
+    """A decision for each action; `form` shows the rest of the payload."""
+    send = "Send decision" if len(asked.actions) == 1 else "Send decisions"
+    titled = any(isinstance(asked.rest.get(key), str) for key in ("question", "prompt", "message"))
+    form = replace(form, heading=form.heading if titled else actions_heading(asked), facts={**action_facts(asked), **form.facts})
+    return replace(_typing(form, "actions", send), parse=True, template=pretty_json(skeleton(asked)))
 
 
 def by_payload(form: Form, payload: Any) -> Form:

@@ -87,6 +87,7 @@ class Panel:
 
 
 _KINDS: Final[dict[str, str]] = {
+    "actions": "hitl_nb.widgets.actions_panel:ActionsPanel",
     "form": "hitl_nb.widgets.form_panel:FormPanel",
     "table": "hitl_nb.widgets.table_panel:TablePanel",
 }

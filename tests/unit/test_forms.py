@@ -212,7 +212,7 @@ def test_a_step_is_answered_with_a_word():
 def test_action_requests_start_from_a_skeleton_that_decides_nothing():
     requests = [{"name": "send_email", "args": {"to": "a@b.c"}, "description": "Send"}, {"name": "delete", "args": {}}]
     f = form({"action_requests": requests, "review_configs": []})
-    assert (f.control, f.heading) == ("json", "Run 2 actions?")
+    assert (f.control, f.heading) == ("actions", "Run 2 actions?")
     assert build_answer(f, f.options[0].value, text=f.template) == {"decisions": [{"type": None}, {"type": None}]}
 
 

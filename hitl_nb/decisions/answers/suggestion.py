@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.decisions.actions import asked_actions, examples
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.answers.entry import Entry
 from hitl_nb.decisions.answers.script import Script
@@ -104,6 +105,9 @@ def _short(value: Any) -> Any:
 def _samples(question: Question) -> list[Any]:
     """An answer for each option."""
     form = form_for(question, reviewer="")
+    actions = asked_actions(question.payload) if form.control == "actions" else None
+    if actions is not None:
+        return examples(actions)
     samples = []
     for option in form.options:
         text = (form.template or "null") if form.control == "json" else '"…"' if form.parse else "…"
