@@ -42,13 +42,15 @@ _OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingErro
 _KEYS_HINT: Final = "<kbd>Ctrl</kbd> <kbd>Enter</kbd> send"
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
 _PLAIN: Final = "Your answer, as JSON"
+_STACK_KEYS: Final = "np"
+"""Next and previous, where the card lies in a stack."""
 
 
 class Card:
     """One open question. `box` is the widget to put into the page.
 
     `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open no more, `look` when
-    the deadline passes while the card is seen. `note` stands below the question. May be used from any thread: updates are made under one lock.
+    the deadline passes while the card is seen. `note` is HTML that stands below the question. May be used from any thread: updates are made under one lock.
     """
 
     def __init__(
@@ -94,7 +96,10 @@ class Card:
             self.box.add_class("hitl-nb-wide")
         if self._comment is not None:
             self._comment.observe(lambda _: self._typed(), "value")
-        self._use(panel_for(request, self._typed))
+        self._use(self._first_panel())
+
+    def _first_panel(self) -> Panel:
+        return panel_for(self.request, self._typed)
 
     def _use(self, panel: Panel) -> None:
         """Draw the card with this panel."""
@@ -123,10 +128,11 @@ class Card:
         form = self._panel.form
         types = form.control in ("text", "json") or self._editing is not None
         subject = self._editing is None
-        notes = [markup.note(words) for words in (self._note, terms.deadline(self.request, self._now())) if words]
+        until = terms.deadline(self.request, self._now())
+        notes = [self._note, markup.note(until) if until else ""]
         parts = [*notes, *shown(form, subject=subject)]
         self._drawn_late = terms.is_late(self.request, self._now())
-        state, word = terms.state(self.request, self._now())
+        state, word = self._standing()
         self._read.value = markup.head(state, word, markup.where(self.request), markup.when(self.request, self._now())) + markup.body(
             self.request, *parts, instruction=True
         )
@@ -138,6 +144,10 @@ class Card:
             close(old)
         self._refresh()
 
+    def _standing(self) -> tuple[str, str]:
+        """The state in the header, and its word."""
+        return terms.state(self.request, self._now())
+
     def _buttons(self) -> list[Any]:
         form, edits = self._panel.form, self._editing
         self._presses.clear()
@@ -145,7 +155,7 @@ class Card:
         if form.control == "buttons" and edits is not None:
             label = edits.label if edits.weight == "primary" else "Send edit"
             return [self._button(edits, label, "primary", sends_now=True), button("Discard edit", self._discard, look="quiet")]
-        taken: set[str] = set()
+        taken = set(_STACK_KEYS)
         made = []
         for option in form.options:
             key = next((c for c in option.label.lower() if c.isascii() and c.isalnum() and c not in taken), "")
@@ -319,9 +329,12 @@ class Card:
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
             self._reopen(partial(self._say_problem, f"{type(error).__name__}: {error}", ""))
         else:
-            with self._lock:
-                self.state = "sent"
-            self._answered(self.request, decision)
+            self._taken(decision)
+
+    def _taken(self, decision: Decision) -> None:
+        with self._lock:
+            self.state = "sent"
+        self._answered(self.request, decision)
 
     def _answer(self, option: Option, *, dressed: bool) -> Any:
         if self._plain is None or dressed:
@@ -379,7 +392,7 @@ class Card:
         """Somebody else is asked now, or until another time. What was typed stays."""
         with self._lock:
             if request.question.assignee != self.request.question.assignee:
-                self._note = f"The deadline passed, so it was handed on. Now asked: {request.question.assignee}."
+                self._note = markup.note(f"The deadline passed, so it was handed on. Now asked: {request.question.assignee}.")
             self.request = request
             if self.state == "open":
                 self._draw()
