@@ -81,22 +81,23 @@ def facts(values: Mapping[str, Any]) -> str:
     return f'<dl class="hitl-nb-facts">{rows}</dl>'
 
 
-def text(caption: str, content: str, *, code: bool = False, static: bool = False) -> str:
+def text(name: str, content: str, *, code: bool = False, static: bool = False) -> str:
     """A text to judge, as it is, in a box that scrolls. `static`: for a receipt."""
     kind = " hitl-nb-code" if code else ""
     return (
-        f'<div><div class="hitl-nb-cap">{escape(caption) if code else counted(caption, content)}</div>'
-        f'<div class="hitl-nb-text{kind}"{lines(content)}{reach(caption, static=static)}>{escape(content)}</div></div>'
+        f"<div>{caption(name) if code else counted(name, content)}"
+        f'<div class="hitl-nb-text{kind}"{lines(content)}{reach(name, static=static)}>{escape(content)}</div></div>'
     )
 
 
-def counted(caption: str, content: str) -> str:
+def counted(words: str, content: str) -> str:
     """The caption of a text with its number of words."""
-    return f'{escape(caption)} <span class="hitl-nb-mut">{_words(content)}</span>'
+    return caption(words, _words(content))
 
 
-def caption(words: str) -> str:
-    return f'<div class="hitl-nb-cap">{escape(words)}</div>'
+def caption(words: str, more: str = "") -> str:
+    """The name of what follows, and in grey what it is like."""
+    return f'<div class="hitl-nb-cap"><b>{escape(words)}</b>{f" <span class=hitl-nb-mut>{escape(more)}</span>" if more else ""}</div>'
 
 
 def lines(content: str) -> str:
@@ -109,9 +110,9 @@ def reach(name: str, *, static: bool = False) -> str:
     return ' tabindex="0"' if static else f' tabindex="0" role="region" aria-label="{escape(name)}"'
 
 
-def plain(caption_: str, content: str) -> str:
+def plain(name: str, content: str) -> str:
     """A short text of a person under its caption; nothing for none."""
-    return f'<div>{caption(caption_) if caption_ else ""}<div class="hitl-nb-plain"{lines(content)}>{escape(content)}</div></div>' if content else ""
+    return f'<div>{caption(name) if name else ""}<div class="hitl-nb-plain"{lines(content)}>{escape(content)}</div></div>' if content else ""
 
 
 def line(content: str, hint: str = "") -> str:

@@ -34,7 +34,7 @@ def text(caption: str, content: str, *, code: bool = False, static: bool = False
     if static or code or not markdown.looks_like_markdown(content):
         return markup.text(caption, content, code=code, static=static)
     return (
-        f'<div class="hitl-nb-drawn"><div class="hitl-nb-cap">{markup.counted(caption, content)}</div>'
+        f'<div class="hitl-nb-drawn">{markup.counted(caption, content)}'
         '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'
         f'<div class="hitl-nb-text"{markup.reach(f"{caption}, source")}>{escape(content)}</div></details>'
         f'<div class="hitl-nb-text"{markup.reach(caption)}>{markdown.render(content)}</div></div>'
@@ -48,29 +48,25 @@ def part_html(part: Part, *, static: bool = False) -> str:
     if isinstance(part, Table):
         return table(part, static=static)
     if isinstance(part, Illustration):
-        return f"<div>{_caption(part.label, part.picture.size)}{picture(part.picture, part.label)}</div>"
+        return picture(part.picture, part.label)
     return _chat(part, static=static)
-
-
-def _caption(label: str, more: str) -> str:
-    return f'<div class="hitl-nb-cap">{escape(label)}{f" <span class=hitl-nb-mut>{escape(more)}</span>" if more else ""}</div>'
 
 
 # -- pictures
 
 
 def picture(shown: Picture, label: str = "") -> str:
-    """The picture, fitted into the card. One that is larger opens to its full size at a press."""
+    """The picture under its caption, fitted into the card. One that is larger opens to its full size at a press."""
     width, height = shown.width, shown.height
     image = f'<img class="hitl-nb-img" src="data:{shown.media_type};base64,{b64encode(shown.data).decode()}" alt="{escape(shown.words(label))}"'
+    scale = min(1, _FIT[0] / width, _FIT[1] / height) if width and height else 0
     if width and height:
-        scale = min(1, _FIT[0] / width, _FIT[1] / height)
         image += f' width="{max(1, int(width * scale))}" height="{max(1, int(height * scale))}"'
-        if scale == 1 and width <= _FITS_ALWAYS:
-            return f'<div class="hitl-nb-pic">{image}></div>'
-        if scale == 1:
-            return f'<details class="hitl-nb-pic hitl-nb-whole"><summary>{image}></summary></details>'
-    return f'<details class="hitl-nb-pic"><summary>{image}></summary></details>'
+    caption = markup.caption(label or shown.alt, shown.size)
+    if scale == 1 and width and width <= _FITS_ALWAYS:
+        return f'<div class="hitl-nb-pic">{caption}{image}></div>'
+    whole = " hitl-nb-whole" if scale == 1 else ""
+    return f'<details class="hitl-nb-pic{whole}"><summary>{caption}{image}></summary></details>'
 
 
 # -- chats
@@ -80,7 +76,7 @@ def _chat(part: Messages, *, static: bool) -> str:
     count = len(part.items)
     turns = "".join(map(_turn, part.items))
     return (
-        f"<div>{_caption(part.label, f'{count:,} messages' if count > 1 else '1 message')}"
+        f"<div>{markup.caption(part.label, f'{count:,} messages' if count > 1 else '1 message')}"
         f'<div class="hitl-nb-scroll hitl-nb-chat"{markup.reach(part.label, static=static)}><div>{turns}</div></div></div>'
     )
 
@@ -88,7 +84,7 @@ def _chat(part: Messages, *, static: bool) -> str:
 def _turn(message: Message) -> str:
     said = f'<div class="hitl-nb-plain"{markup.lines(message.text)}>{escape(message.text)}</div>' if message.text else ""
     pictures = "".join(map(picture, message.pictures))
-    return f'<div class="hitl-nb-turn"><div class="hitl-nb-role">{escape(message.role)}</div>{said}{markup.facts(message.facts)}{pictures}</div>'
+    return f'<div class="hitl-nb-turn"><b class="hitl-nb-role">{escape(message.role)}</b>{said}{markup.facts(message.facts)}{pictures}</div>'
 
 
 # -- tables
@@ -103,7 +99,7 @@ def table(part: Table, *, static: bool = False) -> str:
         for row in part.rows[:most]
     )
     return (
-        f'<div>{_caption(part.label, part.count(most))}<div class="hitl-nb-scroll"{markup.reach(part.label, static=static)}>'
+        f'<div>{markup.caption(part.label, part.count(most))}<div class="hitl-nb-scroll"{markup.reach(part.label, static=static)}>'
         f'<table class="hitl-nb-rows"><thead><tr class="hitl-nb-tr">{head}</tr></thead><tbody>{rows}</tbody></table></div></div>'
     )
 

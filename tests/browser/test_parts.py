@@ -148,7 +148,7 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
 
 
 def check_receipts(notebook, *, styled=True):
-    details = notebook.output(1).locator("details:has(> summary b)")
+    details = notebook.output(1).locator(".hitl-nb-receipt")
     details.nth(1).wait_for()
     for n in range(2):
         details.nth(n).evaluate("d => { d.open = true; }")
@@ -167,7 +167,7 @@ def check_receipts(notebook, *, styled=True):
     assert styled == (first.evaluate("n => getComputedStyle(n).borderRadius") == "8px")
 
 
-SHOWN = f"{GRAPH}\nfrom stage import *\nfrom hitl_nb.decisions.pictures import with_pictures"
+SHOWN = f"from stage import *\n{GRAPH}\nfrom hitl_nb.decisions.pictures import with_pictures"
 LOOKS = {
     "reply": """Desk().ask(payload=with_pictures({"action": "review", "question": "Send this reply?", "instruction": "It goes out at once.",
 "customer": "Marta Nowak", "conversation": CHAT, "draft": DRAFT, "options": ["approve", "edit", "reject"]}))""",
