@@ -29,3 +29,11 @@ def test_the_imports_that_replace_those_of_langgraph_exist():
     assert lines
     for line in lines:
         exec(line, {})
+
+
+def test_the_front_ends_are_named_with_the_versions_that_are_tested():
+    page = (DOCS / "front_ends.md").read_text("utf-8")
+    pins = dict(line.split("==") for line in (DOCS.parent / "constraints.txt").read_text("utf-8").splitlines() if "==" in line)
+    named = {"JupyterLab": "jupyterlab", "Notebook 7": "notebook", "Voila": "voila", "ipykernel 7": "ipykernel", "nbconvert to HTML": "nbconvert"}
+    for row, package in named.items():
+        assert f"| {row} | {pins[package]} |" in page
