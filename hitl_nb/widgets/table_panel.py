@@ -191,7 +191,7 @@ class TablePanel(Panel):
             ),
             h("select", {"id": "in", "value": column, "data-act": "in", "aria-label": "Search in"}, columns),
             _check("only-open", "Only undecided", checked=review.filter.only_open),
-            h("span", {"class": "hitl-nb-gap"}),
+            h("span", {"class": "hitl-nb-space"}),
             _small("shown", "accept", f"Accept {shown:,} shown", enabled=shown > 0),
             _small("shown", "reject", f"Reject {shown:,} shown", enabled=shown > 0, look="hitl-nb-danger"),
         )  # fmt: skip
@@ -263,7 +263,7 @@ class TablePanel(Panel):
             h("span", {"role": "status"}, span),
             _turn("next", review.page + 1, "Next page", enabled=review.page < review.pages - 1),
             h("select", {"id": "size", "value": review.page_size, "data-act": "size", "aria-label": "Rows a page"}, sizes),
-            h("span", {"class": "hitl-nb-gap"}),
+            h("span", {"class": "hitl-nb-space"}),
             undo,
         )
 

@@ -14,6 +14,7 @@ from hitl_nb.decisions.answers.entry import Entry
 from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.rows.answer import short_answers
 
 _FIELDS_MAX: Final = 6
 _TEXT_MAX: Final = 80
@@ -105,6 +106,8 @@ def _short(value: Any) -> Any:
 def _samples(question: Question) -> list[Any]:
     """An answer for each option."""
     form = form_for(question, reviewer="")
+    if form.control == "table":
+        return short_answers(question.payload)
     actions = asked_actions(question.payload) if form.control == "actions" else None
     if actions is not None:
         return examples(actions)

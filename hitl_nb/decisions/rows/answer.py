@@ -128,7 +128,7 @@ class _Reading:
                 if len(self._answer) > 1:
                     _refuse(f'"{key}": "all" stands alone; beside other rows write "rest": "{key}"', [key])
                 rest = key
-        if rest is not None and rest not in DECISIONS:
+        if rest is not None and (not isinstance(rest, str) or rest not in DECISIONS):
             _refuse(f"rest is {shown(rest, 60)}; expected accept or reject", ["rest"])
         for place, one in self._items("rules"):
             hits = self._hits(one, place)
@@ -151,7 +151,7 @@ class _Reading:
     def _done(self) -> dict[str, Any]:
         left = [self._table.ids[n] for n in (self._choices == OPEN).nonzero()[0].tolist()]
         if left:
-            rest = '; decide them, too, or say "rest": "accept" in the short form' if any(k in SHORT and k not in FULL for k in self._answer) else ""
+            rest = "" if any(k in self._answer for k in FULL[:3]) else '; decide them, too, or say "rest": "accept"'
             _refuse(f"{len(left):,} of {len(self._table):,} rows are not decided: {_some(left)}{rest}")
         return made(self._table, self._choices, self._changes, self._rules)
 

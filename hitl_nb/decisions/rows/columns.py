@@ -194,6 +194,7 @@ class Column:
         return made
 
     def _time(self, text: str) -> Any:
+        import numpy as np
         import pandas as pd
 
         example = "2026-11-20" if self.days else "2026-11-20 09:41"
@@ -201,8 +202,8 @@ class Column:
             datetime.fromisoformat(text.strip())  # pandas reads "5" as a time, too
             made = pd.Timestamp(text.strip())
             made = _zoned(made, getattr(self.dtype, "tz", None))
-            unit = getattr(self.dtype, "unit", None)
-            exact = made if unit is None else made.as_unit(unit)
+            unit = getattr(self.dtype, "unit", None) or np.datetime_data(self.dtype)[0]
+            exact = made.as_unit(unit)
         except BadValueError:
             raise
         except Exception as error:  # out of bounds, an hour that a clock skipped: pandas raises many classes
@@ -262,7 +263,7 @@ def _column(series: Any, number: int, name: str) -> Column:
         return Column(number, name, "duration", True, dtype)
     if isinstance(dtype, pd.StringDtype):
         return Column(number, name, "text", True, dtype)
-    if dtype.kind != "O":
+    if not types.is_object_dtype(dtype):
         return Column(number, name, "fixed", False, dtype)
     kind = _INFERRED.get(pd.api.types.infer_dtype(series, skipna=True), "mixed")
     if kind == "float":

@@ -190,7 +190,7 @@ class _Rule:
                 raise BadRuleError("the index has several levels; reset_index() makes columns of them")
             return pd.Series(self._frame.index.array)
         known = [str(label) for label in self._frame.columns]
-        near = difflib.get_close_matches(name, known, n=1)
+        near = [k for k in known if k.lower() == name.lower()] or difflib.get_close_matches(name, known, n=1)
         spaced = next((k for k in known if " " in k and k.split()[0] == name), None)
         hint = f"; did you mean `{spaced}`?" if spaced else f"; did you mean {near[0] if near[0].isidentifier() else f'`{near[0]}`'}?" if near else ""
         raise BadRuleError(f"there is no column {name:.60}{hint}")
@@ -271,8 +271,10 @@ class _Rule:
         called = node.func
         if not isinstance(called, ast.Attribute):
             raise BadRuleError(f"{self._written(called)}() is no part of a rule; a rule has methods of columns, like .isna() and .str.contains('x')")
-        name, of_text = called.attr, _is_accessor(called.value, "str")
-        owner = self.value(called.value.value if of_text and isinstance(called.value, ast.Attribute) else called.value)
+        name, on, of_text = called.attr, called.value, False
+        if isinstance(on, ast.Attribute) and on.attr == "str":
+            on, of_text = on.value, True
+        owner = self.value(on)
         known = _TEXT_METHODS if of_text else _METHODS
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -280,9 +282,9 @@ class _Rule:
             other = f".str.{name}()" if name in _TEXT_METHODS and not of_text else f".{text}{near[0]}()" if near else ""
             raise BadRuleError(f".{text}{name}() is no part of a rule{f'; did you mean {other}?' if other else ''}")
         if not isinstance(owner, pd.Series):
-            raise BadRuleError(f"{self._written(called.value)} is no column, so it has no .{name}()")
+            raise BadRuleError(f"{self._written(on)} is no column, so it has no .{name}()")
         if of_text and not _holds_text(owner):
-            raise BadRuleError(f"{self._written(called.value)} holds no texts")
+            raise BadRuleError(f"{self._written(on)} holds no texts")
         if unknown := [k.arg for k in node.keywords if k.arg not in known[name]]:
             raise BadRuleError(f".{name}() takes no {unknown[0] or '**'} here")
         keywords = {str(k.arg): self._option(k.value) for k in node.keywords}
@@ -298,11 +300,12 @@ class _Rule:
     def _attribute(self, node: ast.Attribute) -> Any:
         import pandas as pd
 
-        owner = self.value(node.value.value) if isinstance(node.value, ast.Attribute) and _is_accessor(node.value, "dt") else None
-        if node.attr not in _TIME_PARTS or owner is None:
+        times = node.value
+        if node.attr not in _TIME_PARTS or not isinstance(times, ast.Attribute) or times.attr != "dt":
             raise BadRuleError(f"{self._written(node)} is no part of a rule")
+        owner = self.value(times.value)
         if not isinstance(owner, pd.Series) or owner.dtype.kind not in "mM":
-            raise BadRuleError(f"{self._written(node.value)} holds no times")
+            raise BadRuleError(f"{self._written(times.value)} holds no times")
         return getattr(owner.dt, node.attr)
 
     @staticmethod
@@ -323,10 +326,6 @@ class _Rule:
         for made, name in self._quoted.items():
             text = text.replace(made, f"`{name}`")
         return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _is_accessor(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == name
 
 
 def _holds_text(value: Any) -> bool:
