@@ -83,6 +83,8 @@ class Runner:
         """False after an undo where nobody answers later: the reopened question stays open for `answer`."""
         self._finished = False
         self._error: BaseException | None = None
+        self._failed: list[tuple[str, str]] = []
+        """The nodes that failed in the latest run, each with its error as text."""
         self._started = False
         """A node ran in the latest run."""
         self._head: Head | None = None
@@ -220,11 +222,14 @@ class Runner:
 
     def _round(self, first: Head | None) -> None:
         """Run to the next pause, ask what is new there. A node's error is kept in `_error`."""
+        self._failed = []
         moved = self._saver.head(self.thread_id) not in (self._head, self._own_head)
         try:
             # A node that meets a busy thread has run, and is not run again unasked.
             result = patiently(self._step, self._sleep, again=lambda: not self._started)
         except Exception as error:  # noqa: BLE001  whatever a node raises; it is raised again by result() or shown in the card
+            if self._answers_later and self._started:
+                self._failed = [(t.name, t.error) for t in self._graph.get_state(self._config).tasks if t.error]
             self._error, self._head = error, self._saver.head(self.thread_id)
             return
         self._given = None
@@ -249,10 +254,8 @@ class Runner:
     def _show_failure(self) -> None:
         """Offer to run a failed node again, or to change the last answer, where a person sees it."""
         error, latest = self._error, self._questions.latest
-        if error is None or not self._answers_later:
-            return
-        nodes = [(t.name, t.error) for t in self._graph.get_state(self._config).tasks if t.error] if self._started else []
-        self._view.failed(error, self._retry, None if latest is None else lambda: self._change(latest.question.id), nodes)
+        if error is not None and self._answers_later:
+            self._view.failed(error, self._retry, None if latest is None else lambda: self._change(latest.question.id), self._failed)
 
     def _retry(self) -> None:
         self._error = None

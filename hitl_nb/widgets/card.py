@@ -50,7 +50,8 @@ class Card:
     """One open question. `box` is the widget to put into the page.
 
     `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open no more, `look` when
-    the deadline passes while the card is seen. `note` is HTML that stands below the question. May be used from any thread: updates are made under one lock.
+    the deadline passes while the card is seen. `note` is HTML that stands below the question. May be used from any thread: updates are made under
+    one lock.
     """
 
     def __init__(

@@ -75,6 +75,7 @@ class LiveView(View):
     def ask(self, request: Request, submit: Submit) -> None:
         """Show the card: in place of a question that it follows from, else below the others."""
         with self._lock:
+            self._awake()
             present = self._slots.get(request.question.id)
             if present is not None and present.is_open:
                 return
@@ -91,7 +92,7 @@ class LiveView(View):
 
     def _ask_in(self, slot: Slot, request: Request, submit: Submit, *, grab: bool) -> None:
         with self._lock:
-            note = "" if slot.taken_back is None else overtaken.asked_again(slot.taken_back)
+            note = "" if slot.taken_back is None else overtaken.asked_again(slot.taken_back, request)
             card = Card(
                 request, submit, self.decided, overtaken=self._overtaken, look=self._look, note=note, grab=grab, now=self._now, lock=self._lock
             )
@@ -119,6 +120,7 @@ class LiveView(View):
 
     def decided(self, request: Request, decision: Decision) -> None:
         with self._lock:
+            self._awake()
             slot = self._slots.get(request.question.id)
             if slot is not None and slot.receipt is not None and slot.receipt.decision.number == decision.number:
                 return
@@ -133,6 +135,7 @@ class LiveView(View):
 
     def decided_elsewhere(self, request: Request, decision: Decision) -> None:
         with self._lock:
+            self._awake()
             slot = self._slots.get(request.question.id)
             if slot is None or slot.card is None:
                 (slot or self._slot(request)).decide(request, decision)
@@ -164,6 +167,7 @@ class LiveView(View):
 
     def undone(self, request: Request, decision: Decision) -> None:
         with self._lock:
+            self._awake()
             slot = self._slots.get(request.question.id)
             if slot is not None and slot.receipt is not None:
                 slot.take_back()

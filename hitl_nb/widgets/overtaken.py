@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from typing import Final
 
 from hitl_nb.checkpoint.questions import EXPIRED
@@ -39,16 +38,24 @@ def outdated(request: Request, now: datetime, current: Request | None, unsent: M
     else:
         what = _what_changed(request.form, current.form)
         why = f"{what} changed after this card was drawn. An answer here would be about something you have not seen, so nothing was sent."
-    parts = [f'<p class="hitl-nb-note">{escape(why)}</p>']
+    parts = [markup.note(why)]
     if compared and current is not None:
-        parts.append(side_by_side(_as_text(request.form), _as_text(current.form), left="When this card was drawn", right="Now"))
+        parts.append(_compared(request.form, current.form, "When this card was drawn"))
     return _head(request, now, "late", "Out of date") + markup.body(request, *parts, *_kept(unsent), instruction=False)
 
 
-def asked_again(earlier: Receipt) -> str:
-    """What a card says of the answer that was taken back."""
+def asked_again(earlier: Receipt, request: Request) -> str:
+    """What a card says of the answer that was taken back, or that does not count because something else is asked now."""
     name = "You" if is_mine(earlier) else earlier.decision.reviewer
-    return f"{name} answered “{earlier.outcome.label}” on {times.absolute(earlier.decision.decided_at)}; it stays in the record."
+    said = f"{name} answered “{earlier.outcome.label}” on {times.absolute(earlier.decision.decided_at)}"
+    old, new = earlier.request.form, request.form
+    if _as_text(old) == _as_text(new):
+        return markup.note(f"{said}; it stays in the record.")
+    changed = f"{said}. {_what_changed(old, new)} changed since, so that answer does not count; it stays in the record."
+    return (
+        markup.note(changed)
+        + f'<details class="hitl-nb-changed"><summary>Show what changed</summary>{_compared(old, new, "When it was answered")}</details>'
+    )
 
 
 def is_mine(receipt: Receipt) -> bool:
@@ -68,6 +75,10 @@ def _what_changed(old: Form, new: Form) -> str:
     if old.subject != new.subject:
         return f"The {new.subject_label.lower()}"
     return "What is asked" if old.heading != new.heading else "The facts"
+
+
+def _compared(old: Form, new: Form, when: str) -> str:
+    return side_by_side(_as_text(old), _as_text(new), left=when, right="Now")
 
 
 def _as_text(form: Form) -> str:
