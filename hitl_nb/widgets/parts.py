@@ -17,6 +17,8 @@ from hitl_nb.widgets import markdown, markup
 
 _KEPT_ROWS: Final = 20
 """Rows of a table that a receipt keeps."""
+_SHORT: Final = 24
+"""Characters of a cell that is not broken into lines."""
 _FIT: Final = (810, 420)
 """Pixels into which a picture is fitted; a larger one opens to its full size."""
 _FITS_ALWAYS: Final = 340
@@ -106,5 +108,7 @@ def table(part: Table, *, static: bool = False) -> str:
 
 def _cell(tag: str, content: str, *, number: bool) -> str:
     # The alignment stands in the element, too: without a style sheet a notebook puts every cell to the right.
-    side = ' class="hitl-nb-num" style="text-align:right"' if number else ' style="text-align:left"'
-    return f"<{tag}{' scope=col' if tag == 'th' else ''}{side}>{escape(content)}</{tag}>"
+    kind, side = ("hitl-nb-num", "right") if number else ("hitl-nb-short" if len(content) <= _SHORT else "", "left")
+    scope = ' scope="col"' if tag == "th" else ""
+    named = f' class="{kind}"' if kind else ""
+    return f'<{tag}{scope}{named} style="text-align:{side}">{escape(content)}</{tag}>'
