@@ -98,6 +98,7 @@ class FormTree:
 
     def _radio(self, node: Leaf | OneOf, number: int, value: str, words: str, chosen: str) -> tree.Node:
         own = {**self._wired(node), "id": node.id if number == 0 else f"{node.id}-{number}", "name": node.id}
+        own.pop("aria-describedby", None)  # the words belong to the group
         # None of them is chosen until a person does, unless what is empty may stay so.
         checked = value == chosen and (value != "" or node.optional)
         return h("label", {"class": "hitl-nb-f-tick"}, h("input", {"type": "radio", "value": value, "checked": checked, **own}), h("span", {}, words))
@@ -161,14 +162,14 @@ class FormTree:
 
     def _set(self, node: Node, title: str, controls: tree.Node, *, wide: bool, optional: bool) -> tree.Node:
         """Several controls that are one field."""
-        own = {"class": "hitl-nb-f-set" + (" hitl-nb-f-wide" if wide else ""), "id": f"{node.id}-field", **self._told(node)}
+        own = {"class": "hitl-nb-f-set" + (" hitl-nb-f-wide" if wide else ""), "id": f"{node.id}-field", "aria-describedby": self._described(node)}
         return h("fieldset", own, _label("legend", title, None, optional=optional), controls, self._note(node))
 
     def _box(self, node: Holder, title: str, content: Any, *, optional: bool | None = None) -> tree.Node:
         """A titled group with a thin rule. One that may be left out has a button for it."""
         can_leave = node.can_skip and node.is_given
         away = _small(node, "leave_out", "Leave out", f"Leave out {title.lower()}") if can_leave else None
-        own = {"class": "hitl-nb-f-set hitl-nb-f-box hitl-nb-f-wide", "id": f"{node.id}-field", **self._told(node)}
+        own = {"class": "hitl-nb-f-set hitl-nb-f-box hitl-nb-f-wide", "id": f"{node.id}-field", "aria-describedby": self._described(node)}
         legend = _label("legend", title, None, optional=node.can_skip if optional is None else optional)
         return h("fieldset", own, legend, away, self._hint(node), content, self._error(node))
 
@@ -210,9 +211,10 @@ class FormTree:
 
     def _told(self, node: Node) -> dict[str, Any]:
         """What ties a control to the words below it."""
-        wrong = node.id in self._draft.errors
-        describes = f"{node.id}-note" if wrong or node.field.hint else None
-        return {"aria-describedby": describes, "aria-invalid": "true" if wrong else None}
+        return {"aria-describedby": self._described(node), "aria-invalid": "true" if node.id in self._draft.errors else None}
+
+    def _described(self, node: Node) -> str | None:
+        return f"{node.id}-note" if node.id in self._draft.errors or node.field.hint else None
 
     def _note(self, node: Node) -> tree.Node:
         """The error and the hint. Its line is there also when it is empty: nothing moves under the pointer when an error comes."""
@@ -225,7 +227,8 @@ class FormTree:
         return h("p", {"id": f"{node.id}-note", "class": "hitl-nb-f-note"}, inner)
 
     def _hint(self, node: Node) -> tree.Node | None:
-        return h("p", {"class": "hitl-nb-f-hint"}, node.field.hint) if node.field.hint else None
+        own = {"id": None if node.id in self._draft.errors else f"{node.id}-note", "class": "hitl-nb-f-hint"}
+        return h("p", own, node.field.hint) if node.field.hint else None
 
     def _error(self, node: Node) -> tree.Node | None:
         wrong = self._draft.errors.get(node.id)

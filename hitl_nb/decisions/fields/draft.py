@@ -11,6 +11,7 @@ from hitl_nb.decisions.fields.holders import Holder, Many, OneOf, Places, Rows
 from hitl_nb.decisions.fields.leaves import Checks, Leaf
 from hitl_nb.decisions.fields.making import make
 from hitl_nb.decisions.fields.node import Node, Path, Report, Shelf
+from hitl_nb.decisions.fields.reading import item_name
 from hitl_nb.decisions.problems import Problem
 from hitl_nb.errors import InvalidAnswerError
 
@@ -161,9 +162,11 @@ class Draft:
         node = self.node(id)
         while node is not None:
             around = node.parent
-            beside = around.items if isinstance(around, Many) else around.parts if isinstance(around, Places) and not node.field.title else []
-            if around is not None and node in beside:
-                return f"{self.name_of(around.id)} {beside.index(node) + 1}"
+            if isinstance(around, Many) and node in around.items:
+                title = self.name_of(around.id)
+                return f"{item_name(node.field, title) if around is not self.root else 'Item'} {around.items.index(node) + 1}"
+            if isinstance(around, Places) and not node.field.title:
+                return f"{self.name_of(around.id)} {around.parts.index(node) + 1}"
             if node.field.title and node is not self.root:
                 return node.field.title
             node = around

@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Field
-from hitl_nb.decisions.fields.node import MUST, WRONG, Node, Path, Report, Shelf
+from hitl_nb.decisions.fields.node import ABSENT, MUST, WRONG, Node, Path, Report, Shelf
 from hitl_nb.decisions.fields.scalars import NO_ZONE, UTC_SUFFIX, UnreadableError, raw_of, same, split_zone, value_of
 
 
@@ -32,7 +32,7 @@ class Leaf(Node):
     def start(self, value: Any, *, explicit: bool) -> None:
         if self.field.form == "date-time" and self.field.zone != "none":
             self.zone = UTC_SUFFIX
-        if value is UNSET or (value is None and self.field.nullable):
+        if value is UNSET or (value is None and (self.field.nullable or (self.empty is ABSENT and not explicit))):
             if explicit and value is None:
                 self.empty = None
             return
