@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hitl_nb.decisions.actions import Action, Asked, asked_actions, fact_key
 from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.parts import Part, Table, divided, parts_of, table_of
 from hitl_nb.decisions.request import Form, Request
@@ -17,7 +18,15 @@ _IDS_MAX: Final = 40
 """Row ids that are listed; the rest is a count."""
 _CHANGES_MAX: Final = 200
 """Changed cells that are listed."""
-_DONE: Final = {"approve": "approved", "accept": "approved", "edit": "edited", "reject": "rejected", "ignore": "ignored", "respond": "answered"}
+_DONE: Final = {
+    "approve": "approved",
+    "accept": "accepted",
+    "edit": "edited",
+    "reject": "rejected",
+    "ignore": "ignored",
+    "respond": "answered",
+    "response": "answered",
+}
 """The types of a decision about an action, in words."""
 
 
@@ -25,9 +34,9 @@ def told(request: Request, answer: Any) -> tuple[dict[str, Any], tuple[Part, ...
     """Facts and larger parts. Empty for an answer that its button, its comment and its edited text tell already."""
     if request.form.control == "table" and is_decision(answer):
         return _rows(answer)
-    actions = decided_actions(request.form, answer)
-    if actions is not None:
-        return _actions(request, actions), ()
+    actions = asked_actions(request.question.payload) if request.form.control == "actions" else None
+    if actions is not None and _listed(answer):
+        return _actions(actions, answer), ()
     if request.form.shape != "text":
         return {}, ()
     if request.form.root is not None:
@@ -37,22 +46,22 @@ def told(request: Request, answer: Any) -> tuple[dict[str, Any], tuple[Part, ...
     return {}, parts_of("Answer", answer) if isinstance(answer, (list, tuple)) else ()
 
 
-def asked_table(request: Request, name: str = "") -> tuple[Part, ...]:
+def asked_table(request: Request) -> tuple[Part, ...]:
     """The first rows of the table that was decided about row by row: the form itself shows them otherwise."""
     found = found_in(request.question.payload) if request.form.control == "table" else None
-    table = None if found is None else table_of(name or label(found.key or "table"), found.value)
+    table = None if found is None else table_of(label(found.key or "table"), found.value)
     return () if table is None else (table,)
 
 
-def summary(form: Form, answer: Any) -> str:
-    """`3 accepted, 1 edited`: many decisions in one line; empty for any other answer."""
+def summary(form: Form, answer: Any) -> tuple[str, bool]:
+    """Many decisions in one line, `3 accepted, 1 edited`, and whether any of them agrees. Empty for any other answer."""
     if form.control == "table" and is_decision(answer):
-        return in_words(answer)
-    actions = decided_actions(form, answer)
-    if not actions:
-        return ""
-    counts = Counter(_done(one) for one in actions)
-    return ", ".join(f"{n} {word}" for word, n in counts.items()) if len(actions) > 1 else _done(actions[0]).capitalize()
+        return in_words(answer), bool(answer["accepted"] or answer["edited"])
+    if form.control != "actions":
+        return "", True
+    counts = Counter(map(_done, _listed(answer)))
+    words = ", ".join(f"{n} {word}" for word, n in counts.items()) if counts.total() > 1 else "".join(counts).capitalize()
+    return words, not counts.keys() <= {"rejected", "ignored"}
 
 
 # -- rows
@@ -94,14 +103,11 @@ def _cell(value: Any) -> str:
 # -- actions
 
 
-def decided_actions(form: Form, answer: Any) -> list[Mapping[str, Any]] | None:
-    """The decisions about action requests, one an action; None: the answer is something else."""
-    decisions = (
-        answer.get("decisions") if form.control in ("actions", "json") and isinstance(answer, Mapping) and set(answer) == {"decisions"} else None
-    )
-    if not isinstance(decisions, list) or not decisions:
-        return None
-    return decisions if all(isinstance(one, Mapping) and isinstance(one.get("type"), str) for one in decisions) else None
+def _listed(answer: Any) -> list[Mapping[str, Any]]:
+    """The decisions of an answer about actions, in each of its shapes; empty when it is something else."""
+    given = answer.get("decisions", [answer]) if isinstance(answer, Mapping) else answer
+    said = isinstance(given, (list, tuple)) and all(isinstance(one, Mapping) and isinstance(one.get("type"), str) for one in given)
+    return list(given) if said else []
 
 
 def _done(decision: Mapping[str, Any]) -> str:
@@ -109,19 +115,18 @@ def _done(decision: Mapping[str, Any]) -> str:
     return _DONE.get(kind, kind)
 
 
-def _actions(request: Request, decisions: list[Mapping[str, Any]]) -> dict[str, Any]:
-    payload = request.question.payload
-    asked = payload.get("action_requests") if isinstance(payload, Mapping) else None
-    facts = {}
-    for n, decision in enumerate(decisions):
-        action = asked[n] if isinstance(asked, (list, tuple)) and n < len(asked) else None
-        name = next((action[k] for k in ("name", "action") if isinstance(action.get(k), str)), "") if isinstance(action, Mapping) else ""
-        rest = {k: v for k, v in decision.items() if k != "type" and v not in (None, "")}
-        edited = rest.get("edited_action")
-        if isinstance(edited, Mapping):
-            arguments = edited.get("args")
-            changed = {} if edited.get("name") in (name, None) else {"name": edited["name"]}
-            rest = {k: v for k, v in rest.items() if k != "edited_action"} | changed | (dict(arguments) if isinstance(arguments, Mapping) else {})
-        detail = ", ".join(readable(rest).splitlines()) if len(rest) != 1 or "message" not in rest else readable(rest["message"])
-        facts[f"{n + 1}. {label(name or 'action')}"] = f"{_done(decision)}: {detail}" if rest else _done(decision)
-    return facts
+def _actions(asked: Asked, answer: Any) -> dict[str, Any]:
+    """One line an action: what was decided, the changed arguments with what they were, the words to the agent."""
+    return {fact_key(asked, n): _action(action, one) for n, (action, one) in enumerate(zip(asked.actions, _listed(answer), strict=False))}
+
+
+def _action(action: Action, decision: Mapping[str, Any]) -> str:
+    edited = decision.get("edited_action", decision.get("args"))
+    args = edited.get("args") if isinstance(edited, Mapping) else None
+    if isinstance(args, Mapping):
+        changes = [f"{label(k)}: {_cell(v)} (was {_cell(action.args.get(k))})" for k, v in args.items() if action.args.get(k) != v]
+        gone = [f"{label(k)}: left out" for k in action.args if k not in args]
+        said = ", ".join([*changes, *gone])
+    else:
+        said = decision.get("message") or decision.get("args") or ""
+    return f"{_done(decision)}: {readable(said)}" if said else _done(decision)

@@ -95,9 +95,9 @@ def counted(words: str, content: str) -> str:
     return caption(words, _words(content))
 
 
-def caption(words: str, more: str = "") -> str:
+def caption(words: str, more: str = "", *, tag: str = "div") -> str:
     """The name of what follows, and in grey what it is like."""
-    return f'<div class="hitl-nb-cap"><b>{escape(words)}</b>{f" <span class=hitl-nb-mut>{escape(more)}</span>" if more else ""}</div>'
+    return f'<{tag} class="hitl-nb-cap"><b>{escape(words)}</b>{f" <span class=hitl-nb-mut>{escape(more)}</span>" if more else ""}</{tag}>'
 
 
 def lines(content: str) -> str:

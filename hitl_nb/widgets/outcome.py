@@ -44,9 +44,9 @@ class Outcome:
 
 def outcome(form: Form, answer: Any) -> Outcome:
     """Never raises: an answer that no button of this form makes is simply `Answered`."""
-    counted = summary(form, answer)
+    counted, agrees = summary(form, answer)
     if counted:
-        return Outcome(counted)
+        return Outcome(counted, good=agrees)
     option = _option(form, answer)
     comment = "" if form.shape == "text" else _comment(answer)
     if option is None:
