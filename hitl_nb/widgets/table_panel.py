@@ -23,7 +23,7 @@ _WORDY: Final = 24
 """Characters from which a cell is given room for several words a line."""
 _KEPT_MAX: Final = 8
 _KEPT: Final[dict[str, Review]] = {}
-"""Reviews that were begun, by question: a cell that is run again goes on with them. As long as the kernel lives."""
+"""Reviews that were begun, by question, as long as the kernel lives: a cell that is run again goes on with them, as does who changes the answer."""
 
 
 def _review_of(request: Request) -> Review:
@@ -136,9 +136,7 @@ class TablePanel(Panel):
         return f"{words}, {missing}" if missing.endswith("correct") else words
 
     def answer(self, option: Option, comment: str) -> Any:
-        answer = build_answer(self.request.form, option.value, filled=self.review.answer(), comment=comment)
-        _KEPT.pop(self.request.question.id, None)
-        return answer
+        return build_answer(self.request.form, option.value, filled=self.review.answer(), comment=comment)
 
     @property
     def unsent(self) -> Mapping[str, str]:
