@@ -166,8 +166,10 @@ class ActionReview:
             return None
         state = self.states[n]
         # What leads to an argument is two keys long: edited_action and args, or args and args.
-        at = path[2] if len(path) > 2 else path[-1] if path else None
-        name = next((a.name for a in state.arguments if a.name in (at, ALL)), "message" if at in ("message", "args") else None)
+        if len(path) > 2:
+            name = next((a.name for a in state.arguments if a.name in (path[2], ALL)), None)
+        else:
+            name = "message" if path[-1:] in (["message"], ["args"]) else None
         if name is None:
             return None
         state.refused[name] = error.reason or str(error)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hitl_nb.checkpoint.records import UNSET
+from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.request import Form, Option
 from hitl_nb.decisions.rows.answer import in_words, is_decision
 from hitl_nb.decisions.wording import says_yes
@@ -51,8 +52,8 @@ def sends(form: Form, choice: Any = UNSET, *, text: str | None = None, comment: 
     if choice is not UNSET:
         return _literal(build_answer(form, choice, text=text, comment=comment))
     if form.shape == "text":
-        kinds = {"editor": "the edited text", "json": "what you type, read as JSON", "table": "a decision for each row", "actions": "a decision for each action"}
-        return kinds.get(form.control, "the text you type")
+        kinds = {"editor": "the edited text", "json": "what you type, read as JSON", "table": "a decision for each row"}
+        return (kinds | {"actions": "a decision for each action"}).get(form.control, "the text you type")
     values = " | ".join(_literal(v) for v in dict.fromkeys(says_yes(o.value) if form.shape == "approved" else o.value for o in form.options))
     key = {"value": "", "approved": "approved", "decision": "decision", "typed": "type", "retry": "retry"}.get(form.shape, "action")
     return f'{{"{key}": {values}}}' if key else values
@@ -73,13 +74,10 @@ def _option(form: Form, choice: Any) -> Option:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
-        raise InvalidAnswerError(f'this is no JSON ({error}); a text goes into quotes: "like this"', path=["text"]) from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+        return read_json(text)
+    except JsonTextError as error:
+        why = str(error) if text.strip() else 'The field is empty. Write a value: 12, "a text", true, null, a list or an object.'
+        raise InvalidAnswerError(f"this is no JSON. {why}", path=["text"], reason=why) from None
 
 
 def _literal(value: Any) -> str:

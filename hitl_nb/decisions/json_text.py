@@ -92,8 +92,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _words(text: str, error: json.JSONDecodeError) -> str:
-    rest = text[error.pos :].lstrip()
-    line = 1 + text[: len(text) - len(rest)].rstrip().count("\n") if not rest else 1 + text[: len(text) - len(rest)].count("\n")
+    # From Python 3.13 on a comma before the end is told at the comma.
+    rest = text[error.pos + error.msg.startswith("Illegal trailing comma") :].lstrip()
+    before = text[: len(text) - len(rest)]
+    trailing = before.rstrip().endswith(",")
+    line = error.lineno if error.msg.startswith("Invalid") else 1 + (before if rest else before.rstrip()).count("\n")
     token = _TOKEN.match(rest)
     found = token[0] if token else ""
     place = f"before {found}" if found else "at the end"
@@ -110,9 +113,7 @@ def _words(text: str, error: json.JSONDecodeError) -> str:
     elif error.msg.startswith("Expecting ':'"):
         said = f"expected a colon {place}"
     elif found in ("}", "]"):
-        said = f"there is a comma too many before {found}" if text[: len(text) - len(rest)].rstrip().endswith(",") else f"expected a value {place}"
-    elif error.msg.startswith("Illegal trailing comma"):
-        said = "there is a comma too many"
+        said = f"there is a comma too many before {found}" if trailing else f"expected a value {place}"
     elif error.msg.startswith("Expecting property name"):
         said = f"expected a key in double quotes {place}"
     elif found in _PYTHON:

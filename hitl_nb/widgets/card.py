@@ -26,12 +26,11 @@ from hitl_nb.errors import (
     ThreadMovedError,
     UnknownInterruptError,
 )
-from hitl_nb.responders.base import Submit
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.panel import Extra, Panel, panel_for
 from hitl_nb.widgets.parts import shown
-from hitl_nb.widgets.surface import Act, Press, Surface
+from hitl_nb.widgets.surface import Act, Held, Press, Surface
 from hitl_nb.widgets.text_panel import TextPanel
 from hitl_nb.widgets.times import utc_now
 
@@ -57,7 +56,7 @@ class Card:
     def __init__(
         self,
         request: Request,
-        submit: Submit,
+        submit: Callable[[Any], Decision | None],
         answered: Callable[[Request, Decision], None],
         *,
         overtaken: Callable[[Card, HitlError], None] | None = None,
@@ -201,7 +200,7 @@ class Card:
         reason = "No answer is taken after the deadline." if late else blocked
         for sender in self._senders:
             sender.disabled = bool(reason)
-        self._surface.invalid = ""
+        self._surface.invalid = "main" if self._panel.is_wrong() else ""
         form, option = self._panel.form, self._editing
         typing = option is not None or form.control in ("text", "json")
         if option is not None and self._text is not None:
@@ -233,16 +232,20 @@ class Card:
             option = self._presses.get(press.number)
             if self.state != "open" or option is None:
                 return
-            text = None if self._text is None else self._text.field
-            for field, value in ((text, press.text), (self._comment, press.comment)):
-                if field is not None and value is not None and field.value != value:
-                    field.value = value
-            if not self._guarded(lambda: self._panel.take(press.fields)):
+            if not self._take(press):
                 return
             if self._panel.late:
                 self._surface.echo(lambda: self._send_now(press.number))
                 return
         self._send(option, dressed=True)
+
+    def _take(self, held: Press | Held) -> bool:
+        """What the page holds is what counts. False: it cannot be read, and the card says why."""
+        text = None if self._text is None else self._text.field
+        for field, value in ((text, held.text), (self._comment, held.comment)):
+            if field is not None and value is not None and field.value != value:
+                field.value = value
+        return self._guarded(lambda: self._panel.take(held.fields))
 
     def _send_now(self, number: int) -> None:
         with self._lock:
@@ -332,7 +335,11 @@ class Card:
         else:
             self._taken(decision)
 
-    def _taken(self, decision: Decision) -> None:
+    def _taken(self, decision: Decision | None) -> None:
+        """None: the answer is kept, to be sent later."""
+        if decision is None:
+            self._reopen(self._refresh)
+            return
         with self._lock:
             self.state = "sent"
         self._answered(self.request, decision)

@@ -40,7 +40,7 @@ def drawing_panel(request: Request, changed: Callable[[], None]) -> Panel | None
     panel = panel_of_kind(request, changed)
     panel.view = view
     if drawing is not None:
-        panel.form = replace(panel.form, facts={}, subject=None)
+        panel.form = replace(panel.form, facts={}, parts=(), subject=None)
     return panel
 
 
@@ -55,6 +55,7 @@ class DrawingPanel(Panel):
         self.form = replace(
             request.form,
             facts={},
+            parts=(),
             subject=None,
             control="buttons",
             options=(Option("send", drawing.send, "primary"),),

@@ -64,6 +64,10 @@ class Panel:
         """Why the answer buttons are grey, in a few words; empty when they can be pressed."""
         return ""
 
+    def is_wrong(self) -> bool:
+        """Whether the panel's main field holds what cannot be sent, so that it is marked."""
+        return False
+
     def line(self) -> str:
         """The small line below the buttons as text; empty for the usual one."""
         return ""
