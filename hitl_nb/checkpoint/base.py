@@ -15,7 +15,8 @@ Records (every key ends with what varies most, so no two can be confused; thread
     !o/<interrupt id>           OpenQuestion, in brief; sorts first, overwritten when it is handed on, deleted when answered
     g/<fingerprint>             what a graph looked like that wrote checkpoints: nodes, edges, state keys
     k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
-    d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash
+    w/<interrupt id>            a mark: the answer no longer counts, and the log says so
+    d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash, see audit.py
 
 What is atomic: `commit`, `answer`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it, or
 nothing.
@@ -25,15 +26,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
-from hashlib import blake2b
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
 from hitl_nb.checkpoint import expiring, housekeeping
+from hitl_nb.checkpoint.audit import log_decision, log_event, log_return
 from hitl_nb.checkpoint.keys import (
     OPEN_PREFIX,
     checkpoint_id,
@@ -43,6 +44,7 @@ from hitl_nb.checkpoint.keys import (
     events_key,
     graph_key,
     head_key,
+    is_nested,
     kept_key,
     question_key,
     value_key,
@@ -58,6 +60,7 @@ from hitl_nb.checkpoint.records import (
     Answered,
     Checkpoint,
     Decision,
+    Escalated,
     Event,
     Head,
     Question,
@@ -103,6 +106,8 @@ class Checkpointer(ThreadReader):
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
         super().__init__(types=types)
+        self.clock: Callable[[], datetime] = _now
+        """When an entry of the decision log is written."""
         self._graphs: set[str] = set()
         """Fingerprints of graphs that the store is known to hold, so that not every commit has to look."""
 
@@ -320,6 +325,8 @@ class Checkpointer(ThreadReader):
             for slot, record in (large or {}).items():
                 self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
             self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
+            if checkpoint.source == "fork" and not is_nested(thread_id):
+                log_return(self, thread_id, checkpoint)
             if graph is not None and checkpoint.graph not in self._graphs and self.graph_record(checkpoint.graph) is None:
                 self._put(graph_key(checkpoint.graph), graph)
             head = replace(head, seq=checkpoint.seq, events=0)
@@ -347,6 +354,8 @@ class Checkpointer(ThreadReader):
     def _append(self, thread_id: str, head: Head, events: Sequence[Event]) -> Head:
         self._put(events_key(thread_id, head.seq, head.events), pack([event_to_wire(e) for e in events]))
         for event in events:
+            if isinstance(event, Withdrawn | Escalated):
+                log_event(self, thread_id, event)
             if isinstance(event, Withdrawn):
                 self._delete(OPEN_PREFIX + event.interrupt_id)
         return replace(head, events=head.events + 1)
@@ -373,13 +382,12 @@ class Checkpointer(ThreadReader):
         self._put(decision_key(thread_id, decision.number), record)
         self._put(decided_key(decision.interrupt_id), pack([thread_id, decision.number]))
         self._delete(OPEN_PREFIX + decision.interrupt_id)
-        raw = self._read("d!head")
-        n, last = unpack(raw) if raw else (0, b"")
-        entry = [thread_id, decision.number, blake2b(record, digest_size=16).digest(), last]
-        link = blake2b(pack(entry), digest_size=16).digest()
-        self._put(f"d/{n:012d}", pack([*entry, link]))
-        self._put("d!head", pack([n + 1, link]))
+        log_decision(self, decision, record, "expired" if decision.how == EXPIRED else "decision")
         return replace(head, decisions=head.decisions + 1)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _where(head: Head | None) -> str:

@@ -25,6 +25,11 @@ def nested_thread_id(thread_id: str, place: str, number: int) -> str:
     return f"{thread_id}\x1f{place}\x1f{number}"
 
 
+def is_nested(thread_id: str) -> bool:
+    """True for the thread of a graph inside another thread."""
+    return "\x1f" in thread_id
+
+
 def graph_key(fingerprint: str) -> str:
     return f"g/{fingerprint}"
 
@@ -65,3 +70,12 @@ def decision_key(thread_id: str, number: int) -> str:
 
 def kept_key(task_id: str, n: int) -> str:
     return f"k/{task_id}/{n:06d}"
+
+
+def log_key(number: int) -> str:
+    return f"d/{number:012d}"
+
+
+def withdrawn_key(interrupt_id: str) -> str:
+    """Of the mark that an answer no longer counts."""
+    return f"w/{interrupt_id}"

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import pytest
 
 from hitl_nb.checkpoint.records import Answered, Finished, Question, ValueRef, Withdrawn
-from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import AlreadyAnsweredError, CorruptStoreError, NotSerializableError, ThreadMovedError, UnknownInterruptError, UnknownThreadError
 
 
@@ -267,9 +267,11 @@ def test_the_decision_log_is_a_chain_over_all_threads(saver, write):
     link = b""
     for n in range(count):
         *entry, found = unpack(saver._read(f"d/{n:012d}"))
-        thread_id, number, digest, before = entry
-        assert (thread_id, number, before) == (f"t{n}", 0, link)
-        assert digest == blake2b(saver._read(f"a/{number:010d}/{thread_id}"), digest_size=16).digest()
+        _, place, kind, thread_id, interrupt_id, *_, number, decision, asked, before = entry
+        assert (place, kind, thread_id, number, before) == (n, "decision", f"t{n}", 0, link)
+        assert decision == blake2b(saver._read(f"a/{number:010d}/{thread_id}"), digest_size=32).digest()
+        assert asked == blake2b(saver._read(f"q/{interrupt_id}"), digest_size=32).digest()
+        assert found == blake2b(pack(entry), digest_size=32).digest()
         link = found
     assert link == last
 

@@ -9,6 +9,7 @@ import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.verifying import verify
 
 pytestmark = [pytest.mark.crash, pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")]
 
@@ -64,5 +65,6 @@ def test_what_a_killed_writer_reported_is_there_and_whole(tmp_path, durability):
         link = b""
         for n in range(len(decisions)):
             entry = unpack(saver._read(f"d/{n:012d}"))
-            assert entry[3] == link
-            link = entry[4]
+            assert entry[-2] == link
+            link = entry[-1]
+        assert verify(saver).problems == ()

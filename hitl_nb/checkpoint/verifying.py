@@ -1,0 +1,134 @@
+"""Whether the decision log of a store is whole, and whether the records that it tells of are what they were."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hitl_nb.checkpoint.audit import LogEntry, digest, log_head
+from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key, question_key
+from hitl_nb.checkpoint.reading import ThreadReader
+from hitl_nb.checkpoint.records import Head
+from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.errors import CorruptStoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a look at the whole log found."""
+
+    count: int
+    """Entries, as the store says."""
+    head: str
+    """Hash of the newest entry, hex: whoever keeps it elsewhere can tell later that nothing up to here was changed. Empty: there is none."""
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is no problem, and good to know."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify(store: ThreadReader, head: str | None = None) -> Verification:
+    """Read the whole log and every record that it tells of. `head`: a hash that was noted earlier, hex, of which the log has to be a continuation."""
+    problems, notes, entries = list[str](), list[str](), list[LogEntry]()
+    try:
+        count, newest = log_head(store)
+    except CorruptStoreError as error:
+        return Verification(0, "", (str(error),))
+    problems += _chain(store, count, newest, entries)
+    logged: dict[str, list[int]] = defaultdict(list)
+    for entry in entries:
+        if entry.kind in ("decision", "expired"):
+            logged[entry.thread_id].append(entry.decision)
+            problems += (f"entry {entry.number}: {told}" for told in _record(store, entry))
+    for thread_id, numbers in logged.items():
+        problems += _unlogged(store, thread_id, numbers)
+        if numbers[0] > 0:
+            notes.append(f"thread {thread_id!r}: its decisions 0 to {numbers[0] - 1} were made before the log began, and are not covered by it")
+    if (old := sum(e.version == 1 for e in entries)) > 0:
+        notes.append(f"the first {old} entries are of an earlier version, which held no time, no reviewer and nothing of the question")
+    if head is not None:
+        told, holds = _continues(entries, head.strip().lower())
+        (notes if holds else problems).append(told)
+    return Verification(count, newest.hex(), tuple(problems), tuple(notes))
+
+
+def _chain(store: ThreadReader, count: int, newest: bytes, entries: list[LogEntry]) -> Iterator[str]:
+    """What is wrong with the chain itself; fills `entries` with those that can be read."""
+    last = b""
+    for n in range(count):
+        try:
+            raw = store._read(log_key(n))
+            if raw is None:
+                yield f"entry {n} is missing: it was removed"
+                last = b"?"
+                continue
+            entry = LogEntry.from_wire(n, unpack(raw))
+        except CorruptStoreError as error:
+            yield f"entry {n} was changed: {error}"
+            last = b"?"
+            continue
+        if entry.number != n:
+            yield f"entry {n} says that it is entry {entry.number}: the log was reordered"
+        if entry.link() != entry.hash:
+            yield f"entry {n} was changed: its hash is not that of its content"
+        if last not in (b"?", entry.before):
+            yield f"entry {n} does not follow entry {n - 1}: one of them was changed, removed or reordered"
+        last = entry.hash
+        entries.append(entry)
+    if last not in (b"?", newest):
+        yield f"the log's head is not the hash of its newest entry ({count - 1}): the head or the entry was changed"
+    if store._read(log_key(count)) is not None:
+        yield f"there is an entry {count} behind the log's head: the head was set back"
+
+
+def _record(store: ThreadReader, entry: LogEntry) -> Iterator[str]:
+    """What is wrong with the records that an entry of a decision tells of."""
+    what = f"decision {entry.decision} of thread {entry.thread_id!r}"
+    try:
+        raw = store._read(decision_key(entry.thread_id, entry.decision))
+        if raw is None:
+            yield f"{what} is missing: it was removed"
+            return
+        if digest(raw, entry) != entry.decision_digest:
+            yield f"{what} was changed since it was logged"
+        interrupt_id = unpack(raw)[0] if entry.version == 1 else entry.interrupt_id
+        decided = store._read(decided_key(interrupt_id))
+        if decided is None or unpack(decided) != [entry.thread_id, entry.decision]:
+            yield f"{what}: its question {interrupt_id} says that another decision answered it, or none"
+        if entry.question_digest:
+            asked = store._read(question_key(interrupt_id))
+            if asked is None:
+                yield f"{what}: its question {interrupt_id} is missing: it was removed"
+            elif digest(asked) != entry.question_digest:
+                yield f"{what}: its question {interrupt_id} was changed since it was answered"
+    except CorruptStoreError as error:
+        yield f"{what} cannot be read: {error}"
+
+
+def _unlogged(store: ThreadReader, thread_id: str, numbers: list[int]) -> Iterator[str]:
+    """Decisions of the thread that should have an entry and have none."""
+    try:
+        raw = store._read(head_key(thread_id))
+        made = 0 if raw is None else Head.from_wire(unpack(raw)).decisions
+    except CorruptStoreError as error:
+        yield f"where thread {thread_id!r} stands cannot be read: {error}"
+        return
+    expected = range(numbers[0], max(made, numbers[-1] + 1))
+    if raw is None:
+        yield f"thread {thread_id!r} made decisions, and the store does not know it any more"
+    if numbers != list(expected):
+        missing: Any = sorted(set(expected) - set(numbers)) or "none, but their order"
+        yield f"thread {thread_id!r} has {made} decisions, and the log does not have them in order (missing: {missing})"
+
+
+def _continues(entries: list[LogEntry], head: str) -> tuple[str, bool]:
+    for entry in entries:
+        if head and entry.hash.hex() == head:
+            since = len(entries) - entries.index(entry) - 1
+            return f"the hash {head} is that of entry {entry.number}: what is before it was not changed since; {since} came after it", True
+    return f"no entry has the hash {head}: the log was cut short or rewritten since that hash was noted", False
