@@ -322,14 +322,17 @@ def _generator() -> Any:
 
 def _known_to_pydantic(schema: Any) -> Any:
     """Pydantic takes only typing_extensions' TypedDict before Python 3.12, so typing's is rebuilt as one."""
-    from typing import get_type_hints, is_typeddict
+    from typing import get_args, get_origin, get_type_hints, is_typeddict
 
     import typing_extensions as te
 
     if not is_typeddict(schema) or type(schema).__module__ == "typing_extensions":
         return schema
-    hints = get_type_hints(schema, include_extras=False)
-    fields = {k: (te.Required if k in schema.__required_keys__ else te.NotRequired)[_known_to_pydantic(t)] for k, t in hints.items()}
+    fields: dict[str, Any] = {}
+    for name, hint in get_type_hints(schema, include_extras=True).items():
+        wrapped = get_origin(hint) if get_origin(hint) in (te.Required, te.NotRequired) else None
+        needed = wrapped or (te.Required if name in schema.__required_keys__ else te.NotRequired)
+        fields[name] = needed[_known_to_pydantic(get_args(hint)[0] if wrapped else hint)]
     return te.TypedDict(schema.__name__, fields)  # type: ignore[operator]
 
 
