@@ -52,5 +52,5 @@ def form_for(question: Question, *, reviewer: str = "") -> Form:
     if asked is not None:
         return replace(by_rows(shown(question, asked.rest), asked), reviewer=reviewer)
     form = shown(question, question.payload)
-    form = by_schema(form, question.schema, question.payload) if question.schema is not None else by_payload(form, question.payload)
+    form = by_schema(form, question.schema, question.payload) if question.schema is not None else by_payload(form, question.payload, question.default)
     return replace(form, reviewer=reviewer)

@@ -30,7 +30,8 @@ _EDITS: Final = ("edit", "modify")
 _WANTS_COMMENT: Final = ("refine", "request_changes", "revise", "rework", "amend")
 _APPROVAL: Final = re.compile(
     r"^(approve|accept|allow|authori[sz]e|confirm|continue|proceed|publish|deploy|release|delete|merge|apply|go ahead|"
-    r"is|are|should|shall|does|do (we|you)|may)\b",
+    r"add|book|buy|cancel|close|include|install|keep|order|overwrite|pay|refund|remove|replace|restart|retry|roll ?back|run|send|ship|sign|skip|"
+    r"start|stop|submit|transfer|update|upgrade|use|is|are|should|shall|does|do (we|you)|may)\b",
     re.IGNORECASE,
 )
 _OPEN_QUESTION: Final = re.compile(r"\b(what|what's|which|who|whom|whose|when|where|why|how|or)\b", re.IGNORECASE)
@@ -70,17 +71,24 @@ def by_actions(form: Form, asked: Asked) -> Form:
     return replace(_typing(form, "actions", send), parse=True, template=pretty_json(skeleton(asked)))
 
 
-def by_payload(form: Form, payload: Any) -> Form:
-    """The rows of the table, the most telling key first."""
+def by_payload(form: Form, payload: Any, default: Any = UNSET) -> Form:
+    """The rows of the table, the most telling key first. A question whose default is True or False can be answered with the other one."""
+    made = _by_rows_of_the_table(form, payload)
+    return _approval(form, True, False) if isinstance(default, bool) and made.shape == "text" and made.control in ("text", "json") else made
+
+
+def _by_rows_of_the_table(form: Form, payload: Any) -> Form:
     if isinstance(payload, str) and payload.rstrip().endswith("?"):
         return _approval(form, True, False)
     if not isinstance(payload, Mapping):
         return _json(form)
     has = payload.keys()
     kind = next((payload[k] for k in ("action", "type") if isinstance(payload.get(k), str)), "")
-    options = [o for o in allowed_options(payload) if isinstance(o, str)]
-    if len(options) != len(allowed_options(payload)) or len(options) > BUTTONS_MAX:
-        return _json(form)
+    listed = allowed_options(payload)
+    options = [o for o in listed if isinstance(o, str)]
+    if len(options) != len(listed) or len(options) > BUTTONS_MAX:
+        one_of_them = all(isinstance(o, (str, bool, int, float)) for o in listed) and "draft" not in has and not kind.startswith("review")
+        return by_schema(form, {"enum": listed}, payload) if one_of_them else _json(form)
     if isinstance(payload.get("action_requests"), (list, tuple)):
         return _json(form, {"decisions": [{"type": None} for _ in payload["action_requests"]]})
     if "current_input" in has and "error" in has:

@@ -16,6 +16,8 @@ from hitl_nb.decisions.wording import label, pretty_json, readable
 _SUBJECTS: Final = ("original", "draft", "content", "document", "text", "contract_preview", "data", "current_input")
 _HEADINGS: Final = ("question", "prompt", "message")
 _INSTRUCTIONS: Final = ("instruction", "instructions", "required_action")
+_HEADING_MAX: Final = 120
+"""Characters of a text up to which it reads as a heading."""
 
 
 def shown(question: Question, payload: Any) -> Form:
@@ -23,6 +25,8 @@ def shown(question: Question, payload: Any) -> Form:
     if isinstance(payload, str):
         if payload.rstrip().endswith("?"):
             return _headed(payload)
+        if question.schema is not None and 0 < len(payload) <= _HEADING_MAX and "\n" not in payload.strip():
+            return _headed(payload)  # what the fields below are for
         return Form(_asks(question), subject=payload, subject_label="Text")
     if not isinstance(payload, Mapping):
         whole = parts_of("Data", payload)

@@ -375,3 +375,24 @@ def test_a_value_of_any_storable_type_is_shown(key, value):
 def test_action_requests_that_are_no_list_are_shown_like_any_other_payload(requests):
     form = form_for(question({"action_requests": requests, "note": "x"}))
     assert form.control == "json"
+
+
+@pytest.mark.parametrize("asked", ["Refund 249.00 EUR to Marta Nowak?", "Add Okafor Foods as a vendor?", "Send the reply?"])
+def test_a_question_that_names_the_deed_is_approved_or_rejected(asked):
+    assert [o.value for o in form({"question": asked, "amount": 249}).options] == [True, False]
+
+
+def test_a_question_with_a_default_of_yes_or_no_is_answered_with_the_other_one_too():
+    assert form({"question": "Kim & Sons?"}).control == "text"
+    assert [o.value for o in form({"question": "Kim & Sons?"}, default=False).options] == [True, False]
+
+
+@pytest.mark.parametrize("listed", [[f"film {n}" for n in range(40)], [1, 2, 3], [0.5, "other"]])
+def test_options_that_are_many_or_no_texts_are_chosen_in_a_form_and_checked(listed):
+    made = form({"question": "Which one?", "options": listed})
+    assert made.control == "form"
+
+
+def test_a_short_text_over_the_fields_of_a_schema_is_their_heading():
+    made = form("Complete the refund", schema={"type": "object", "properties": {"amount": {"type": "number"}}})
+    assert (made.heading, made.subject) == ("Complete the refund", None)
