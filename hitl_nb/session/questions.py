@@ -38,7 +38,7 @@ class Questions:
     @property
     def latest(self) -> Request | None:
         """The question of the latest decision that is shown: what "Change my answer" is about."""
-        return next(reversed(self._receipts.values()))[0] if self._receipts else None
+        return max(self._receipts.values(), key=lambda shown: shown[1].number)[0] if self._receipts else None
 
     def decided(self, request: Request, decision: Decision) -> None:
         """It was answered here: show the receipt."""
@@ -66,12 +66,12 @@ class Questions:
         """True when the node asks something else than what was just answered: the state was updated in between, so that answer does not count."""
         if not self._receipts:
             return False
-        decision = next(reversed(self._receipts.values()))[1]
+        decision = max((d for _, d in self._receipts.values()), key=lambda d: d.number)
         head = self._saver.head(self._thread_id)
         return head is not None and head.seq == decision.seq and decision.interrupt_id not in self._saver.ledger(self._thread_id, head).answered
 
     def _settle(self, gone: Sequence[Request]) -> None:
-        if not gone and not self._receipts:
+        if not gone and not self._for_a_person:
             return
         standing = {d.interrupt_id: d for d in standing_decisions(self._saver, self._thread_id)}
         for interrupt_id in [i for i in self._receipts if i not in standing]:
@@ -84,6 +84,9 @@ class Questions:
             else:
                 self._keep(request, decision)
                 self._view.decided_elsewhere(request, decision)
+        for decision in reversed(standing.values()):
+            if self._for_a_person and decision.interrupt_id not in self._receipts:  # asked and answered elsewhere since the last look
+                self.decided(self.request(decision.interrupt_id), decision)
 
     def _renew(self, shown: Request) -> None:
         """Who is asked, and until when, may have changed."""

@@ -150,7 +150,7 @@ def test_a_click_on_a_question_that_was_replaced_sends_nothing_and_the_new_one_i
     with pytest.raises(UnknownInterruptError):
         page.submits["Publish One?"](True)
     assert settled(session) == "waiting"
-    assert page.since(seen) == ["undone Which one? One", "outdated Publish One?", "asks Publish Two?"]
+    assert page.since(seen) == ["undone Which one? One", "outdated Publish One?", "receipt Which one? Two", "asks Publish Two?"]
     assert [d.answer for d in session.decisions] == ["One", "Two"]
 
 
