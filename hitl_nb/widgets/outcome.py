@@ -26,7 +26,7 @@ _DONE: Final = {
     "send answer": "Answered",
     "send edit": "Edited and sent",
 }
-"""What a button's verb is called once it was pressed; any other label stands as it is."""
+"""What a button's verb is called once it was pressed; `Send order` is `Order sent`, and any other label stands as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,12 @@ def outcome(form: Form, answer: Any) -> Outcome:
     edited = _edited(form, option, answer)
     if edited is not None and edited == form.subject:
         return Outcome("Sent unchanged", comment=comment)
-    return Outcome(_DONE.get(option.label.lower(), option.label), good=option.weight != "danger", comment=comment, edited=edited)
+    return Outcome(_done(option.label), good=option.weight != "danger", comment=comment, edited=edited)
+
+
+def _done(label: str) -> str:
+    sent = label.removeprefix("Send ") if label.startswith("Send ") else ""
+    return _DONE.get(label.lower()) or (f"{sent[:1].upper()}{sent[1:]} sent" if sent else label)
 
 
 def _comment(answer: Any) -> str:

@@ -17,7 +17,7 @@ from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
 from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.parts import part_html
-from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain
+from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain, readable_json
 from hitl_nb.widgets.style import parts_css, receipt_css
 
 MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
@@ -83,11 +83,11 @@ class Receipt:
             out.append(side_by_side(form.subject, o.edited, right="Edited", static=True))
         facts, parts = self.told
         if facts or parts:
-            out += [markup.caption("Answer"), markup.facts(facts), *(part_html(part, static=True) for part in parts)]
+            out += [f"<div>{markup.caption('Answer')}{markup.facts(facts)}</div>", *(part_html(part, static=True) for part in parts)]
         if isinstance(d.answer, str) and form.control == "text":
             out.append(markup.text("Answer", d.answer, static=True))
         else:  # an edited text stands in the comparison already; the record has the exact answer
-            exact = as_json(d.answer if o.edited is None else _shortened(d.answer))
+            exact = readable_json(d.answer if o.edited is None else _shortened(d.answer))
             out.append(markup.text("Recorded as" if facts or parts else "Answer", exact, code=True, static=True))
         return [*filter(None, out), markup.facts(self._origin)]
 

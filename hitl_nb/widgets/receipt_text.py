@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _LINES_MAX: Final = 40
 """Lines of a text or a comparison; more are counted."""
 _ROWS_MAX: Final = 20
+_JSON_MAX: Final = 4_000
+"""Characters of an answer's JSON."""
 
 
 def plain(receipt: Receipt) -> str:
@@ -34,7 +36,7 @@ def plain(receipt: Receipt) -> str:
     out += _facts(facts)
     for part in parts:
         out += [f"  {line}" for line in _cut(lines(part, rows=_ROWS_MAX))]
-    out.append(f"  Answer: {as_json(receipt.decision.answer)}")
+    out.append(f"  Answer: {readable_json(receipt.decision.answer)}")
     return "\n".join(out)
 
 
@@ -52,7 +54,7 @@ def markdown(receipt: Receipt) -> str:
         out.append(f"- Comment: {as_text(o.comment)}")
     out += [f"- {as_text(k)}: {as_text(str(v))}" for k, v in facts.items()]
     out += [line for part in parts for line in _part(part)]
-    return "\n".join([*out, f"- Answer: {as_text(as_json(receipt.decision.answer))}", ""])
+    return "\n".join([*out, f"- Answer: {as_text(readable_json(receipt.decision.answer))}", ""])
 
 
 def as_text(value: str) -> str:
@@ -64,6 +66,12 @@ def as_text(value: str) -> str:
 def as_json(value: Any) -> str:
     """The answer as one line of JSON; what JSON does not have is written as its text."""
     return json.dumps(value, ensure_ascii=False, default=readable)
+
+
+def readable_json(value: Any) -> str:
+    """The same, as far as a person may read it: ten thousand decided rows are in the record."""
+    text = as_json(value)
+    return text if len(text) <= _JSON_MAX else f"{text[:_JSON_MAX]}… ({len(text):,} characters)"
 
 
 def _facts(values: Any) -> Iterator[str]:

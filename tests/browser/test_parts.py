@@ -191,3 +191,67 @@ def test_cards_with_parts_are_drawn_within_their_borders(lab, theme, width):
     assert_nothing_sticks_out(notebook)
     chat = notebook.page.locator(".hitl-nb-chat")
     assert chat.evaluate("n => n.scrollHeight <= n.clientHeight || Math.abs(n.scrollTop) < 1")  # the latest message is in sight
+
+
+RECEIPTS = """
+from dataclasses import replace
+from stage import question
+from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.check import check_answer, answer_schema
+from hitl_nb.decisions.request import Request
+from pydantic import BaseModel, Field
+from typing import Literal
+class Line(BaseModel):
+    sku: str
+    pairs: int
+class Order(BaseModel):
+    supplier: Literal["aoki", "bern_audio"]
+    deliver_on: str = Field(title="Deliver on")
+    express: bool
+    lines: list[Line]
+    note: str | None = None
+def kept(answer, *, schema=None, **more):
+    schema = None if schema is None else answer_schema(schema)
+    q = question("receipt", created_at=datetime(2026, 11, 20, 9, 37, 48, tzinfo=UTC), schema=schema, **more)
+    d = Desk()
+    request = Request(q, form_for(q, reviewer="Dana Ruiz"))
+    d.decide(request, check_answer(q, answer))
+DRAFT = PAYLOADS["review"]["draft"]
+review_edit = {"action": "edit", "feedback": "Numbers corrected against the FAO table.", "comments": "Numbers corrected against the FAO table.",
+    "edited_text": DRAFT.replace("the most popular", "the everyday").replace("and most", "and about half").replace("three", "two")
+    + "\\n\\nSource: FAO, World tea market 2022."}
+order = {"supplier": "aoki", "deliver_on": "2026-12-01", "express": False, "lines": [{"sku": "HP-001", "pairs": 20}, {"sku": "HP-004", "pairs": 5}]}
+rows = {"rules": [{"rule": "price > 257.5", "decision": "reject"}], "edit": {2: {"price": 239.0, "sku": "HP-002b"}}, "rest": "accept"}
+actions = {"action_requests": [{"name": "send_email", "args": {"to": "marta@e.example", "subject": "Refund"}, "description": "Tell the customer"},
+    {"name": "refund", "args": {"amount": 249.0}}, {"name": "delete_account", "args": {"id": 7}}]}
+decided = {"decisions": [{"type": "approve"}, {"type": "edit", "edited_action": {"name": "refund", "args": {"amount": 199.0}}},
+    {"type": "reject", "message": "She keeps her account."}]}
+"""
+KEPT = {
+    "review": "kept(review_edit, payload=PAYLOADS['review'])",
+    "form": "kept(order, payload='Which order do we place?', schema=Order)",
+    "rows": "kept(rows, payload={'question': 'Are these prices right?', 'table': STOCK}, assignee='Sam Ito')",
+    "actions": "kept(decided, payload=actions)",
+    "reject": "kept(False, payload=PAYLOADS['approve'])",
+    "text": "kept('Thé & <b>café</b>\\nline two', payload=PAYLOADS['text'])",
+}
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1400), ("dark", 1400), ("light", 420)])
+def test_receipts_of_every_kind_are_drawn_within_their_borders(lab, theme, width):
+    notebook = lab([f"{SHOWN}\n{RECEIPTS}", *KEPT.values()], theme=theme, height=2600)
+    if width < 1000:
+        notebook.page.set_viewport_size({"width": width, "height": 5000})
+    notebook.run_all()
+    notebook.done(len(KEPT))
+    for n, name in enumerate(KEPT, 1):
+        receipt = notebook.output(n).locator(".hitl-nb-receipt")
+        receipt.evaluate("d => { d.open = true; }")
+        keep(notebook, f"parts-receipt-{name}-{theme}-{width}", n)
+    assert_nothing_sticks_out(notebook)
+    told = {name: notebook.output(n).inner_text() for n, name in enumerate(KEPT, 1)}
+    assert "Deliver on\n2026-12-01" in told["form"]
+    assert "32 accepted, 1 edited, 7 rejected" not in told["review"]
+    assert "239.0" in told["rows"]
+    assert "edited: Amount: 199.0 (was 249.0)" in told["actions"]
+    assert "after 3 min 12 s" in told["reject"]
