@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
+from hitl_nb.errors import HitlError
 from hitl_nb.graph.watch import Watcher
 
 
@@ -47,6 +48,9 @@ class Ways:
     change: Callable[[str], None]
     """Discard the decision on this question, if it still is the latest one, and ask again. Raises ThreadMovedError when it is not, ThreadBusyError
     while the graph runs."""
+    answer: Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | HitlError]] | None = None
+    """Record these answers to open questions together, then run once. For each: its decision, or why it was not taken; the others count all the same.
+    Raises what the store raises; nothing was recorded then. None: each is handed to its own `submit`."""
 
 
 class View:

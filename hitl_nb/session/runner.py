@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +18,9 @@ from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import (
     AlreadyAnsweredError,
+    AnswerError,
     DeadlinePassedError,
+    HitlError,
     MissingAnswerError,
     NotWaitingError,
     ThreadBusyError,
@@ -97,8 +99,63 @@ class Runner:
 
     def _record(self, request: Request, answer: Any, reviewer: str | None, how: str) -> Decision:
         """Check the answer, store it, show the receipt. What comes next is run elsewhere."""
+        [made] = self._record_all([(request, answer)], reviewer, how)
+        if isinstance(made, HitlError):
+            raise made
+        return made
+
+    def _record_all(self, given: Sequence[tuple[Request, Any]], reviewer: str | None, how: str) -> list[Decision | HitlError]:
+        """Check the answers, store all that can be in one transaction, show the receipts. For each: its decision, or why it was not taken."""
+        made: list[Decision | HitlError] = []
+        for request, answer in given:
+            try:
+                made.append(self._decision(request, answer, reviewer, how))
+            except HitlError as error:
+                made.append(error)
+        while taken := [n for n, one in enumerate(made) if isinstance(one, Decision)]:
+            try:
+                head = self._saver.answer(self.thread_id, [one for one in made if isinstance(one, Decision)])
+                break
+            except AnswerError as error:
+                if not self._set_aside(made, error):
+                    raise
+        else:
+            return made
+        self._own_head = head
+        try:
+            for place, n in enumerate(taken):
+                one = made[n]
+                assert isinstance(one, Decision)
+                made[n] = decision = replace(one, number=head.decisions - len(taken) + place, seq=head.seq)
+                self._questions.decided(given[n][0], decision)
+        finally:  # a view that fails must not keep what is recorded from being run
+            self._error = None
+            self._turn.want()
+        return made
+
+    def _set_aside(self, made: list[Decision | HitlError], error: AnswerError) -> bool:
+        """Put in place of each decision that cannot be recorded why not. False: it is none of them."""
+        head = self._saver.head(self.thread_id)
+        ledger = None if head is None else self._saver.ledger(self.thread_id, head)
+        before = list(made)
+        for n, decision in enumerate(before):
+            if not isinstance(decision, Decision):
+                continue
+            try:
+                if decision.interrupt_id == error.interrupt_id:
+                    raise error
+                self._saver.require_open(self.thread_id, decision.interrupt_id, ledger)
+                brief = self._saver.open_question(decision.interrupt_id)
+                if brief is not None:
+                    brief.require_in_time(decision)
+            except AnswerError as own:
+                made[n] = own
+        return made != before
+
+    def _decision(self, request: Request, answer: Any, reviewer: str | None, how: str) -> Decision:
+        """The decision that this answer is, not numbered. Raises InvalidAnswerError."""
         question = request.question
-        decision = Decision(
+        return Decision(
             interrupt_id=question.id,
             thread_id=self.thread_id,
             node=question.node,
@@ -109,14 +166,16 @@ class Runner:
             how=how,
             payload_digest=question.digest,
         )
-        head = self._own_head = self._saver.answer(self.thread_id, [decision])
-        decision = replace(decision, number=head.decisions - 1, seq=head.seq)
+
+    def _answer_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | HitlError]:
+        """Several answers of the view at once."""
         try:
-            self._questions.decided(request, decision)
-        finally:  # a view that fails must not keep what is recorded from being run
-            self._error = None
-            self._turn.want()
-        return decision
+            made = self._record_all(given, None, self._responder.how)
+            if any(isinstance(one, _OVERTAKEN) for one in made):
+                self._moved()
+            return made
+        finally:
+            self._start_worker()
 
     def _ask(self, request: Request) -> None:
         """Have the responder answer; it may do so at once, later, or never."""
@@ -179,7 +238,7 @@ class Runner:
         """Start or continue the thread, and answer what can be answered here. `review` calls it once."""
         self._own_head = self._saver.head(self.thread_id)
         check_input(self._saver, self.thread_id, given, self._own_head)
-        self._view.opened(Ways(self._look, self._change))
+        self._view.opened(Ways(self._look, self._change, self._answer_all))
         if isinstance(self._responder, ScriptedResponder) and self._responder.script.counts:
             self._responder.script.meet(asked_in_order(self._saver, self.thread_id))
         for decision in reversed(list(standing_decisions(self._saver, self.thread_id))):

@@ -13,12 +13,12 @@ from hitl_nb.errors import HitlError
 from hitl_nb.responders.base import Submit, View, Ways
 from hitl_nb.responders.progress import Progress
 from hitl_nb.widgets import overtaken
-from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.output import Output
 from hitl_nb.widgets.progress import Activity
 from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.slot import Slot
+from hitl_nb.widgets.stack import Place, Stack
 from hitl_nb.widgets.times import utc_now
 
 
@@ -37,6 +37,10 @@ class LiveView(View):
         self._ways: Ways | None = None
         self._slots: dict[str, Slot] = {}
         """By question, in the order in which they were asked."""
+        self._stack: Stack | None = None
+        """The open ones, once there are some."""
+        self._is_sending = False
+        """Several answers are being recorded: all of them are drawn at once."""
         self._last: str | None = None
         """The question that was decided last: below its receipt stands what runs, and what failed."""
         self._changeable: str | None = None
@@ -66,9 +70,8 @@ class LiveView(View):
     def awaited(self) -> None:
         """A cell waits for an answer from now on: its card comes into view and takes the keyboard, unless the person is busy elsewhere."""
         with self._lock:
-            first = next((c for c in self._cards()), None)
-            if first is not None:
-                first.take_keyboard()
+            if self._stack is not None:
+                self._stack.take_keyboard()
 
     # -- responder
 
@@ -86,21 +89,46 @@ class LiveView(View):
                 self._draw()
                 return
             slot = present or self._find(request, lambda s: s.taken_back is not None) or self._slot(request)
-            grab = self._changes or (self._follows and not self._cards())
+            grab = self._changes or (self._follows and not self._is_asking)
             self._follows = self._changes = False
             self._ask_in(slot, request, submit, grab=grab)
 
     def _ask_in(self, slot: Slot, request: Request, submit: Submit, *, grab: bool) -> None:
         with self._lock:
             note = "" if slot.taken_back is None else overtaken.asked_again(slot.taken_back, request)
-            card = Card(
-                request, submit, self.decided, overtaken=self._overtaken, look=self._look, note=note, grab=grab, now=self._now, lock=self._lock
-            )
-            self._slots = {request.question.id if s is slot else key: s for key, s in self._slots.items()}
-            slot.ask(request, card)
-            self._draw(fresh=not any(c is not card for c in self._cards()))
+            fresh = not self._is_asking
+            if self._stack is None:
+                self._stack = Stack(self.decided, self._send_all, now=self._now, lock=self._lock)
+            if slot.key != request.question.id:
+                self._slots = {request.question.id if s is slot else key: s for key, s in self._slots.items()}
+            slot.leave()
+            slot.ask(request, self._stack.add(request, submit, overtaken=self._overtaken, look=self._look, note=note, grab=grab))
+            self._draw(fresh=fresh)
 
-    def _overtaken(self, card: Card, error: HitlError) -> None:
+    def _send_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | HitlError]:
+        """Have several answers recorded together."""
+        self._is_sending = True
+        try:
+            if self._ways is not None and self._ways.answer is not None:
+                return self._ways.answer(given)
+            return [self._send_one(request, answer) for request, answer in given]
+        finally:
+            with self._lock:
+                self._is_sending = False
+                self._draw(fresh=not self._is_asking)
+
+    def _send_one(self, request: Request, answer: Any) -> Decision | HitlError:
+        """Where no session stands behind it that takes several at once."""
+        card = self._slots[request.question.id].card
+        assert card is not None
+        try:
+            decision = card.submit(answer)
+        except HitlError as error:
+            return error
+        self.decided(request, decision)
+        return decision
+
+    def _overtaken(self, card: Place, error: HitlError) -> None:
         """An answer was not taken because the question is not open any more."""
         with self._lock:
             slot = next((s for s in self._slots.values() if s.card is card), None)
@@ -137,16 +165,19 @@ class LiveView(View):
         with self._lock:
             self._awake()
             slot = self._slots.get(request.question.id)
-            if slot is None or slot.card is None:
+            who, others = overtaken.who(decision), self._is_asking
+            if slot is None or slot.card is None or (slot.is_open and slot.card.is_untouched):
                 (slot or self._slot(request)).decide(request, decision)
             else:
-                slot.give_away(decision, overtaken.who(decision), decision.decided_at, self._draw)
+                slot.give_away(decision, who, decision.decided_at, self._draw)
+            if others and self._stack is not None:
+                self._stack.tell(f"Answered elsewhere: “{request.form.heading}”, by {who}.")
             self._decided(request)
 
     def _decided(self, request: Request) -> None:
         self._last = request.question.id
         self._progress.clear()
-        self._draw(fresh=not self._cards())
+        self._draw(fresh=not self._is_asking)
 
     def outdated(self, request: Request) -> None:
         with self._lock:
@@ -202,9 +233,13 @@ class LiveView(View):
     def finished(self) -> None:
         with self._lock:
             self._quiet()
+            if self._stack is not None:
+                self._stack.close()
+                self._stack = None
             self._changeable, self._last = None, None
+            notes = [words for slot in self._slots.values() if (words := slot.last_words)]
             self._settled, self._slots = tuple(self._receipts()), {}
-            self._output.settle(self._settled)
+            self._output.settle(self._settled, notes)
 
     # -- what a person sets going
 
@@ -246,10 +281,12 @@ class LiveView(View):
         return next((s for s in self._slots.values() if fits(s) and Slot.place_of(s.request) == place), None)
 
     def _drop(self, slot: Slot) -> None:
+        slot.leave()
         self._slots = {key: s for key, s in self._slots.items() if s is not slot}
 
-    def _cards(self) -> list[Card]:
-        return [s.card for s in self._slots.values() if s.card is not None and s.is_open]
+    @property
+    def _is_asking(self) -> bool:
+        return self._stack is not None and not self._stack.is_empty
 
     def _receipts(self) -> list[Receipt]:
         return [*self._settled, *(s.receipt for s in self._slots.values() if s.receipt is not None)]
@@ -271,9 +308,12 @@ class LiveView(View):
 
     def _draw(self, *, fresh: bool = False) -> None:
         """Put everything in order. `fresh`: no card stays from before, so the saved fallback can be renewed without disturbing anybody's typing."""
+        if self._is_sending:
+            return
         tail = self._failure or self._activity
         for slot in self._slots.values():
             slot.arrange(tail if slot is self._host else None, self._way_to_change(slot))
-        self._output.show([*(s.box for s in self._slots.values()), *([tail.box] if tail is not None and self._host is None else [])])
+        below = [tail.box] if tail is not None and self._host is None else []
+        self._output.show([s.box for s in self._slots.values() if not s.is_open], *([] if self._stack is None else [self._stack.box]), *below)
         if fresh or not self._output.is_live:
-            self._output.publish(self._receipts(), [c.request for c in self._cards()])
+            self._output.publish(self._receipts(), [s.request for s in self._slots.values() if s.is_open])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import copy_context
 from functools import cache
+from html import escape
 from typing import Any, Final
 from uuid import uuid4
 
@@ -37,7 +38,8 @@ class Output:
         """Whether the cell shows the widgets now, and not the static record."""
         if _style().comm is None:  # somebody closed all widgets of the kernel
             _style.cache_clear()
-        self.box = classed(ipywidgets.VBox([_style()]), "hitl-nb hitl-nb-session")
+        self._past = ipywidgets.VBox()
+        self.box = classed(ipywidgets.VBox([_style(), self._past]), "hitl-nb hitl-nb-session")
         self.box._view_count = 0  # makes the front end report how many views it has drawn
 
     @property
@@ -45,14 +47,15 @@ class Output:
         """Whether a front end has drawn the widgets."""
         return bool(self.box._view_count)
 
-    def show(self, widgets: Sequence[Any]) -> None:
-        """Put these into the page, in this order; what leaves it is freed."""
-        before, children = self.box.children, (_style(), *widgets)
-        if before == children:
-            return
-        self.box.children = children
-        for old in before[1:]:
-            if old not in children:
+    def show(self, past: Sequence[Any], *live: Any) -> None:
+        """Put these into the page, in this order; what leaves it is freed. What lives is not drawn anew when the others come and go."""
+        before = (*self._past.children, *self.box.children[2:])
+        for box, children in ((self._past, tuple(past)), (self.box, (_style(), self._past, *live))):
+            if box.children != children:
+                box.children = children
+        kept = {id(w) for w in (*past, *live)}
+        for old in before:
+            if id(old) not in kept:
                 close(old)
 
     def publish(self, receipts: Sequence[Receipt], asked: Sequence[Request]) -> None:
@@ -61,11 +64,15 @@ class Output:
         view = {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
         self._display(open_bundle(receipts, asked, _NOTE) | view)
 
-    def settle(self, receipts: Sequence[Receipt]) -> None:
-        """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output."""
+    def settle(self, receipts: Sequence[Receipt], notes: Sequence[str] = ()) -> None:
+        """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output.
+        `notes`: what a person who is looking must be told beside.
+        """
         self.is_live = False
-        self.show([ipywidgets.HTML(r.html()) for r in receipts])
-        self._display(bundle(receipts))
+        told = "".join(f'<p class="hitl-nb hitl-nb-note">{escape(n)}</p>' for n in notes)
+        self.show([ipywidgets.HTML(html) for html in (*(r.html() for r in receipts), told) if html])
+        data = bundle(receipts)
+        self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *notes])})
 
     def _display(self, data: dict[str, Any]) -> None:
         from IPython.display import display

@@ -44,6 +44,15 @@ def outdated(request: Request, now: datetime, current: Request | None, unsent: M
     return _head(request, now, "late", "Out of date") + markup.body(request, *parts, *_kept(unsent), instruction=False)
 
 
+def last_words(request: Request, receipt: Receipt | None, unsent: Mapping[str, str]) -> str:
+    """What stays of such a card when the session ends, in one line."""
+    lost = " What was typed here was not sent." if unsent else ""
+    if receipt is None:
+        return f"“{request.form.heading}” was no longer asked, so nothing was sent from here.{lost}"
+    at = times.absolute(receipt.decision.decided_at)
+    return f"“{request.form.heading}” was answered elsewhere: {receipt.outcome.label}, by {who(receipt.decision)}, {at}.{lost}"
+
+
 def asked_again(earlier: Receipt, request: Request) -> str:
     """What a card says of the answer that was taken back, or that does not count because something else is asked now."""
     name = "You" if is_mine(earlier) else earlier.decision.reviewer

@@ -11,10 +11,10 @@ import ipywidgets
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
 from hitl_nb.widgets import overtaken
-from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.receipt import Receipt
+from hitl_nb.widgets.stack import Place
 
 
 class Tail(Protocol):
@@ -28,12 +28,15 @@ class Tail(Protocol):
 
 
 class Slot:
-    """`box` is the widget to put into the page. Its methods are called under the view's lock."""
+    """`box` is the widget to put into the page, except while its question is open: then it is in the stack.
+
+    Its methods are called under the view's lock.
+    """
 
     def __init__(self, request: Request, now: Callable[[], datetime]) -> None:
         self.request, self._now = request, now
-        self.card: Card | None = None
-        """The open card, or one that says why it is open no more."""
+        self.card: Place | None = None
+        """The open question's, or one that says why it is open no more."""
         self.receipt: Receipt | None = None
         self.taken_back: Receipt | None = None
         """The decision that was undone, until the question is asked again."""
@@ -42,7 +45,14 @@ class Slot:
         self._is_outdated = self._compares = False
         self._receipt_opens = False
         self._change: Foot | None = None
-        self.box = classed(ipywidgets.VBox(), "hitl-nb-slot")
+        self._box: Any = None
+
+    @property
+    def box(self) -> Any:
+        """Made when there is something to show: of a thousand questions that are asked at once, most are never drawn here."""
+        if self._box is None:
+            self._box = classed(ipywidgets.VBox(), "hitl-nb-slot")
+        return self._box
 
     @property
     def key(self) -> str:
@@ -67,15 +77,21 @@ class Slot:
     def is_empty(self) -> bool:
         return self.card is None and self.receipt is None
 
+    @property
+    def last_words(self) -> str:
+        """What is to be said at the end of a card that could not be answered here; nothing for the others."""
+        return "" if self.card is None or self.is_open else overtaken.last_words(self.request, self.receipt, self.card.unsent)
+
     # -- what it shows
 
-    def ask(self, request: Request, card: Card) -> None:
+    def ask(self, request: Request, card: Place) -> None:
         self.request, self.card, self.receipt, self.taken_back, self._current = request, card, None, None, None
         self._is_outdated = self._compares = False
-        self._put(card.box)
+        self._put()
 
     def decide(self, request: Request, decision: Decision) -> None:
         """Show the receipt."""
+        self.leave()
         self.request, self.card, self.receipt = request, None, Receipt(request, decision)
         self.arrange(None, None)
 
@@ -88,7 +104,7 @@ class Slot:
         foot = Foot()
         foot.add("Show receipt", lambda: self._show_receipt(show))
         drawn = overtaken.elsewhere(self.request, self._now(), self.card.unsent, by=by, at=at, answer=answer)
-        self.card.end(drawn, foot.box if self.receipt is not None else None)
+        self._end(drawn, foot if self.receipt is not None else None)
 
     def outdate(self) -> None:
         """Say that the question is no longer asked."""
@@ -138,7 +154,17 @@ class Slot:
             foot.add("Show the current question", show, look="primary")
             foot.toggle("Hide what changed" if self._compares else "Show what changed", self._toggle)
         drawn = overtaken.outdated(self.request, self._now(), current, self.card.unsent, compared=self._compares)
-        self.card.end(drawn, None if foot is None else foot.box)
+        self._end(drawn, foot)
+
+    def leave(self) -> None:
+        """Its question is not among the open ones any more."""
+        if self.card is not None:
+            self.card.leave()
+
+    def _end(self, drawn: str, foot: Foot | None) -> None:
+        if self.card is not None:
+            self.card.end(drawn, None if foot is None else foot.box)
+            self._put(self.card.box)
 
     def _toggle(self) -> None:
         self._compares = not self._compares
@@ -146,7 +172,7 @@ class Slot:
 
     def _put(self, *widgets: Any) -> None:
         """Draw these; what leaves the page is freed."""
-        before = self.box.children
+        before = () if self._box is None else self._box.children
         if before == widgets:
             return
         self.box.children = widgets

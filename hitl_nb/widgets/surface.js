@@ -4,6 +4,10 @@ const put = (node, attributes) => {
   for (const name in attributes) if (node.getAttribute(name) !== String(attributes[name])) node.setAttribute(name, attributes[name]);
 };
 
+// A number that nothing else in the page has: each surface has this module for itself, and all draw into one page.
+const COUNT = Symbol.for("hitl-nb.count");
+const fresh = () => (globalThis[COUNT] = (globalThis[COUNT] ?? 0) + 1);
+
 // -- times
 
 const round = (seconds) => seconds < 3600 ? [Math.round(seconds / 60), "min"] : seconds < 172800 ? [Math.round(seconds / 3600), "h"] : [Math.round(seconds / 86400), "days"];
@@ -106,6 +110,8 @@ function redraw(el, nodes, view) {
 
 function valueOf(control) {
   if (control.type === "checkbox") return control.checked;
+  // Half a date is no empty one: the browser gives "" for both.
+  if (control.value === "" && control.validity?.badInput) return "incomplete";
   if (control.multiple) return [...control.selectedOptions].map((o) => o.value);
   return control.value ?? null;
 }
@@ -122,9 +128,9 @@ function fieldsOf(el) {
 }
 
 function report(el, model, signal) {
-  let later;
+  let later, typing = null;
   const send = (node, act = node.dataset.act) => {
-    clearTimeout(later);
+    clearTimeout(later); typing = null;
     if (node.closest(".hitl-nb-bar")) for (const card of frameOf(node).querySelectorAll(".hitl-nb-card")) card.dispatchEvent(new Event("hitl-nb-hold"));
     model.send({ act, arg: node.dataset.arg ?? "", value: node.matches("input, select, textarea") ? valueOf(node) : null, fields: fieldsOf(el) });
   };
@@ -134,7 +140,9 @@ function report(el, model, signal) {
   }, { signal });
   on("click", (node) => send(node));
   on("change", (node) => send(node));
-  on("input", (node) => { clearTimeout(later); later = setTimeout(() => send(node), 200); });
+  on("input", (node) => { clearTimeout(later); typing = node; later = setTimeout(() => send(node), 200); });
+  // A field that is left is told at once: a button below the panel, which brings no fields along, would be faster than what was typed.
+  el.addEventListener("focusout", () => { if (typing) send(typing); }, { signal });
   el.addEventListener("keydown", (event) => {
     const name = { Enter: "enter", Escape: "escape" }[event.key], node = name && event.target.closest(`[data-${name}]`);
     if (!node || event.isComposing || event.ctrlKey || event.metaKey) return;
@@ -164,7 +172,7 @@ function dress(card, model, isBar) {
     if (on) put(node, { "aria-keyshortcuts": node.dataset.key }); else node.removeAttribute("aria-keyshortcuts");
   }
   if (isBar) return;
-  for (const node of card.querySelectorAll(".hitl-nb-live")) put(node, { role: "status", id: node.id || "hitl-nb-" + crypto.randomUUID() });
+  for (const node of card.querySelectorAll(".hitl-nb-live")) put(node, { role: "status", id: node.id || `hitl-nb-live-${fresh()}` });
   for (const node of card.querySelectorAll(".hitl-nb-chosen")) put(node, { "aria-pressed": "true" });
   const line = card.querySelector(".hitl-nb-live");
   for (const name of ["main", "comment"]) {
@@ -194,15 +202,15 @@ function grab(card) {
   }
 }
 
-// A card that leaves the stack while it has the keyboard leaves it to the stack: on the page's body, keys would be the notebook's.
+// What has the keyboard and goes leaves it to its card, or a card that goes to the stack: on the page's body, keys would be the notebook's.
 function keepFocus(stack, signal) {
-  let last = null;
-  stack.addEventListener("focusin", (event) => { quiet(event.target); last = event.target; }, { signal });
+  let last = null, card = null;
+  stack.addEventListener("focusin", (event) => { quiet(event.target); last = event.target; card = last.closest(".hitl-nb-card"); }, { signal });
   stack.addEventListener("focusout", (event) => { if (event.relatedTarget) last = null; }, { signal });
   const watch = new MutationObserver(() => {
-    if (last && !last.isConnected && document.activeElement === document.body) stack.focus({ preventScroll: true });
+    if (last && !last.isConnected && document.activeElement === document.body) (card?.isConnected ? card : stack).focus({ preventScroll: true });
   });
-  watch.observe(stack, { childList: true });
+  watch.observe(stack, { childList: true, subtree: true });
   signal.addEventListener("abort", () => watch.disconnect());
 }
 
@@ -231,7 +239,7 @@ const named = (button) => button.getAttribute("aria-label") ?? button.textConten
 // What a key would press now: a button, or the n-th radio button of the group that has the keyboard.
 function meant(event, frame, on) {
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") return [...frame.querySelectorAll("button.hitl-nb-primary")].find(seen);
-  if (!on || isText(event.target) || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return undefined;
+  if (!on || isText(event.target) || event.target.matches(".hitl-nb-stack") || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return undefined;
   if (/[1-9]/.test(event.key)) return (event.target.type === "radio" ? radios(event.target, frame) : choices(frame))[event.key - 1];
   return keyed(frame).find((b) => b.dataset.key === event.key.toLowerCase());
 }
@@ -311,10 +319,8 @@ function listen(card, el, model, signal) {
   }, { signal, capture: true });
 }
 
-let views = 0;
-
 function render({ model, el }) {
-  const off = new AbortController(), view = `hitl-nb-${++views}-`;
+  const off = new AbortController(), view = `hitl-nb-${fresh()}-`;
   let watch, clock, frame, later;
   const draw = () => redraw(el, model.get("tree"), view);
   const hear = (message) => {

@@ -132,6 +132,16 @@ def test_a_click_that_came_second_says_so_at_once_and_later_what_was_answered(de
     assert desk.buttons() == ["Show receipt"]
 
 
+def test_at_the_end_a_card_that_was_answered_elsewhere_still_says_so(desk):
+    request = desk.ask(payload=REVIEW | {"question": f"Publish {EVIL}?"})
+    desk.type("my comment")
+    desk.elsewhere(request, {"action": "approve"})
+    desk.view.finished()
+    assert "was answered elsewhere: Approved, by Sam Ito, in the terminal, 20 Nov 2026, 09:41 UTC. What was typed here was not sent." in desk.text()
+    assert EVIL not in desk.text()
+    assert desk.buttons() == []
+
+
 # -- out of date
 
 
@@ -276,7 +286,7 @@ def test_a_card_says_until_when_it_can_be_answered_and_what_happens_then(desk, t
 
 
 def act(desk, name):
-    surface = next(w for w in below(desk.view.box) if isinstance(w, Surface))
+    surface = next(w for w in below(desk.view.box) if isinstance(w, Surface) and w.label)
     surface._handle_custom_msg({"act": name, "arg": "", "value": None, "fields": {}}, [])
 
 

@@ -1,0 +1,418 @@
+"""The open questions of a session in one frame: one is drawn at a time, answers are kept here and sent together.
+
+What is kept lies in this object only. It ends with the kernel: nothing was sent then, and the card says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from threading import RLock
+from typing import Any, Final
+
+import ipywidgets
+
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.request import Request
+from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError
+from hitl_nb.responders.base import Submit
+from hitl_nb.widgets.card import State
+from hitl_nb.widgets.controls import classed
+from hitl_nb.widgets.stack_card import Draft, Finish, Kept, StackCard
+from hitl_nb.widgets.surface import Act, Surface
+from hitl_nb.widgets.tree import Node, h, icon
+
+SendAll = Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | HitlError]]
+"""Records these answers together; for each, what became of it. Raises when nothing could be recorded."""
+_SEGMENTS_MAX: Final = 30
+"""More questions are shown as a bar with words."""
+_WIDE_SEGMENTS_MAX: Final = 12
+
+
+class Place:
+    """One open question of a stack. Stands for its card, whether that is drawn or not."""
+
+    def __init__(self, stack: Stack, request: Request, submit: Submit, more: dict[str, Any]) -> None:
+        self._stack, self._more = stack, more
+        self.request, self._submit = request, submit
+        self.kept: Kept | None = None
+        self.problem = ""
+        """Why its answer was not taken when the others were sent; told when it is shown."""
+        self.card: StackCard | None = None
+        self.draft = Draft()
+        self.is_sending = self.is_over = False
+
+    # -- as the view sees a card
+
+    @property
+    def state(self) -> State:
+        if self.is_over:
+            return "over"
+        return "sending" if self.is_sending else "open" if self.card is None else self.card.state
+
+    @property
+    def box(self) -> Any:
+        """What to show of it outside of the stack, after `end`."""
+        assert self.card is not None
+        return self.card.box
+
+    @property
+    def unsent(self) -> dict[str, str]:
+        """What was filled in or kept, by the name of the field."""
+        filled = self.draft.unsent if self.card is None else self.card.unsent
+        return dict(filled) if self.kept is None else {"answer": self.kept.outcome.label, **filled}
+
+    @property
+    def is_untouched(self) -> bool:
+        """It was never shown, so nothing has to be explained when it goes."""
+        return self.card is None and self.draft == Draft()
+
+    def take_keyboard(self) -> None:
+        self._stack.take_keyboard()
+
+    def renew(self, request: Request) -> None:
+        """Somebody else is asked now, or until another time."""
+        self.request = request
+        if self.card is not None:
+            self.card.renew(request)
+
+    def end(self, drawn: str, foot: Any | None) -> None:
+        """It can no longer be answered: it leaves the stack and shows this HTML, and these buttons, where the view puts its box."""
+        if not self.is_over:
+            self._stack.leave(self, stays=True)
+            if self.card is None:
+                self.draw(grab=False)
+        assert self.card is not None
+        self.card.end(drawn, foot)
+
+    def leave(self) -> None:
+        """It is decided, or nobody asks it any more."""
+        if not self.is_over:
+            self._stack.leave(self, stays=False)
+
+    # -- as its card sees the stack
+
+    @property
+    def is_stacked(self) -> bool:
+        return self._stack.is_stacked
+
+    @property
+    def finish(self) -> Finish | None:
+        return self._stack.finish
+
+    def submit(self, answer: Any) -> Decision:
+        return self._submit(answer)
+
+    def keep(self, kept: Kept) -> None:
+        self.kept, self.problem = kept, ""
+
+    def went_on(self) -> None:
+        self._stack.go_on(self)
+
+    def drop(self) -> None:
+        self._stack.drop(self)
+
+    def send(self) -> None:
+        self._stack.send()
+
+    # -- as the stack sees it
+
+    def draw(self, *, grab: bool) -> StackCard:
+        self.card = StackCard(self.request, self, self._stack.answered, self.draft, grab=grab, **self._more)
+        if self.problem:
+            self.card.say_problem(self.problem)
+        return self.card
+
+    def put_away(self) -> None:
+        if self.card is not None:
+            self.draft, self.card = self.card.put_away(), None
+
+    def overtaken(self, error: HitlError) -> None:
+        """The question turned out to be open no more when its answer was sent."""
+        tell = self._more.get("overtaken")
+        if tell is not None:
+            tell(self, error)
+
+
+class Stack:
+    """`box` is the widget to put into the page; it stays there, so that typing goes on when a question comes or goes.
+
+    answered: is called with each decision that was made one at a time. May be used from any thread: updates are made under the view's lock.
+    """
+
+    def __init__(self, answered: Callable[[Request, Decision], None], send_all: SendAll, *, now: Callable[[], datetime], lock: RLock) -> None:
+        self.answered, self._send_all = answered, send_all
+        self._now, self._lock = now, lock
+        self._places: list[Place] = []
+        self._at: Place | None = None
+        self._note = ""
+        self._is_sending = False
+        self._bar = Surface()
+        self._bar.on_act(self._acted)
+        self.box = classed(ipywidgets.VBox([self._bar]), "hitl-nb-stack")
+
+    # -- what the view tells
+
+    def add(
+        self,
+        request: Request,
+        submit: Submit,
+        *,
+        overtaken: Callable[[Any, HitlError], None] | None = None,
+        look: Callable[[], None] | None = None,
+        note: str = "",
+        grab: bool = False,
+    ) -> Place:
+        """A question more. What is drawn stays as it is."""
+        with self._lock:
+            place = Place(self, request, submit, {"look": look, "note": note, "now": self._now, "lock": self._lock})
+            if overtaken is not None:
+                place._more["overtaken"] = lambda _, error: overtaken(place, error)
+            self._places.append(place)
+            if self._at is None or (grab and not self._any_kept):
+                self._show(place, grab=grab)
+            else:
+                self._refresh()
+            return place
+
+    def leave(self, place: Place, *, stays: bool) -> None:
+        """The question is not open any more. `stays`: its card goes on elsewhere in the page, to say so."""
+        with self._lock:
+            place.is_over = True
+            if place not in self._places:
+                return
+            number = self._places.index(place)
+            self._places.remove(place)
+            if place is self._at:
+                self._at = None
+                if self._places and not self._is_sending:
+                    # Nobody asked for this question, so a key that was meant for the other one must not answer it.
+                    self._show(self._next_open(number), grab=False)
+                else:
+                    self.box.children = (self._bar,)
+            elif self._at is not None and not self._is_sending:
+                self._refresh(single=len(self._places) == 1)
+            if not stays:
+                place.put_away()
+                place.draft.close()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._places
+
+    def tell(self, words: str) -> None:
+        """Stands above the question until the person goes to another one."""
+        with self._lock:
+            self._note = words if self._places else ""
+            self._refresh()
+
+    def take_keyboard(self) -> None:
+        with self._lock:
+            if self._at is not None and self._at.card is not None:
+                self._at.card.take_keyboard()
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+        with self._lock:
+            for place in list(self._places):
+                self.leave(place, stays=False)
+
+    # -- what a card tells
+
+    @property
+    def is_stacked(self) -> bool:
+        return len(self._places) > 1 or self._any_kept
+
+    @property
+    def finish(self) -> Finish | None:
+        count = len(self._kept)
+        return Finish(f"Send {_answers(count)}", count == len(self._places)) if count else None
+
+    def go_on(self, place: Place) -> None:
+        """An answer is kept: show the next question without one. After the last, the card stays and offers to send them."""
+        with self._lock:
+            self._note = ""
+            if place is not self._at or place not in self._places:
+                self._refresh()
+                return
+            number = self._places.index(place)
+            following = next((p for p in self._places[number:] + self._places[:number] if p.kept is None), None)
+            if following is not None:
+                self._show(following, grab=True)
+            elif place.card is not None:
+                place.card.redraw()
+                self._refresh()
+
+    def drop(self, place: Place) -> None:
+        """The answer is not kept any more."""
+        with self._lock:
+            if place.kept is None or place.is_sending:
+                return
+            place.kept = None
+            if place.card is not None:
+                place.card.redraw()
+            self._refresh()
+
+    def send(self) -> None:
+        """Send what is kept, all at once. What is not taken is told at its question; the others count."""
+        with self._lock:
+            sent = self._kept
+            if self._is_sending or not sent:
+                return
+            self._is_sending = True
+            for place in sent:
+                place.is_sending = True
+            self.box.add_class("hitl-nb-sending")
+            if self._at is not None and self._at.card is not None:
+                self._at.card.pause()
+        problem = ""
+        results: list[Decision | HitlError] = []
+        try:
+            results = list(self._send_all([(p.request, p.kept.answer) for p in sent if p.kept is not None]))
+        except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
+            problem = f"{type(error).__name__}: {error}"
+        with self._lock:
+            self._is_sending = False
+            self.box.remove_class("hitl-nb-sending")
+            for place in sent:
+                place.is_sending = False
+                if place.card is not None:
+                    place.card.resume()
+            if self._at is not None and self._at.card is not None:
+                self._at.card.resume()
+            refused = [place for place, result in zip(sent, results, strict=False) if self._settled(place, result)]
+            self._after(refused, problem)
+
+    def _settled(self, place: Place, result: Decision | HitlError) -> bool:
+        """What became of one answer. True: it was refused, and its question is still open."""
+        if isinstance(result, Decision):
+            place.leave()
+            return False
+        if isinstance(result, InvalidAnswerError | DeadlinePassedError):
+            place.kept, place.problem = None, str(result)
+            return True
+        place.overtaken(result)
+        return False
+
+    def _after(self, refused: Sequence[Place], problem: str) -> None:
+        """Go on after sending: to the first answer that was refused, else to what is open."""
+        if not self._places:
+            self._refresh()
+            return
+        wanted = refused[0] if refused else self._at or self._next_open(0)
+        if wanted is not self._at or refused:
+            self._show(wanted, grab=True)
+        else:
+            assert wanted.card is not None
+            wanted.card.redraw()
+            self._refresh()
+        if problem and wanted.card is not None:
+            wanted.card.say_problem(problem)
+
+    # -- what is drawn
+
+    @property
+    def _kept(self) -> list[Place]:
+        return [p for p in self._places if p.kept is not None]
+
+    @property
+    def _any_kept(self) -> bool:
+        return any(p.kept is not None for p in self._places)
+
+    def _next_open(self, number: int) -> Place:
+        """The first question without an answer from here on; one with an answer when there is no other."""
+        order = self._places[number:] + self._places[:number]
+        return next((p for p in order if p.kept is None), order[0])
+
+    def _show(self, place: Place, *, grab: bool) -> None:
+        before, self._at = self._at, place
+        if before is place:
+            before.put_away()
+        card = place.draw(grab=grab)
+        self.box.children = (self._bar, card.box)
+        if before is not None and before is not place:
+            before.put_away()
+        self._refresh()
+
+    def _refresh(self, *, single: bool = False) -> None:
+        """The bar, and the words of the card that depend on the others."""
+        count, total = len(self._kept), len(self._places)
+        self._bar.label = f"{total} questions, {count} answered, not sent" if self.is_stacked else ""
+        self._bar.tree = self._drawn_bar(count, total) if self.is_stacked or self._note else []
+        card = None if self._at is None else self._at.card
+        if card is None:
+            return
+        if single and not self.is_stacked:
+            card.redraw()
+        else:
+            card.restack()
+        gone = f" {_answers(count)} {'was' if count == 1 else 'were'} not sent." if count else ""
+        stored = "The question is stored." if total == 1 else f"The {total:,} questions are stored."
+        card.say_lost(f"<b>This card lost its kernel.</b>{gone} {stored} Run the cell again to answer {'it' if total == 1 else 'them'}.")
+
+    def _drawn_bar(self, count: int, total: int) -> list[Node]:
+        at = 0 if self._at is None else self._places.index(self._at)
+        note = h("p", {"class": "hitl-nb-stack-note", "role": "status"}, self._note) if self._note else None
+        if not self.is_stacked:
+            return [note] if note else []
+        many = total > _SEGMENTS_MAX
+        said = f"{count:,} answered, not sent" if count else ""
+        bar = h(
+            "div",
+            {"class": "hitl-nb-bar", "id": "bar"},
+            _step("prev", "Previous question", "p", at - 1, off=at == 0),
+            h("span", {"id": "place"}, h("b", {}, f"{at + 1:,}"), f" of {total:,}"),
+            _step("next", "Next question", "n", at + 1, off=at == total - 1),
+            h("progress", {"id": "done", "max": total, "value": count, "aria-label": f"{count:,} of {total:,} answered"}) if many else None,
+            None if many else self._segments(at),
+            h("span", {"class": "hitl-nb-said", "id": "said", "role": "status"}, said),
+        )
+        return [bar, note] if note else [bar]
+
+    def _segments(self, at: int) -> Node:
+        small = " hitl-nb-many" if len(self._places) > _WIDE_SEGMENTS_MAX else ""
+        return h(
+            "ol",
+            {"class": f"hitl-nb-segs{small}", "id": "segs", "aria-label": "Questions"},
+            (_segment(n, p, here=n == at) for n, p in enumerate(self._places)),
+        )
+
+    def _acted(self, act: Act) -> None:
+        """The person goes to another question."""
+        with self._lock:
+            if act.name != "go" or self._is_sending or not act.arg.isdecimal() or int(act.arg) >= len(self._places):
+                return
+            place = self._places[int(act.arg)]
+            if place is not self._at and (self._at is None or self._at.state == "open"):
+                self._note = ""
+                self._show(place, grab=True)
+
+
+def _answers(count: int) -> str:
+    return f"{count:,} answer{'' if count == 1 else 's'}"
+
+
+def _step(name: str, label: str, key: str, to: int, *, off: bool) -> Node:
+    return h(
+        "button",
+        {
+            "class": "hitl-nb-step",
+            "id": name,
+            "data-act": "go",
+            "data-arg": to,
+            "data-key": key,
+            "aria-label": label,
+            "title": label,
+            "disabled": off,
+        },
+        icon(name),
+    )
+
+
+def _segment(number: int, place: Place, *, here: bool) -> Node:
+    kept = place.kept
+    look = "" if kept is None else " hitl-nb-ok" if kept.outcome.good else " hitl-nb-bad"
+    words = f"Question {number + 1}: {'open' if kept is None else f'{kept.outcome.label}, not sent'}"
+    # Not a stop for Tab: with many questions the way to the card would be long, and the arrows before them lead everywhere.
+    more = {"tabindex": -1, "data-act": "go", "data-arg": number, "aria-current": "step" if here else None}
+    return h("li", {}, h("button", {"class": f"hitl-nb-seg{look}", "aria-label": words, "title": words, **more}))
