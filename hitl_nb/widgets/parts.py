@@ -64,7 +64,7 @@ def picture(shown: Picture, label: str = "") -> str:
     scale = min(1, _FIT[0] / width, _FIT[1] / height) if width and height else 0
     if width and height:
         image += f' width="{max(1, int(width * scale))}" height="{max(1, int(height * scale))}"'
-    caption = f'{markup.caption(label or shown.alt, shown.size, tag="span")}<br>'
+    caption = f"{markup.caption(label or 'Picture', shown.words() if shown.alt else shown.size, tag='span')}<br>"
     if scale == 1 and width and width <= _FITS_ALWAYS:
         return f'<div class="hitl-nb-pic">{caption}{image}></div>'
     whole = " hitl-nb-whole" if scale == 1 else ""

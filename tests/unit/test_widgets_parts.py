@@ -53,7 +53,9 @@ def test_a_picture_is_its_own_bytes_with_its_words():
         {"class": "hitl-nb-img", "src": f"data:image/png;base64,{base64.b64encode(data).decode()}", "alt": "Plot, 4 x 3", "width": "4", "height": "3"}
     ]
     assert "Plot" in page.text
-    assert Page(picture(Picture(data, alt="A dot"), "Plot")).all("img")[0]["alt"] == "A dot, 4 x 3"
+    named = Page(picture(Picture(data, alt="A dot"), "Plot"))
+    assert named.all("img")[0]["alt"] == "A dot, 4 x 3"
+    assert named.text == "Plot A dot, 4 x 3"
 
 
 @pytest.mark.parametrize(

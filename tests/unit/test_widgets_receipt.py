@@ -1,14 +1,19 @@
 """What stays of a decision in a saved notebook."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
+from io import BytesIO
 
+import pandas as pd
 import pytest
+from PIL import Image
 
+from hitl_nb import Picture
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.decisions.answering import build_answer
+from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.widgets.outcome import outcome
@@ -184,3 +189,215 @@ def test_a_receipt_works_without_script_and_carries_its_style_once():
     assert data["text/html"].count("<details") == 2
     assert "svg" not in data["text/html"]
     assert len(data["text/html"]) < 10_000
+
+
+# -- what was shown, and what an answer says, in every form of the receipt
+
+
+def picture(width=640, height=480, alt=""):
+    out = BytesIO()
+    Image.new("RGB", (width, height)).save(out, "PNG")
+    return Picture(out.getvalue(), alt=alt)
+
+
+CHAT = [{"role": "user", "content": "Where is\nmy parcel?"}, {"role": "assistant", "content": "In `Lyon` ```", "id": "m2"}]
+SHOWN = {
+    "question": "Send the reply?",
+    "action": "review",
+    "instruction": "It goes out at once.",
+    "customer": "Marta",
+    "chat": CHAT,
+    "photo": picture(alt="Parcel"),
+    "stock": pd.DataFrame({"sku": ["a|b", "c"], "price": [1.5, 2]}),
+    "draft": "# Dear Marta\n\n**249 EUR**",
+    "options": ["approve", "edit", "reject"],
+}
+
+
+def test_a_receipt_tells_everything_that_was_shown_in_html_markdown_and_plain_text():
+    data = bundle([receipt(SHOWN, {"action": "approve"})])
+    html = Tags(data["text/html"])
+    for told in (
+        "It goes out at once.",
+        "Marta",
+        "Where is\nmy parcel?",
+        "In `Lyon` ```",
+        "Parcel",
+        "640 x 480",
+        "a|b",
+        "1.5",
+        "# Dear Marta\n\n**249 EUR**",
+    ):
+        assert told in html.text, told
+    assert data["text/html"].count("<img") == 1
+    assert data["text/plain"].splitlines()[1:-1] == [
+        "  Customer: Marta",
+        "  Chat:",
+        "    User: Where is",
+        "      my parcel?",
+        "    Assistant: In `Lyon` ```",
+        "      Id: m2",
+        "  Photo: [picture: Parcel, 640 x 480]",
+        "  Stock (2 rows):",
+        "    sku  price",
+        "    a|b    1.5",
+        "    c      2.0",
+        "  Draft:",
+        "    # Dear Marta",
+        "    ",
+        "    **249 EUR**",
+    ]
+
+
+def test_the_markdown_of_parts_renders_as_tables_and_blocks_of_their_text():
+    from markdown_it import MarkdownIt
+
+    page = Tags(MarkdownIt("js-default").render(bundle([receipt(SHOWN | {"chat": [*CHAT, {"role": EVIL, "content": EVIL}]}, EVIL)])["text/markdown"]))
+    assert page.found <= {"p", "strong", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "pre", "code"}
+    for told in ("Photo: [picture: Parcel, 640 x 480]", "a|b", "In `Lyon` ```", "# Dear Marta", EVIL):
+        assert told in page.text, told
+
+
+def test_a_receipt_keeps_no_script_no_roles_and_no_drawing_but_its_pictures():
+    html = bundle([receipt(SHOWN, {"action": "edit", "edited_text": "Dear Marta"})])["text/html"]
+    for gone in ("<script", "<svg", " role=", " aria-", "<strong"):
+        assert gone not in html
+
+
+def test_the_style_of_parts_comes_only_with_receipts_that_have_some():
+    assert ".hitl-nb-turn" in bundle([receipt(SHOWN, {"action": "approve"})])["text/html"]
+    assert ".hitl-nb-turn" not in bundle([receipt(REVIEW, {"action": "approve"})])["text/html"]
+
+
+def test_an_edit_is_a_comparison_in_every_form():
+    data = bundle([receipt(REVIEW, {"action": "edit", "edited_text": "One\n2\nThree"})])
+    assert data["text/plain"].splitlines()[2:7] == ["  Changes:", "    @@ -1,3 +1,3 @@", "     One", "    -Two", "    +2"]
+    assert "```diff\n@@ -1,3 +1,3 @@\n One\n-Two\n+2\n Three\n```" in data["text/markdown"]
+
+
+def test_edited_data_is_compared_as_the_text_that_was_edited():
+    payload = {"error": "e", "question": "Fix", "current_input": {"n": 1, "m": [2]}}
+    made = receipt(payload, {"retry": True, "new_input": {"n": 3, "m": [2]}})
+    assert '"n": 3' in made.outcome.edited
+    assert "<del>1</del>" in made.html()
+    assert receipt(payload, {"retry": True, "new_input": {"n": 1, "m": [2]}}).outcome.label == "Sent unchanged"
+
+
+def test_the_record_has_the_digest_of_what_was_shown():
+    record = receipt(REVIEW, {"action": "approve"}, digest="5eed").record()
+    assert record["digest"] == "5eed"
+    assert set(record) >= {"thread_id", "graph", "node", "question", "answer", "reviewer", "how", "interrupt_id", "decided_at"}
+
+
+def test_a_receipt_says_who_was_asked_and_how_long_it_took():
+    later = receipt(REVIEW, {"action": "approve"}, assignee="Sam Ito", created_at=AT - timedelta(seconds=192)).html()
+    assert "Sam Ito" in later
+    assert "notebook, after 3 min 12 s" in later
+    scripted = receipt(REVIEW, {"action": "approve"}, "script", created_at=AT - timedelta(seconds=192)).html()
+    assert "after" not in scripted
+
+
+def test_a_filled_form_reads_as_names_and_values_before_the_data():
+    schema = {"type": "object", "properties": {"deliver_on": {"type": "string"}, "lines": {"type": "array"}, "express": {"type": "boolean"}}}
+    answer = {"deliver_on": "2026-12-01", "lines": [{"sku": "a"}], "express": False}
+    made = receipt("Which order?", answer, schema=schema)
+    html = Tags(made.html()).text
+    assert html.index("Deliver on") < html.index("2026-12-01") < html.index("Sku: a") < html.index('"deliver_on"')
+    assert "  Deliver on: 2026-12-01" in bundle([made])["text/plain"]
+
+
+def test_a_typed_text_is_shown_as_it_was_typed():
+    text = Tags(receipt({"question": "What?", "type": "text"}, "one\n<b>two</b>").html()).text
+    assert "one\n<b>two</b>" in text
+    assert '"one' not in text
+
+
+FRAME = pd.DataFrame({"sku": ["a", "b", "c", "d"], "price": [1.0, 2.0, 3.0, 4.0]})
+
+
+def decided_rows(frame, answer):
+    asked = request({"question": "Right?", "table": frame})
+    return receipt({"question": "Right?", "table": frame}, check_answer(asked.question, answer))
+
+
+def test_decided_rows_read_as_counts_changed_cells_and_rules():
+    made = decided_rows(FRAME, {"rules": [{"rule": "price > 3.5", "decision": "reject"}], "edit": {1: {"price": 2.5, "sku": "B"}}, "rest": "accept"})
+    assert (made.outcome.label, made.outcome.good) == ("2 accepted, 1 edited, 1 rejected", True)
+    told = bundle([made])["text/plain"].splitlines()
+    start = told.index("  Rejected: row 3")
+    assert told[start - 1 : start + 7] == [
+        "  Rows: 2 accepted, 1 edited, 1 rejected",
+        "  Rejected: row 3",
+        "  Changed cells (2 rows):",
+        "    Row  Column  From  To",
+        "    1    sku     b     B",
+        "    1    price   2.0   2.5",
+        "  Rules (1 row):",
+        "    Rule         Decision  Rows hit",
+    ]
+    assert "Table (4 rows):" in "\n".join(told)
+    html = Tags(made.html()).text
+    assert html.index("4 rows") < html.index("Changed cells") < html.index("Recorded as")
+
+
+def test_rows_that_are_all_rejected_are_a_refusal():
+    made = decided_rows(FRAME, "reject")
+    assert (made.outcome.label, made.outcome.good) == ("4 rejected", False)
+
+
+def test_ten_thousand_decided_rows_are_counted_and_recorded_whole():
+    made = decided_rows(pd.DataFrame({"n": range(10_000)}), {"rules": [{"rule": "n < 5000", "decision": "reject"}], "rest": "accept"})
+    data = bundle([made])
+    assert "rows 0, 1, 2" in data["text/plain"]
+    assert "and 4,960 more" in data["text/plain"]
+    assert max(len(data[kind]) for kind in ("text/html", "text/plain", "text/markdown")) < 30_000
+    assert len(data[MIME]["decisions"][0]["answer"]["rejected"]) == 5000
+
+
+ACTIONS = {
+    "action_requests": [
+        {"name": "send_email", "args": {"to": "m@e.example"}},
+        {"name": "refund", "args": {"amount": 249.0, "note": "x"}},
+        {"name": "ask", "args": {}},
+    ]
+}
+
+
+def test_decisions_about_actions_read_as_a_line_each():
+    answer = {
+        "decisions": [
+            {"type": "approve"},
+            {"type": "edit", "edited_action": {"name": "refund", "args": {"amount": 199.0}}},
+            {"type": "reject", "message": "Not now.\nLater."},
+        ]
+    }
+    made = receipt(ACTIONS, answer)
+    assert made.outcome.label == "1 approved, 1 edited, 1 rejected"
+    assert made.told[0] == {
+        "1. send_email": "approved",
+        "2. refund": "edited: Amount: 199.0 (was 249.0), Note: left out",
+        "3. ask": "rejected: Not now.\nLater.",
+    }
+    assert receipt(ACTIONS, {"decisions": [{"type": "reject"}] * 3}).outcome.good is False
+
+
+def test_one_action_of_the_older_inbox_reads_as_its_decision():
+    payload = {"action_request": {"action": "refund", "args": {"amount": 5}}, "config": {"allow_accept": True, "allow_respond": True}}
+    made = receipt(payload, {"type": "response", "args": "Ask Sam first."})
+    assert (made.outcome.label, made.told[0]) == ("Answered", {"1. refund": "answered: Ask Sam first."})
+
+
+@pytest.mark.parametrize("answer", [None, {}, [], {"decisions": 5}, {"decisions": [{}]}, "x", [1], {"accepted": 1}])
+def test_an_unusual_answer_about_rows_or_actions_still_has_a_receipt(answer):
+    for payload in (ACTIONS, {"question": "Right?", "table": FRAME}):
+        data = bundle([receipt(payload, answer)])
+        assert data[MIME]["decisions"][0]["answer"] == answer
+        assert data["text/plain"]
+
+
+def test_a_long_text_is_cut_in_a_log_and_whole_in_the_page():
+    draft = "\n".join(f"line {n}" for n in range(200))
+    data = bundle([receipt(REVIEW | {"draft": draft}, {"action": "approve"})])
+    assert "… 160 more lines" in data["text/plain"]
+    assert "… 160 more lines" in data["text/markdown"]
+    assert draft in Tags(data["text/html"]).text
