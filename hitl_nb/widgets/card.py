@@ -153,8 +153,11 @@ class Card:
         self._presses.clear()
         self._extras.clear()
         if form.control == "buttons" and edits is not None:
-            label = edits.label if edits.weight == "primary" else "Send edit"
-            return [self._button(edits, label, "primary", sends_now=True), button("Discard edit", self._discard, look="quiet")]
+            if edits.weight != "primary":
+                return [self._button(edits, "Send edit", "primary", sends_now=True), button("Discard edit", self._discard, look="quiet")]
+            # what most people press opens the editor: the other answers must not be a step further away because of it
+            others = [self._button(o, o.label, "danger" if o.weight == "danger" else "", sends_now=True) for o in form.options if not o.edits]
+            return [self._button(edits, edits.label, "primary", sends_now=True), *others, button("Discard edit", self._discard, look="quiet")]
         taken = set(_STACK_KEYS)
         made = []
         for option in form.options:

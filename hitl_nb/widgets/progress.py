@@ -44,7 +44,8 @@ class Activity:
         self._surface = Surface(label="What runs now" if receipt is None else receipt.request.form.heading)
         self.box = classed(ipywidgets.VBox([self._read, self._surface, ipywidgets.HTML(_LOST)]), "hitl-nb-card hitl-nb-activity")
         self.refresh()
-        Thread(target=self._keep_fresh, name="hitl-nb-progress", daemon=True).start()
+        self._thread = Thread(target=self._keep_fresh, name="hitl-nb-progress", daemon=True)
+        self._thread.start()
 
     def run(self, nodes: Sequence[str]) -> None:
         """These nodes run now."""
@@ -89,7 +90,7 @@ def tree(glance: Glance) -> list[Node]:
         *([_bar(measured[0])] if alone else []),
         h(
             "ul",
-            {"class": "hitl-nb-steps"},
+            {"class": "hitl-nb-ran"},
             _count(glance.earlier, "earlier", "done"),
             [_row(s, bar=not alone and s in measured) for s in glance.steps],
             _count(glance.further, "more", "running"),
@@ -102,10 +103,10 @@ def _row(step: Step, *, bar: bool) -> Node:
     told = "" if step.state in ("running", "done") else " asks" if step.state == "asked" else " failed"
     return h(
         "li",
-        {"class": f"hitl-nb-step hitl-nb-step-{step.state}"},
+        {"class": f"hitl-nb-ran-one hitl-nb-ran-one-{step.state}"},
         icon(_ICONS[step.state]),
-        h("span", {"class": "hitl-nb-step-word"}, words + told, _bar(step) if bar else None),
-        h("span", {"class": "hitl-nb-step-time"}, took(step.seconds)),
+        h("span", {"class": "hitl-nb-ran-one-word"}, words + told, _bar(step) if bar else None),
+        h("span", {"class": "hitl-nb-ran-one-time"}, took(step.seconds)),
     )
 
 
@@ -115,4 +116,4 @@ def _bar(step: Step) -> Node:
 
 
 def _count(number: int, which: str, state: str) -> Node | None:
-    return h("li", {"class": f"hitl-nb-step hitl-nb-step-{state} hitl-nb-mut"}, h("span", {}, f"{number} {which}")) if number else None
+    return h("li", {"class": f"hitl-nb-ran-one hitl-nb-ran-one-{state} hitl-nb-mut"}, h("span", {}, f"{number} {which}")) if number else None

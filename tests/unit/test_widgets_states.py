@@ -364,3 +364,11 @@ def test_an_error_that_cannot_tell_its_text_is_shown_all_the_same():
             raise RuntimeError
 
     assert "The run stopped with MuteError" in failure(MuteError())
+
+
+def test_while_the_input_of_a_failed_step_is_edited_giving_up_is_as_near_as_before(desk):
+    desk.ask(payload={"error": "ValueError: '12O' is no number", "question": "Fix it?", "current_input": "12O"})
+    desk.press("Retry")
+    assert desk.buttons() == ["Retry", "Give up", "Discard edit"]
+    desk.press("Give up")
+    assert desk.sent == [{"retry": False}]
