@@ -212,8 +212,8 @@ class Rows(Holder):
             value.give()
         return name
 
-    def remove(self, name: Node) -> None:
-        row = next(r for r in self.rows if r[0] is name)
+    def remove(self, part: Node) -> None:
+        row = next(r for r in self.rows if part in r)
         self.rows.remove(row)
         for node in row:
             node.drop()

@@ -27,8 +27,8 @@ def answer_facts(field: Field, answer: Any) -> dict[str, Any]:
 
 def _read(field: Field, value: Any, rules: Rules) -> Any:
     """The value with labels in place of names, and words in place of what was chosen."""
-    if value is None:
-        return None
+    if value is None or isinstance(value, bool):
+        return value
     known = next((c.label for c in field.choices if same(c.value, value)), None)
     if known is not None and field.kind in ("choice", "fixed"):
         return known
@@ -68,7 +68,7 @@ def _read_group(field: Field, value: Mapping[str, Any], rules: Rules) -> dict[st
 
 def zone_words(zone: str) -> str:
     """`Z` as "UTC", `+02:00` as "UTC+02:00"; empty without a zone."""
-    return "" if not zone else "UTC" if zone in ("Z", "z", "+00:00", "-00:00") else f"UTC{zone}"
+    return "" if not zone else "UTC" if zone in ("Z", "+00:00", "-00:00") else f"UTC{zone}"
 
 
 def item_name(item: Field | None, title: str) -> str:

@@ -19,7 +19,7 @@ NO_ZONE: Final = ""
 _DIGITS_MAX: Final = 4000
 """Digits of a number; Python writes no int of more than 4300."""
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?", re.ASCII)
-_ZONED: Final = re.compile(r"(.*\d)\s*(Z|z|[+-]\d{2}:?\d{2}(?::?\d{2})?)", re.DOTALL)
+_ZONED: Final = re.compile(r"(.*\d)\s*(Z|[+-]\d{2}:?\d{2}(?::?\d{2})?)", re.DOTALL)
 _TIME: Final = r"\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?"
 _BODIES: Final = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII),

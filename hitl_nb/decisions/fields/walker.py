@@ -48,6 +48,13 @@ _HINTS_OF_TYPE: Final = {
 def field_of(schema: Any, root: Mapping[str, Any] | None = None, *, name: str = "", tag: str = "") -> Field:
     """The field for a value of this schema; `root` is the whole one, where references lead. Never raises: what it cannot draw is a `json` field."""
     whole = root if root is not None else schema if isinstance(schema, Mapping) else {}
+    try:
+        return _field_of(schema, whole, name, tag)
+    except (TypeError, ValueError, AttributeError, KeyError):  # no JSON Schema at all: none that was asked with, see `check.answer_schema`
+        return Field("json", {}, whole, title=label(name))
+
+
+def _field_of(schema: Any, whole: Mapping[str, Any], name: str, tag: str) -> Field:
     told = schema if isinstance(schema, Mapping) else {}
     found = flat(schema, whole)
     title = _title(told, name) or ("" if name or found is None else str(found[0].get("title", "")))
