@@ -253,16 +253,16 @@ class TablePanel(Panel):
         first = review.page * review.page_size
         span = f"{first + 1:,}-{min(first + review.page_size, review.shown):,} of {review.shown:,}" if review.shown else "0 rows"
         sizes = [h("option", {"value": size}, f"{size} a page") for size in PAGE_SIZES]
-        undo = _small("undo", "", f"Undo {review.undoes}", look="hitl-nb-quiet") if review.undoes else None
+        turns = len(review.table) > PAGE_SIZES[0]
         return h(
             "div",
-            {"class": "hitl-nb-tools hitl-nb-pager"},
-            _turn("prev", review.page - 1, "Previous page", enabled=review.page > 0),
+            {"class": "hitl-nb-tools"},
+            _turn("prev", review.page - 1, "Previous page", enabled=review.page > 0) if turns else None,
             h("span", {"role": "status"}, span),
-            _turn("next", review.page + 1, "Next page", enabled=review.page < review.pages - 1),
-            h("select", {"id": "size", "value": review.page_size, "data-act": "size", "aria-label": "Rows a page"}, sizes),
+            _turn("next", review.page + 1, "Next page", enabled=review.page < review.pages - 1) if turns else None,
+            h("select", {"id": "size", "value": review.page_size, "data-act": "size", "aria-label": "Rows a page"}, sizes) if turns else None,
             h("span", {"class": "hitl-nb-space"}),
-            undo,
+            _small("undo", "", f"Undo {review.undoes}", look="hitl-nb-quiet") if review.undoes else None,
         )
 
     def _notes(self) -> list[Node]:
