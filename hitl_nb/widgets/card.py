@@ -38,7 +38,6 @@ State = Literal["open", "sending", "sent", "over"]
 """over: it can no longer be answered here, and says why."""
 _OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingError, ThreadMovedError, StaleCheckpointError)
 """What `submit` says of a question that is not open any more."""
-_KEYS_HINT: Final = "<kbd>Ctrl</kbd> <kbd>Enter</kbd> send"
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
 _PLAIN: Final = "Your answer, as JSON"
 _STACK_KEYS: Final = "np"
@@ -144,6 +143,11 @@ class Card:
             close(old)
         self._refresh()
 
+    @property
+    def _verb(self) -> str:
+        """What its buttons do with an answer."""
+        return "send"
+
     def _standing(self) -> tuple[str, str]:
         """The state in the header, and its word."""
         return terms.state(self.request, self._now())
@@ -212,7 +216,8 @@ class Card:
         if form.inferred and not said:
             exact = self._preview(option).removeprefix("Sends ") if option is not None and form.shape != "text" else ""
             said = f"Sends <code>{escape(exact)}</code>" if exact else self._sends_any()
-        self._line.value = markup.line(said, _KEYS_HINT if typing or self._plain is not None else "")
+        hint = f"<kbd>Ctrl</kbd> <kbd>Enter</kbd> {self._verb}"
+        self._line.value = markup.line(said, hint if typing or self._plain is not None else "")
 
     def _relabel(self, extra: Extra) -> None:
         drawn = self._extras.get(extra.act)

@@ -365,7 +365,7 @@ class Stack:
             _step("next", "Next question", "n", at + 1, off=at == total - 1),
             h("progress", {"id": "done", "max": total, "value": count, "aria-label": f"{count:,} of {total:,} answered"}) if many else None,
             None if many else self._segments(at),
-            h("span", {"class": "hitl-nb-said", "id": "said", "role": "status"}, said),
+            h("span", {"class": "hitl-nb-bar-said", "id": "said", "role": "status"}, said),
         )
         return [bar, note] if note else [bar]
 

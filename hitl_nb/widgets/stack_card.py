@@ -146,6 +146,10 @@ class StackCard(Card):
 
     # -- what is drawn
 
+    @property
+    def _verb(self) -> str:
+        return "keep" if self._place.is_stacked else "send"
+
     def _standing(self) -> tuple[str, str]:
         return super()._standing() if self._place.kept is None else ("ok", "Answered, not sent")
 

@@ -262,19 +262,21 @@ function onKey(event, frame, model) {
 }
 
 function sheet(frame, model) {
-  const on = keysOn(model), rows = [], say = (key, ...what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => ["kbd", {}, k])], ["dd", {}, ...what]]);
+  const on = keysOn(model), rows = [], say = (key, what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => (k === "–" ? k : ["kbd", {}, k]))], ["dd", {}, what]]);
   const primary = [...frame.querySelectorAll("button.hitl-nb-primary:enabled")].find(seen), numbered = choices(frame).length;
-  if (on) for (const button of keyed(frame)) if (!button.disabled) say(button.dataset.key.toUpperCase(), named(button));
+  const pressed = (buttons) => { for (const button of buttons) if (!button.disabled) say(button.dataset.key.toUpperCase(), named(button)); };
+  if (on) pressed(choices(frame));
   if (on && numbered) say(numbered > 1 ? `1 – ${Math.min(9, numbered)}` : "1", numbered > 1 ? "The buttons, from the left" : "The button");
   if (on && [...frame.querySelectorAll("input[type=radio]")].some(seen)) say("1 – 9", "The choices, where one of them has the keyboard");
   if (primary) say("Ctrl Enter", named(primary));
   if ([...frame.querySelectorAll("textarea, input")].some((field) => seen(field) && isText(field))) say("Esc", "Leave the text field");
+  if (on) pressed(keyed(frame).filter((button) => !choices(frame).includes(button)));
   if (on) say("?", "These keys");
   const own = model.get("single_keys") ? ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-switch", role: "switch", "aria-checked": on }, `Single keys: ${on ? "on" : "off"}`]
     : ["span", { class: "hitl-nb-mut" }, "Single keys are switched off here."];
   const note = on || !model.get("single_keys") ? [] : [["p", { class: "hitl-nb-mut" }, "Switched on, a single key presses a button while the keyboard is in a card and not in a text field."]];
   return [["div", { class: "hitl-nb-cap" }, "Keys in this card"], ["dl", {}, ...rows], ...note,
-    ["div", { class: "hitl-nb-row" }, own, ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-quiet" }, "Close"]]];
+    ["div", { class: "hitl-nb-keyrow" }, own, ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-quiet" }, "Close"]]];
 }
 
 function toggleSheet(frame, model) {
