@@ -167,7 +167,7 @@ class Draft:
                 return f"{item_name(node.field, title) if around is not self.root else 'Item'} {around.items.index(node) + 1}"
             if isinstance(around, Places) and not node.field.title:
                 return f"{self.name_of(around.id)} {around.parts.index(node) + 1}"
-            if node.field.title and node is not self.root:
+            if node.field.title and (node is not self.root or isinstance(node, Leaf)):
                 return node.field.title
             node = around
         return "your answer"
