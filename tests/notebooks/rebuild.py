@@ -24,6 +24,7 @@ NAMES = (
     "04_parallel_and_subgraphs",
     "05_change_your_mind",
     "06_deadlines_and_escalation",
+    "08_review_a_table",
 )
 READS = ("*.py", "answers/*", "data/*")
 CELL_TIMEOUT_S = 120
