@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
+from hitl_nb.decisions.problems import of_schema
 from hitl_nb.decisions.wording import label, readable
 from hitl_nb.errors import InvalidAnswerError, shown
 
@@ -251,11 +252,12 @@ def _check_args(action: Action, args: Mapping[str, Any], place: list[str | int],
     if action.schema is None:
         return
     try:
-        error = next(iter(sorted(validator_of(action.schema).iter_errors(dict(args)), key=lambda e: len(e.absolute_path))), None)
+        found = of_schema(validator_of(action.schema).iter_errors(dict(args)))
     except Exception:  # noqa: BLE001  a schema that is none binds nothing
         return
-    if error is not None:
-        _refuse(f"an argument of {action.name!r} does not fit: {error.message[:200]}", [*place, *error.absolute_path])
+    if found:
+        at = "".join(f"[{part!r}]" for part in found[0].path)
+        _refuse(f"the arguments of {action.name!r} do not fit{f' at {at}' if at else ''}: {found[0].message}", [*place, *found[0].path])
 
 
 def _refuse(why: str, path: list[str | int]) -> NoReturn:

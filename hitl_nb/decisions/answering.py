@@ -52,7 +52,11 @@ def sends(form: Form, choice: Any = UNSET, *, text: str | None = None, comment: 
     if choice is not UNSET:
         return _literal(build_answer(form, choice, text=text, comment=comment))
     if form.shape == "text":
-        kinds = {"editor": "the edited text", "json": "what you type, read as JSON", "table": "a decision for each row"}
+        kinds = {
+            "editor": "the edited data" if form.parse else "the edited text",
+            "json": "what you type, read as JSON",
+            "table": "a decision for each row",
+        }
         return (kinds | {"actions": "a decision for each action"}).get(form.control, "the text you type")
     values = " | ".join(_literal(v) for v in dict.fromkeys(says_yes(o.value) if form.shape == "approved" else o.value for o in form.options))
     key = {"value": "", "approved": "approved", "decision": "decision", "typed": "type", "retry": "retry"}.get(form.shape, "action")

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import ipywidgets
 
+from hitl_nb.decisions.check import problems
 from hitl_nb.decisions.request import Option, Request
-from hitl_nb.decisions.wording import readable
+from hitl_nb.decisions.wording import label, readable
 from hitl_nb.errors import InvalidAnswerError
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.drawing_view import DrawingView, notice, open_widgets, shown_as
@@ -65,11 +66,13 @@ class DrawingPanel(Panel):
             inferred=False,
         )
         self._rule, self._drawing, self._changed = rule, drawing, changed
+        self._latest: Any = None
         self._first = self._read_quietly()
 
     def answer(self, option: Option, comment: str) -> Any:
         assert self._drawing.answer is not None
-        return self._drawing.answer()
+        self._latest = self._drawing.answer()
+        return self._latest
 
     def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel:
         """The card as always. The drawing waits behind it, with everything that was done to it."""
@@ -89,12 +92,16 @@ class DrawingPanel(Panel):
         return panel
 
     def refuse(self, error: InvalidAnswerError) -> tuple[str, str]:
+        found = problems(self.request.question, self._latest) if error.interrupt_id is not None else []
+        if found:
+            error = InvalidAnswerError(found[0].message, path=list(found[0].path), reason=found[0].message)
         if self._drawing.refuse is not None:
             try:
                 self._drawing.refuse(error)
             except Exception as failed:  # noqa: BLE001  the renderer is the user's
                 self.view.say(Trouble(self._rule, "could not show why the answer was refused", failed))
-        return error.reason or str(error), ""
+        words = error.reason or str(error)
+        return f"{label(error.path[-1])}: {words}" if found and error.path else words, ""
 
     @property
     def unsent(self) -> Mapping[str, str]:

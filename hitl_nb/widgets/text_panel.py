@@ -26,8 +26,8 @@ class TextPanel(Panel):
             "json": ("Your answer, as JSON", form.template, "json"),
         }.get(form.control, ("Your edit", form.subject or "", "json" if form.parse else "editor"))
         self.field = classed(ipywidgets.Textarea(value=value, description=label), f"hitl-nb-main hitl-nb-{look}")
-        self._changes = ipywidgets.HTML()
-        self._said = ipywidgets.HTML() if form.parse else None
+        self._changes = classed(ipywidgets.HTML(), "hitl-nb-data" if form.parse else "")
+        self._said = classed(ipywidgets.HTML(), "hitl-nb-said") if form.parse else None
         """What is wrong with the JSON."""
         self._problem = ""
         self.widget = classed(ipywidgets.VBox([w for w in (self.field, self._said, self._changes) if w is not None]), "hitl-nb-edit")

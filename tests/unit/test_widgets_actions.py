@@ -165,7 +165,7 @@ def test_what_the_check_refuses_is_said_at_the_argument_and_typing_on_takes_it_a
     assert card.sent == []
     assert "Not sent. Check: Eur of pay" in card.text
     assert card.focused == ["a-0-1"]
-    assert "7 is greater than the maximum of 5" in card.words(card.nodes("p", id="p-a-0-1")[0])
+    assert "Must be at most 5." in card.words(card.nodes("p", id="p-a-0-1")[0])
     card.act("argument", "", {"v-0": "edit", "a-0-1": "5"})
     assert card.nodes("p", id="p-a-0-1") == []
     card.press("Send decision", **{"v-0": "edit", "a-0-1": "5"})

@@ -350,8 +350,8 @@ def test_an_answer_that_the_schema_refuses_is_told_on_the_card_and_to_the_render
     card = stage(schema=answer_schema(schema))
     card.press("Send answer")
     assert card.sent == []
-    assert [e.path for e in refused] == [["stars"]]
-    assert "Not sent." in card.text
+    assert [(e.path, str(e)) for e in refused] == [(["stars"], "Must be at most 5.")]
+    assert "Not sent. Stars: Must be at most 5." in card.text
     next(w for w in card.shown() if isinstance(w, ipywidgets.IntSlider)).value = 4
     card.press("Send answer")
     assert card.sent == [{"stars": 4}]
