@@ -76,9 +76,13 @@ class Desk:
         self.answers = []
         self.number = 0
 
-    def ask(self, name="review", payload=None, *, after=None, submit=None, **more):
+    def request(self, name="review", payload=None, **more):
         q = question(name, payload, **more)
-        request = Request(q, form_for(q, reviewer="Dana Ruiz"))
+        return Request(q, form_for(q, reviewer="Dana Ruiz"))
+
+    def ask(self, name="review", payload=None, *, after=None, submit=None, **more):
+        request = self.request(name, payload, **more)
+        q = request.question
 
         def record(answer):
             value = check_answer(q, answer)

@@ -21,7 +21,21 @@ d3.view.running(['publish'])
 d3.ask('review', after=fail)""",
     "d4 = Desk()\nd4.ask('review')",
     "d5 = Desk()\nd5.ask('approve', deadline=datetime.now(UTC) + timedelta(minutes=14), assignee='Sam Ito')\nd5.ask('choice', thread_id='parcel-9')",
-    "d6 = Desk()\nd6.ask('approve', submit=lambda answer: __import__('time').sleep(4), deadline=datetime.now(UTC) - timedelta(hours=2))",
+    "d6 = Desk()\nd6.ask('approve', submit=lambda answer: __import__('time').sleep(4), deadline=datetime.now(UTC) + timedelta(minutes=2))",
+    "d7 = Desk()\nd7.ask('approve', deadline=datetime.now(UTC) - timedelta(hours=2), default=False)",
+    """d8 = Desk()
+old, new = (d8.request('review', id=n, payload={**PAYLOADS['review'], 'version': f'{n} of 5'}) for n in '34')
+d8.view.ask(old, taken)
+d8.view.outdated(old)
+d8.view.ask(new, taken)""",
+    """d9 = Desk()
+from hitl_nb.graph.watch import Begun
+d9.view.running(['work'])
+d9.view.progress.started([Begun(str(n), 'work') for n in range(400)])
+for n in range(150):
+    d9.view.progress.ended(str(n), 'done')
+d9.view.progress.wrote('150', {'done': 7, 'total': 12, 'unit': 'pages'})
+d9.view.progress.wrote('151', 'a_long_word_' * 40)""",
 ]
 
 
@@ -79,9 +93,11 @@ def test_every_state_of_a_card_is_drawn_within_its_borders(lab, theme, width):
     notebook.page.get_by_text("Approved, running publish").wait_for()
     notebook.page.get_by_text("Show traceback").wait_for()
     notebook.receipts().nth(1).locator("summary").click()
+    press(7, "Show what changed")
+    notebook.page.get_by_text("work: 7 of 12 pages").wait_for()
     press(5, "Approve")
     notebook.page.wait_for_selector(".hitl-nb-sending")
     notebook.page.wait_for_timeout(500)
-    for i, name in enumerate(("running", "elsewhere", "failed", "receipt", "two-open", "sending")):
+    for i, name in enumerate(("running", "elsewhere", "failed", "receipt", "two-open", "sending", "late", "outdated", "progress")):
         keep(notebook, f"{name}-{theme}-{width}", i)
     assert_nothing_sticks_out(notebook)
