@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-EXAMPLES = re.findall(
-    r"^## (.*?)\n(?:(?!## ).*\n)*?```python\n((?:.*\n)*?)```\n\n```text\n((?:.*\n)*?)```", (DOCS / "runtime.md").read_text("utf-8"), re.MULTILINE
-)
+_EXAMPLE = re.compile(r"^## (.*?)\n(?:(?!## ).*\n)*?```python\n((?:.*\n)*?)```\n\n```text\n((?:.*\n)*?)```", re.MULTILINE)
+EXAMPLES = _EXAMPLE.findall((DOCS / "runtime.md").read_text("utf-8"))
+OF_CARDS = _EXAMPLE.findall((DOCS / "cards.md").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(("code", "printed"), [e[1:] for e in EXAMPLES], ids=[e[0] for e in EXAMPLES])
+@pytest.mark.parametrize(("code", "printed"), [e[1:] for e in EXAMPLES + OF_CARDS], ids=[e[0] for e in EXAMPLES + OF_CARDS])
 def test_each_example_prints_what_the_page_shows(code, printed, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "runtime.md", "exec"), {"__name__": "example"})
