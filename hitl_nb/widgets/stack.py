@@ -337,8 +337,9 @@ class Stack:
     def _refresh(self, *, single: bool = False) -> None:
         """The bar, and the words of the card that depend on the others."""
         count, total = len(self._kept), len(self._places)
-        self._bar.label = f"{total} questions, {count} answered, not sent" if self.is_stacked else ""
-        self._bar.tree = self._drawn_bar(count, total) if self.is_stacked or self._note else []
+        with self._bar.hold_sync():
+            self._bar.label = f"{total} questions, {count} answered, not sent" if self.is_stacked else ""
+            self._bar.tree = self._drawn_bar(count, total) if self.is_stacked or self._note else []
         card = None if self._at is None else self._at.card
         if card is None:
             return
@@ -347,7 +348,7 @@ class Stack:
         else:
             card.restack()
         gone = f" {_answers(count)} {'was' if count == 1 else 'were'} not sent." if count else ""
-        stored = "The question is stored." if total == 1 else f"The {total:,} questions are stored."
+        stored = "The question is stored." if total == 1 else "The questions are stored."
         card.say_lost(f"<b>This card lost its kernel.</b>{gone} {stored} Run the cell again to answer {'it' if total == 1 else 'them'}.")
 
     def _drawn_bar(self, count: int, total: int) -> list[Node]:
