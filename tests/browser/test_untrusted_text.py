@@ -1,67 +1,49 @@
 """No text of a payload, an answer or an error does anything but show, in a live card, in a saved notebook, in an export. The corpus is in xss.py."""
 
+import inspect
+import json
 import re
+import time
 
+import hostile
+import nbformat
 import pytest
 import xss
 
+VIEW = "application/vnd.jupyter.widget-view+json"
 MIMES = ("text/html", "text/markdown", "text/plain")
-START = """
-from dataclasses import replace
-from hitl_nb.errors import InvalidAnswerError
-from stage import *
-from xss import EVERYTHING, PAYLOADS, tagged
-hostile = dict(thread_id=tagged("thread"), node=tagged("node"), graph=tagged("graph"), assignee=tagged("assignee"))
-shared = {"question": tagged("question"), "instruction": tagged("instruction"), tagged("key"): tagged("value"), "deep": {tagged("deep-key"): [tagged("deep-value")]}}
-class Hostile(Desk):
-    def decide(self, request, answer, how="card"):
-        decided = self.view.decided
-        self.view.decided = lambda request, decision: decided(request, replace(decision, reviewer=tagged("reviewer"), how=how))
-        try:
-            return super().decide(request, answer, how)
-        finally:
-            self.view.decided = decided
-"""
-OPEN = {
-    "review": """payload = shared | {"action": "review", "draft": tagged("draft"), "options": ["approve", "edit", tagged("option")]}""",
-    "choice": """payload = shared | {"options": [tagged("choice"), *PAYLOADS[:11]]}""",
-    "buttons": """payload = shared | {"options": PAYLOADS[50:62]}""",
-    "text": """payload = {"question": tagged("text-question"), "type": "text"}""",
-    "plain": """payload = tagged("plain")""",
-    "sentence": """payload = tagged("sentence") + "?" """,
-    "json": """payload = {"limits": tagged("json"), tagged("json-key"): [1, tagged("json-item")]}""",
-    "editor": """payload = {"action": "edit_content", "original": tagged("original")}""",
-    "retry": """payload = {"error": tagged("error"), "question": "Fix?", "current_input": tagged("input")}""",
-    "titled": """payload = {"type": tagged("type"), "stage": "x", "content": {tagged("content-key"): tagged("content")}}""",
-}
-"""Cards that stay open, by the name of their cell."""
 
 
 class Watched:
     """A page that notes down whatever executes and whatever is asked of another host."""
 
-    def __init__(self, page, netloc):
+    def __init__(self, page, netloc=""):
         self.page, self.fired, self.outside = page, set(), set()
         page.set_default_timeout(20_000)
         page.expose_binding("xss", lambda _, n: self.fired.add(n))
         page.context.on("request", lambda r: self.outside.add(r.url) if re.match(f"https?://(?!{re.escape(netloc)}/)", r.url) else None)
         page.context.route(re.compile(f"//{xss.OUTSIDE}[/:]"), lambda route: route.fulfill(status=204))
 
-    POKE = """() => {
+    POKE = """async () => {
         const all = [...document.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')];
         for (const node of all) for (const kind of ['pointerover', 'pointerenter', 'mouseover', 'mouseenter'])
             node.dispatchEvent(new MouseEvent(kind, { bubbles: !kind.endsWith('enter') }));
         for (const node of all) if (!node.matches('.hitl-nb-card, .hitl-nb-card *')) node.focus?.();
         const away = node => /^(https?|mailto):/.test(node.getAttribute('href') ?? '');
-        for (const node of all) if (node.matches('a, area, math, summary, .widget-html-content button') && !away(node))
-            node.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }));
-        for (const node of all) if (node.matches('form')) try { node.requestSubmit(); } catch (e) {}
+        const pressed = 'a, area, math[href], summary, .widget-html-content button, .jp-RenderedHTML button, .jp-RenderedMarkdown button, form[action]';
+        const same = new Set();
+        for (const node of all) if (node.matches(pressed) && !away(node) && !same.has(node.outerHTML)) {
+            same.add(node.outerHTML);
+            if (node.matches('form')) try { node.requestSubmit(); } catch (e) {}
+            else node.dispatchEvent(new MouseEvent('click', { bubbles: true, cancelable: true }));
+            await new Promise(done => setTimeout(done, 2));  // the next navigation would take its place
+        }
+        await new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)));
     }"""
 
     def poke(self):
         """Do to everything in the outputs what a person may do: point at it, focus it, follow it. Then let the page work it off."""
         self.page.evaluate(self.POKE)
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 150)))")
 
     FOREIGN = """() => {
         const found = [];
@@ -81,12 +63,44 @@ class Watched:
 
     def shown(self):
         """The words by which the places are known, that are in the page as text, value or name of something."""
-        return set(re.findall(r"\bat-[a-z0-9-]+", self.page.evaluate(self.TEXT), re.IGNORECASE))
+        return set(re.findall(r"at[a-z]+zz", self.page.evaluate(self.TEXT).lower()))
 
-    def assert_calm(self):
+    def until_shown(self, words):
+        end = time.monotonic() + 20
+        while words - self.shown():
+            assert time.monotonic() < end, f"not shown: {words - self.shown()}"
+            self.page.wait_for_timeout(50)
+
+    USE = """async text => {
+        const later = ms => new Promise(done => setTimeout(done, ms)), all = selector => [...document.querySelectorAll(selector)];
+        const fill = () => all('.hitl-nb-card textarea, .hitl-nb-card input[type=text], .hitl-nb-card input[type=search]').forEach(node => {
+            Object.getOwnPropertyDescriptor(Object.getPrototypeOf(node), 'value').set.call(node, text);
+            for (const kind of ['input', 'change']) node.dispatchEvent(new Event(kind, { bubbles: true }));
+        });
+        fill();
+        for (const node of all('.hitl-nb-surface button, .hitl-nb-surface [type=radio], .hitl-nb-surface th'))
+            if (node.isConnected) { node.click(); await later(5); }
+        fill();
+        await later(300);
+        for (const node of all('.hitl-nb-card .hitl-nb-row button')) { node.click(); await later(5); }
+    }"""
+
+    def use(self, notebook):
+        """Fill every field of the cards, use everything in their panels, press all their buttons; until the kernel has taken it in."""
+        self.page.evaluate(self.USE, xss.EVERYTHING)
+        notebook.js("return W.sessionContext.session.kernel.requestKernelInfo().then(() => {});")
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
+
+    @property
+    def asked(self):
+        """The numbers of the texts that made a request."""
+        return {int(n) for n in re.findall(rf"//{xss.OUTSIDE}/(\d+)", " ".join(self.outside))}
+
+    def assert_calm(self, *, markup=True):
+        """`markup`: no element is there that came out of a text, be it harmless like a link that the application itself makes of an address."""
         self.poke()
         assert (sorted(self.fired), sorted(self.outside)) == ([], [])
-        assert self.page.evaluate(self.FOREIGN) == []
+        assert not markup or self.page.evaluate(self.FOREIGN) == []
 
 
 @pytest.fixture(scope="module")
@@ -106,19 +120,172 @@ def watched(server, opened):
     server.stop_kernels()
 
 
-def tags(code):
-    return {f"at-{name}" for name in re.findall(r'tagged\("([a-z0-9-]+)"\)', code)}
-
-
 def test_the_corpus_is_large():
     assert len(xss.PAYLOADS) == len(set(xss.PAYLOADS)) >= 100
 
 
+def places(*functions):
+    """The words by which the test knows what these functions of `hostile` put into the page."""
+    return {f"at{name}zz" for f in functions for name in re.findall(r'tagged\("([a-z]+)"', f if isinstance(f, str) else inspect.getsource(f))}
+
+
+SOURCE = inspect.getsource(hostile)
+PLACES_OPEN = places(SOURCE.partition("class Hostile")[0], hostile.open_cards, hostile.drawn_cards)
+UNSEEN = {"atbranchzz", "atinnerzz", "atschematitlezz"}
+"""Texts of a form that are not shown at first."""
+PLACES_KEPT = places(hostile.decided_cards, hostile.finished_cards, SOURCE.partition("EDITED = ")[2].partition("\n")[0])
+RECEIPTS = 12 + 2 * len(xss.chunks(1000))
+SHOW = """import json
+from IPython.display import display
+for data in json.load(open("data.json")):
+    display(data, raw=True)"""
+
+
 def test_open_cards_show_it_as_text(watched):
-    cards = "".join(f"\n{code}\nHostile().ask({name!r}, payload=payload, **hostile)" for name, code in OPEN.items())
-    notebook = watched.open([START + cards])
+    notebook = watched.open(["from hostile import *\nopen_cards()\ndrawn_cards()"])
     notebook.run(0)
-    watched.page.wait_for_function(f"document.querySelectorAll('.hitl-nb-card[role=group]').length === {len(OPEN)}")
-    expected = tags(START + cards) - {"at-reviewer"}
-    assert {t.lower() for t in watched.shown()} >= expected, expected - watched.shown()
+    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 25")
+    assert PLACES_OPEN - watched.shown() <= UNSEEN
     watched.assert_calm()
+    watched.use(notebook)
+    assert notebook.receipts().count() >= 10
+    watched.assert_calm()
+
+
+@pytest.fixture(scope="module")
+def saved(opened, server):
+    """The outputs of a notebook with receipts and an open card, as they are saved. Shown live, and reloaded, on the way."""
+    notebook = opened.open(["from hostile import *\ndecided_cards()", "finished_cards()"])
+    notebook.run(0)
+    notebook.button("Approve").wait_for()
+    notebook.run(1)
+    opened.page.wait_for_function(f"document.querySelectorAll('.hitl-nb-receipt').length === {RECEIPTS + 1}")
+    assert PLACES_KEPT - opened.shown() == set()
+    opened.assert_calm()
+    kept = notebook.saved()
+    notebook.reload()
+    opened.page.wait_for_function(f"document.querySelectorAll('.hitl-nb-receipt').length >= {RECEIPTS}")
+    opened.assert_calm()
+    server.stop_kernels()
+    return [output.data for cell in kept.cells for output in cell.outputs]
+
+
+@pytest.mark.parametrize("mime", MIMES)
+def test_each_type_of_a_saved_output_shows_it_as_text_where_it_is_trusted(saved, watched, mime):
+    notebook = watched.open([SHOW])
+    (notebook.folder / "data.json").write_text(json.dumps([{mime: data[mime]} for data in saved]))
+    notebook.run(0)
+    assert PLACES_KEPT - watched.shown() == set()
+    watched.assert_calm(markup=mime == "text/html")
+
+
+def stripped(saved):
+    """A notebook that nobody has signed, with each type of each output alone."""
+    bundles = [data for data in saved if VIEW not in data] + [{mime: data[mime]} for data in saved for mime in MIMES]
+    cells = [nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data) for data in bundles])]
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def test_a_notebook_from_elsewhere_shows_it_as_text(saved, watched, server):
+    notebook = watched.open(["1"])
+    path = notebook.path.replace("work.ipynb", "from_elsewhere.ipynb")
+    nbformat.write(stripped(saved), server.root / path)
+    watched.page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", path)
+    other = server.notebook(watched.page, path)
+    other.wait("W?.context.isReady && W.content.widgets.length === 1")
+    other.js("for (const w of [...window.jupyterapp.shell.widgets('main')]) if (w !== W) w.dispose();")
+    assert other.js("return W.content.widgets[0].model.trusted") is False
+    assert PLACES_KEPT - watched.shown() == set()
+    watched.assert_calm(markup=False)
+
+
+def test_an_export_shows_it_as_text_without_a_network(saved, browser, tmp_path):
+    from nbconvert import HTMLExporter
+
+    from hitl_nb.batch.report import write_report
+
+    (tmp_path / "nbconvert.html").write_text(HTMLExporter().from_notebook_node(stripped(saved))[0], encoding="utf-8")
+    write_report(stripped(saved), tmp_path / "report.html")
+    exported = Watched(browser.new_context(bypass_csp=True, offline=True).new_page())
+    for page in ("nbconvert.html", "report.html"):
+        exported.page.goto((tmp_path / page).as_uri(), wait_until="domcontentloaded")
+        assert PLACES_KEPT - exported.shown() == set()
+        exported.poke()
+        assert (exported.fired, exported.asked) == (set(), set())
+        # nbconvert's own page asks for scripts of its own; the report asks for nothing.
+        assert page == "nbconvert.html" or exported.outside == set()
+        exported.outside.clear()
+    exported.page.context.close()
+
+
+def test_a_stack_of_questions_shows_it_as_text(watched):
+    notebook = watched.open(["from hostile import *\nstacked_cards()"])
+    notebook.run(0)
+    notebook.page.wait_for_selector(".hitl-nb-card[role=group]")
+    for _ in range(3):
+        watched.use(notebook)
+        watched.assert_calm()
+    print(watched.shown())
+    watched.page.screenshot(path="/tmp/safety/shots/stack.png")
+
+
+def test_a_card_in_another_state_shows_it_as_text(watched):
+    notebook = watched.open(["from hostile import *\nstate_cards()"])
+    notebook.run(0)
+    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 3")
+    for n in range(3):
+        notebook.output(0).locator(".hitl-nb-comment textarea").nth(2 - n).fill(f"{xss.tagged('unsent')}")
+        notebook.button("Approve", 2 - n).click()
+    expected = places(hostile.taken, hostile.refused, hostile.broken) | {"atunsentzz"}
+    watched.until_shown(expected)
+    watched.assert_calm()
+
+
+RUN = """from hostile import *
+from hitl_nb import review
+graph = graph_of_hostile_names()
+session = review(graph, {"said": tagged("state")}, thread_id=tagged("thread", chunks(480)[1]), reviewer=tagged("reviewer"))"""
+
+
+def test_a_graph_of_hostile_names_runs_draws_fails_and_pauses_as_text(watched):
+    notebook = watched.open([RUN, "display(graph.draw())\nprint(session)\nsession.state", "session.result()"])
+    notebook.run(0)
+    notebook.run(1)
+    watched.assert_calm(markup=False)
+    for label in ("Continue", "Approve", "Continue"):
+        notebook.button(label).click()
+        notebook.button(label).wait_for(state="detached")
+    notebook.page.get_by_text("Failed after your answer").wait_for()
+    notebook.button("Show traceback").click()
+    notebook.page.locator(".hitl-nb-trace").wait_for()
+    watched.until_shown(places(hostile.graph_of_hostile_names) | {"atthreadzz"})
+    watched.assert_calm()
+
+
+CONTROL = """
+import ipywidgets
+from IPython.display import HTML, display
+from xss import PAYLOADS
+calm, last = PAYLOADS[:-4], PAYLOADS[-4:]
+display(ipywidgets.VBox([ipywidgets.HTML(text) for text in calm]))
+"""
+CONTROL_OUTPUTS = "for text in calm:\n    display(HTML(text))"
+CONTROL_LAST = "ipywidgets.VBox([ipywidgets.HTML(text) for text in last])"
+
+
+def test_the_same_texts_taken_for_markup_do_fire(watched):
+    """Last in this module, for it breaks the page. Without it the other tests could pass because nothing can fire there."""
+    notebook = watched.open([CONTROL, CONTROL_OUTPUTS, CONTROL_LAST])
+    notebook.run(0)
+    notebook.output(0).locator(".widget-html-content").nth(len(xss.PAYLOADS) - 5).wait_for(state="attached")
+    watched.poke()
+    assert len(watched.fired) >= 50
+    assert len(watched.asked) >= 20
+    assert len(watched.fired | watched.asked) >= 75
+    assert len(watched.page.evaluate(watched.FOREIGN)) >= 75
+    before = watched.fired | watched.asked
+    notebook.run(1)
+    watched.poke()
+    assert {n for n, text in enumerate(xss.PAYLOADS) if text.startswith("<script")} <= (watched.fired | watched.asked) - before
+    with watched.page.expect_request(f"http://{xss.OUTSIDE}/{len(xss.PAYLOADS) - 4}"):  # the page is told to leave
+        notebook.start(2)

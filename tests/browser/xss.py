@@ -184,8 +184,20 @@ def _numbered(texts):
 PAYLOADS = list(_numbered([*_SCRIPTS, *_HANDLERS, *_VECTORS, *_MUTATIONS, *_FRAMES, *_LINKS, *_FETCHES, *_MARKDOWN, *_DISGUISES, *_LAST]))
 EVERYTHING = " ".join(PAYLOADS)
 """All of them in one text."""
+NAME = "".join(c for c in EVERYTHING if c.isprintable())
+"""All of them, as a node or a thread may be called."""
 
 
-def tagged(place):
-    """All of them, after a word by which the test finds the place where they were put."""
-    return f"at-{place} {EVERYTHING}"
+def chunks(most):
+    """All of them in texts of at most so many characters, for places that cut or refuse a long one."""
+    made = [""]
+    for payload in PAYLOADS:
+        if len(made[-1]) + len(payload) >= most:
+            made.append("")
+        made[-1] += f"{payload} "
+    return made
+
+
+def tagged(place, text=EVERYTHING):
+    """The text, after a word by which the test finds the place where it was put."""
+    return f"at{place}zz {text}"
