@@ -105,6 +105,7 @@ def test_the_size_of_an_svg_is_read_where_it_is_said(data, size):
         b"<html><svg></svg></html>",
         b"<script>alert(1)</script>",
         b'<!DOCTYPE svg [<!ENTITY a "aa">]><svg>&a;</svg>',
+        b'<!DOCTYPE svg [<!ENTITY a "><svg ">]><svg>&a;</svg>',
         b"<!-- a -->" * 300 + b"x",
         b"RIFF\0\0\0\0WAVE",
     ],
@@ -165,10 +166,10 @@ def test_a_users_settings_do_not_change_the_picture_of_a_plot():
 
     figure = plot()
     before = Picture.of(figure)
-    with mpl.rc_context(
-        {"savefig.dpi": 40, "savefig.transparent": True, "savefig.bbox": "standard", "savefig.format": "svg", "savefig.pad_inches": 2}
-    ):
-        assert Picture.of(figure) == before
+    theirs = {"savefig.dpi": 40, "savefig.transparent": True, "savefig.format": "svg", "savefig.pad_inches": 2}
+    for bbox in ("standard", "tight"):
+        with mpl.rc_context({**theirs, "savefig.bbox": bbox}):
+            assert Picture.of(figure) == before
 
 
 def test_axes_and_parts_of_a_figure_are_drawn_as_the_whole_figure():

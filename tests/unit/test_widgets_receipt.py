@@ -258,6 +258,15 @@ def test_the_markdown_of_parts_renders_as_tables_and_blocks_of_their_text():
         assert told in page.text, told
 
 
+def test_a_text_with_fences_of_its_own_does_not_break_out_of_its_block():
+    from markdown_it import MarkdownIt
+
+    draft = "one\n````\n# two\n```\n<b>three</b>"
+    page = Tags(MarkdownIt("commonmark").render(bundle([receipt(SHOWN | {"draft": draft}, {"action": "approve"})])["text/markdown"]))
+    assert draft in page.text
+    assert not page.found & {"b", "h1"}
+
+
 def test_a_receipt_keeps_no_script_no_roles_and_no_drawing_but_its_pictures():
     html = bundle([receipt(SHOWN, {"action": "edit", "edited_text": "Dear Marta"})])["text/html"]
     for gone in ("<script", "<svg", " role=", " aria-", "<strong"):
@@ -379,6 +388,8 @@ def test_decisions_about_actions_read_as_a_line_each():
         "3. ask": "rejected: Not now.\nLater.",
     }
     assert receipt(ACTIONS, {"decisions": [{"type": "reject"}] * 3}).outcome.good is False
+    kept = {"type": "edit", "edited_action": {"name": "refund", "args": {"amount": 199.0, "note": "x"}}}
+    assert receipt(ACTIONS, {"decisions": [kept, kept, kept]}).told[0]["2. refund"] == "edited: Amount: 199.0 (was 249.0)"
 
 
 def test_one_action_of_the_older_inbox_reads_as_its_decision():
