@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import RLock
-from typing import Any
+from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
@@ -20,6 +21,8 @@ from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.slot import Slot
 from hitl_nb.widgets.stack import Place, Stack
 from hitl_nb.widgets.times import utc_now
+
+_WAY_BACK: Final = "session.undo() in a cell asks again; this answer stays in the record"
 
 
 class LiveView(View):
@@ -236,10 +239,12 @@ class LiveView(View):
             if self._stack is not None:
                 self._stack.close()
                 self._stack = None
-            self._changeable, self._last = None, None
+            latest, self._changeable, self._last = self._changeable, None, None
             notes = [words for slot in self._slots.values() if (words := slot.last_words)]
             self._settled, self._slots = tuple(self._receipts()), {}
-            self._output.settle(self._settled, notes)
+            # the record holds no button: whoever pressed the wrong one last must be told the way back
+            record = [replace(r, way_back=_WAY_BACK) if r.request.question.id == latest else r for r in self._settled]
+            self._output.settle(record, notes)
 
     # -- what a person sets going
 

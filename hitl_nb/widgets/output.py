@@ -13,7 +13,7 @@ import ipywidgets
 
 from hitl_nb.decisions.request import Request
 from hitl_nb.widgets.controls import classed, close
-from hitl_nb.widgets.receipt import Receipt, bundle, open_bundle
+from hitl_nb.widgets.receipt import AS_IS, Receipt, bundle, open_bundle
 from hitl_nb.widgets.style import card_css
 
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
@@ -69,7 +69,7 @@ class Output:
         `notes`: what a person who is looking must be told beside.
         """
         self.is_live = False
-        told = "".join(f'<p class="hitl-nb hitl-nb-note">{escape(n)}</p>' for n in notes)
+        told = "".join(f'<p class="hitl-nb hitl-nb-note {AS_IS}">{escape(n)}</p>' for n in notes)
         self.show([ipywidgets.HTML(html) for html in (*(r.html() for r in receipts), told) if html])
         data = bundle(receipts)
         self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *notes])})

@@ -21,7 +21,7 @@ from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain, read
 from hitl_nb.widgets.style import parts_css, receipt_css
 
 MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
-_AS_IS: Final = "mathjax_ignore tex2jax_ignore"
+AS_IS: Final = "mathjax_ignore tex2jax_ignore"
 """Classes by which JupyterLab and an HTML export leave "$5 and $6" alone, which they would set as a formula."""
 _PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code", EXPIRED: "nowhere: the default counts"}
 
@@ -32,6 +32,8 @@ class Receipt:
 
     request: Request
     decision: Decision
+    way_back: str = ""
+    """How to change the answer, for the person who has just given it; empty in every other record."""
 
     @property
     def outcome(self) -> Outcome:
@@ -53,7 +55,7 @@ class Receipt:
         o = self.outcome
         mark, tone = ("✓", "ok") if o.good else ("✕", "bad")
         return (
-            f'<details class="hitl-nb hitl-nb-receipt {_AS_IS}"{" open" if is_open else ""}><summary>'
+            f'<details class="hitl-nb hitl-nb-receipt {AS_IS}"{" open" if is_open else ""}><summary>'
             f'<b class="hitl-nb-{tone}">{mark} {escape(o.label)}</b> '
             f'<span>{escape(self.request.form.heading)}</span> <span class="hitl-nb-who">{escape(self.signature)}</span></summary>'
             f'<div class="hitl-nb-more">{"".join(self._details(o))}</div></details>'
@@ -89,7 +91,7 @@ class Receipt:
         else:  # an edited text stands in the comparison already; the record has the exact answer
             exact = readable_json(d.answer if o.edited is None else _shortened(d.answer))
             out.append(markup.text("Recorded as" if facts or parts else "Answer", exact, code=True, static=True))
-        return [*filter(None, out), markup.facts(self._origin)]
+        return [*filter(None, out), markup.facts(self._origin | ({"To change it": self.way_back} if self.way_back else {}))]
 
     @property
     def _origin(self) -> dict[str, str]:
@@ -135,7 +137,7 @@ def bundle(receipts: Sequence[Receipt]) -> dict[str, Any]:
 def open_bundle(receipts: Sequence[Receipt], requests: Sequence[Request], note: str) -> dict[str, Any]:
     """The same while questions are open: what a saved notebook shows in place of the live cards. `note` says what to do."""
     lines = [r.line() for r in receipts] + [f"○ Open: {r.form.heading} ({r.question.thread_id})" for r in requests]
-    items = "".join(f'<div class="{_AS_IS}">{escape(text)}</div>' for text in lines)
+    items = "".join(f'<div class="{AS_IS}">{escape(text)}</div>' for text in lines)
     return {
         "text/html": f'{items}<p style="opacity:.7">{escape(note)}</p>',
         "text/markdown": "\n".join([f"- {as_text(text)}" for text in lines] + ["", as_text(note)]),

@@ -30,12 +30,11 @@ def deadline(request: Request, now: datetime) -> str:
     if q.deadline is None:
         return ""
     at = times.absolute(q.deadline)
+    then = ""
     if q.escalate_to is not None:
-        what = f"{q.escalate_to} is asked"
+        then = f"{q.escalate_to} is asked"
     elif q.default is not UNSET:
-        what = f"the default is recorded: {outcome(request.form, q.default).label}"
-    else:
-        what = "it stays open, is listed as overdue, and takes no answer"
-    if not is_late(request, now):
-        return f"Can be answered until {at}. After that {what}."
-    return f"The deadline passed on {at}, so no answer is taken here. Now {what}."
+        then = f"the default is recorded: {outcome(request.form, q.default).label}"
+    if is_late(request, now):
+        return f"The deadline passed on {at}, so no answer is taken here. {f'Next, {then}' if then else 'It stays open and is listed as overdue'}."
+    return f"Can be answered until {at}. After that {then or 'it stays open, is listed as overdue, and takes no answer'}."

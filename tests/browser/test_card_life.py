@@ -138,7 +138,7 @@ def test_a_card_is_late_or_lost_by_itself_and_a_waiting_cell_brings_its_own_into
     assert 0 <= box["y"] < 700
     page.get_by_text("Deadline passed", exact=True).wait_for()
     assert notebook.button("Approve").is_disabled()
-    assert "Now the default is recorded: Rejected." in notebook.card().inner_text()
+    assert "Next, the default is recorded: Rejected." in notebook.card().inner_text()
     assert "overdue" in notebook.card().inner_text()
     notebook.command("notebook:interrupt-kernel")
     notebook.output(4).get_by_text("KeyboardInterrupt").first.wait_for()

@@ -214,6 +214,15 @@ def test_the_latest_receipt_offers_to_change_the_answer_while_nothing_runs(desk)
     assert desk.sent == [{"action": "approve"}, {"action": "reject"}]
 
 
+def test_at_the_end_the_record_of_the_latest_answer_says_how_to_change_it(desk):
+    desk.ask("q-0", "Start?")
+    desk.press("Approve")
+    decided(desk)
+    desk.view.finished()
+    assert desk.text().count("session.undo() in a cell asks again") == 1
+    assert desk.text().index("Start?") < desk.text().index("session.undo()")
+
+
 def test_an_answer_of_somebody_else_is_not_called_mine(desk):
     request = desk.request()
     desk.view.decided(request, desk.decision(request, {"action": "approve"}, by="Sam Ito"))
