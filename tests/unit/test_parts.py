@@ -305,3 +305,20 @@ def test_a_table_as_text_shows_its_first_rows_and_cuts_long_cells():
     assert len(told) == 5
     assert told[2].endswith("word word…")
     assert len(told[2]) < 50
+
+
+def test_the_terminal_shows_every_part_between_the_facts_and_the_draft():
+    from hitl_nb.decisions.request import Request
+    from hitl_nb.responders.console import ConsoleResponder
+
+    payload = {"question": "Send it?", "action": "review", "customer": "Marta", "chat": [{"role": "user", "content": "a\x1b[2Jb"}], "photo": PNG}
+    payload |= {"items": RECORDS, "draft": "Dear Marta", "options": ["approve", "reject"]}
+    made = {"id": "q", "thread_id": "t", "node": "n", "task_id": "k", "position": 0, "digest": "d"}
+    asked = Question(**made, payload=payload, created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    written, answers = [], iter(["1", ""])
+    ConsoleResponder(read=lambda _: next(answers), write=written.append).ask(Request(asked, form_for(asked)), lambda answer: None)
+    text = "\n".join(written)
+    places = [
+        text.index(told) for told in ("Marta", "Chat:", "  User: a\ufffd[2Jb", "[picture: Photo, 4 x 3]", "Items (2 rows):", "A-1", "Dear Marta")
+    ]
+    assert places == sorted(places)
