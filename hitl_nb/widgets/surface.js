@@ -143,6 +143,8 @@ function report(el, model, signal) {
   on("input", (node) => { clearTimeout(later); typing = node; later = setTimeout(() => send(node), 200); });
   // A field that is left is told at once: a button below the panel, which brings no fields along, would be faster than what was typed.
   el.addEventListener("focusout", () => { if (typing) send(typing); }, { signal });
+  // JupyterLab keeps line breaks out of every text field in a cell whose key press it hears of.
+  el.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.target.matches("textarea")) event.stopPropagation(); }, { signal });
   el.addEventListener("keydown", (event) => {
     const name = { Enter: "enter", Escape: "escape" }[event.key], node = name && event.target.closest(`[data-${name}]`);
     if (!node || event.isComposing || event.ctrlKey || event.metaKey) return;

@@ -79,7 +79,7 @@ def pairs(draw: st.DrawFn, depth: int = 3) -> tuple[dict[str, Any], Any]:
             return {"oneOf": [s for s, _ in drawn], "discriminator": {"propertyName": "tag"}}, draw(st.sampled_from([v for _, v in drawn]))
         case "ref":
             schema, value = draw(inner)
-            return {"allOf": [schema], "title": "Named"}, value
+            return {"allOf": [{k: v for k, v in schema.items() if k != "default"}], "title": "Named"}, value
     return {}, draw(ANYTHING)
 
 

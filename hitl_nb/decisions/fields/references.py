@@ -38,7 +38,8 @@ def flat(schema: Any, root: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | 
                 now = {**rest, word: branches}
                 continue
             del rest[word]
-            inner = branches[0]
+            # The default of one branch is not the default of the whole.
+            inner = {k: v for k, v in branches[0].items() if k != "default"} if isinstance(branches[0], Mapping) else branches[0]
         elif isinstance(rest.get("type"), list) and (len(rest["type"]) == 1 or ("null" in rest["type"] and len(rest["type"]) > 1)):
             types = [t for t in rest["type"] if t != "null"]
             nullable |= len(types) < len(rest["type"])
