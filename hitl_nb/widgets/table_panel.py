@@ -251,7 +251,9 @@ class TablePanel(Panel):
     def _pager(self) -> Node:
         review = self.review
         first = review.page * review.page_size
-        span = f"{first + 1:,}-{min(first + review.page_size, review.shown):,} of {review.shown:,}" if review.shown else "0 rows"
+        span = f"{first + 1:,}-{min(first + review.page_size, review.shown):,} of {review.shown:,}"
+        if review.pages == 1:
+            span = f"{review.shown:,} row{'' if review.shown == 1 else 's'}"
         sizes = [h("option", {"value": size}, f"{size} a page") for size in PAGE_SIZES]
         turns = len(review.table) > PAGE_SIZES[0]
         return h(

@@ -15,7 +15,8 @@ ledger = pd.DataFrame(
      ("INV-2049", "Contoso Ltd", "6640 Travel", 77.4, .55), ("INV-2050", "Graphic Design Institute", None, 950.0, .64)],
     columns=["invoice", "vendor", "account", "amount", "confidence"], index=range(1, 11))
 d = Desk()
-d.ask(payload={"question": "Are these accounts right?", "table": ledger}, graph="ledger", node="check_accounts", thread_id="nov-2026", id="id-ledger")"""
+asked = {"question": "Are these accounts right?", "table": ledger}
+d.ask(payload=asked, graph="ledger", node="check_accounts", thread_id="nov-2026", id="id-ledger")"""
 LARGE = """import numpy as np, pandas as pd
 from stage import *
 n = 10_000
@@ -82,23 +83,27 @@ def test_rows_are_decided_with_the_mouse(ledger):
 
 def test_rows_are_decided_with_the_keyboard_alone(ledger):
     cells, keyboard = len(ledger.cells()), ledger.page.keyboard
-    focused = "document.activeElement.id.replace(/^hitl-nb-\\d+-/, '')"
+
+    def focused(name):
+        """Wait until the node of the card with this name has the keyboard."""
+        ledger.page.wait_for_function("name => document.activeElement.id.replace(/^hitl-nb-\\d+-/, '') === name", arg=name)
+
     row(ledger, 0).get_by_role("radio", name="Accept").focus()
     keyboard.press("Space")
     said(ledger, "1 accepted, 9 open")
     keyboard.press("Tab")
-    assert ledger.page.evaluate(focused) == "accept-1"
+    focused("accept-1")
     keyboard.press("ArrowRight")
     row(ledger, 1).locator("input[aria-label=vendor]").wait_for()
-    assert ledger.page.evaluate(focused) == "edit-1"
+    focused("edit-1")
     keyboard.press("Tab")
     keyboard.press("Tab")
-    assert ledger.page.evaluate(focused) == "cell-1-1"
+    focused("cell-1-1")
     keyboard.press("Control+A")
     keyboard.type("Acme SE")
     keyboard.press("Enter")
     ledger.card().locator("ins", has_text="Acme SE").wait_for()
-    assert ledger.page.evaluate(focused) == "edit-1"
+    focused("edit-1")
     keyboard.press("Tab")
     keyboard.press("ArrowRight")
     row(ledger, 2).locator("input[aria-label=vendor]").wait_for()
@@ -107,7 +112,7 @@ def test_rows_are_decided_with_the_keyboard_alone(ledger):
     said(ledger, "1 accepted, 2 edited, 7 open")
     keyboard.press("Escape")
     said(ledger, "1 accepted, 1 edited, 8 open")
-    assert ledger.page.evaluate(focused) == "accept-2"
+    focused("accept-2")
     keyboard.press("ArrowLeft")
     said(ledger, "1 rejected")
     rule_of(ledger).focus()
@@ -116,11 +121,11 @@ def test_rows_are_decided_with_the_keyboard_alone(ledger):
     small(ledger, "Reject 3").focus()
     keyboard.press("Enter")
     said(ledger, "1 accepted, 1 edited, 4 rejected, 4 open")
-    assert ledger.page.evaluate(focused) == "rule"
+    focused("rule")
     ledger.button("Accept the other 4").focus()
     keyboard.press("Enter")
     said(ledger, "5 accepted, 1 edited, 4 rejected")
-    ledger.page.wait_for_function(f"{focused} === 'rows'")
+    focused("rows")
     for key in ("a", "b", "d", "d"):
         keyboard.press(key)
     assert len(ledger.cells()) == cells
@@ -211,8 +216,8 @@ def sticking_out(notebook):
     return notebook.page.evaluate(
         """() => [...document.querySelectorAll('.hitl-nb-card')].flatMap(card => {
             const right = card.getBoundingClientRect().right + 1;
-            return [...card.querySelectorAll('*')].filter(n => n.getBoundingClientRect().right > right && n.offsetParent && !n.closest('.hitl-nb-grid'))
-                .map(n => n.className || n.tagName);
+            return [...card.querySelectorAll('*')]
+                .filter(n => n.getBoundingClientRect().right > right && n.offsetParent && !n.closest('.hitl-nb-grid')).map(n => n.className || n.tagName);
         })"""
     )
 
@@ -241,3 +246,11 @@ def test_a_table_in_all_its_states_is_drawn_within_its_card(lab, theme, width):
     card.get_by_text("Six hundred is no number").wait_for()
     keep(notebook, f"table-edit-{theme}-{width}")
     assert sticking_out(notebook) == []
+    card.locator("input[aria-label=amount]").press("Escape")
+    small(notebook, "Reject 3").click()
+    notebook.button("Accept the other 3").click()
+    said(notebook, "6 accepted, 1 edited, 3 rejected")
+    notebook.button("Send decisions").click()
+    notebook.receipts().first.locator("summary").click()
+    notebook.receipts().first.get_by_text("confidence < 0.7").first.wait_for()
+    keep(notebook, f"table-receipt-{theme}-{width}")
