@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from time import sleep
 
 import pandas as pd
 from stage import Desk, question
@@ -237,6 +239,18 @@ def state_cards():
         Desk(f"{name}.jsonl").ask(name, REVIEW, submit=submit)
 
 
+def events():
+    """What a node says while it runs; a card shows the beginning of it."""
+    few = chunks(150)
+    return [
+        {"message": tagged("event", few[0]), "completed": 1, "total": 2},
+        {"completed": 1, "total": 2, "unit": tagged("unit", few[1])},
+        tagged("saying", few[2]),
+        {"text": tagged("eventtext", few[3])},
+        {"status": tagged("status", few[5])},
+    ]
+
+
 def graph_of_hostile_names():
     """A graph whose nodes cannot be told from attacks: what it draws, what runs, what it says meanwhile, what it raises."""
     from hitl_nb import MemorySaver, StateGraph, interrupt
@@ -245,7 +259,10 @@ def graph_of_hostile_names():
         return {"said": interrupt({"question": "Publish it?"})}
 
     def publish(state, writer):
-        writer({"message": tagged("event"), "completed": 1, "total": 2, "unit": tagged("unit")})
+        for n, event in enumerate(events()):
+            writer(event)
+            while not Path(f"seen-{n}").exists():
+                sleep(0.02)
         raise ValueError(tagged("exception"))
 
     builder = StateGraph().add_node(f"check {NAME}", check).add_node(f"publish {NAME}", publish).set_entry_point(f"check {NAME}")
