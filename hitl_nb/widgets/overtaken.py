@@ -8,6 +8,7 @@ from typing import Final
 
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Part, lines
 from hitl_nb.decisions.request import Form, Request
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
@@ -58,7 +59,7 @@ def asked_again(earlier: Receipt, request: Request) -> str:
     name = "You" if is_mine(earlier) else earlier.decision.reviewer
     said = f"{name} answered “{earlier.outcome.label}” on {times.absolute(earlier.decision.decided_at)}"
     old, new = earlier.request.form, request.form
-    if _as_text(old) == _as_text(new):
+    if _as_text(old) == _as_text(new) and old.parts == new.parts:
         return markup.note(f"{said}; it stays in the record.")
     changed = f"{said}. {_what_changed(old, new)} changed since, so that answer does not count; it stays in the record."
     return (
@@ -83,7 +84,10 @@ def _kept(unsent: Mapping[str, str]) -> list[str]:
 def _what_changed(old: Form, new: Form) -> str:
     if old.subject != new.subject:
         return f"The {new.subject_label.lower()}"
-    return "What is asked" if old.heading != new.heading else "The facts"
+    if old.heading != new.heading:
+        return "What is asked"
+    part = next((part for part in new.parts if part not in old.parts), None) if old.facts == new.facts else None
+    return f"The {part.label.lower()}" if part is not None else "The facts"
 
 
 def _compared(old: Form, new: Form, when: str) -> str:
@@ -93,4 +97,9 @@ def _compared(old: Form, new: Form, when: str) -> str:
 def _as_text(form: Form) -> str:
     """All that the card showed, for comparing."""
     facts = "\n".join(f"{key}: {value}" for key, value in form.facts.items())
-    return "\n\n".join(filter(None, (form.heading, form.instruction, facts, form.subject)))
+    return "\n\n".join(filter(None, (form.heading, form.instruction, facts, *map(_part_as_text, form.parts), form.subject)))
+
+
+def _part_as_text(part: Part) -> str:
+    text = "\n".join(lines(part, rows=ROWS_MAX))
+    return f"{text}, {len(part.picture.data):,} bytes" if isinstance(part, Illustration) else text

@@ -1,6 +1,7 @@
 """What a card shows as HTML: every text escaped, every picture its own bytes, nothing that runs."""
 
 import base64
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -9,9 +10,13 @@ import pytest
 from PIL import Image
 
 from hitl_nb import Picture
+from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Text, parts_of, table_of
-from hitl_nb.decisions.request import Form
+from hitl_nb.decisions.request import Form, Request
+from hitl_nb.widgets.overtaken import asked_again, outdated
 from hitl_nb.widgets.parts import part_html, picture, shown, text
+from hitl_nb.widgets.receipt import Receipt
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script></textarea></details><svg/onload=alert(1)> &lt;b&gt;'
 LIVE = {"div", "details", "summary", "span", "b", "br", "img", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td"}
@@ -177,3 +182,41 @@ def test_a_card_shows_facts_then_parts_then_the_text_to_judge():
     html = "".join(shown(form))
     assert html.index("Marta") < html.index("l1") < html.index("The draft")
     assert "The draft" not in "".join(shown(form, subject=False))
+
+
+AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)
+
+
+def request(**payload):
+    made = {"id": "q", "thread_id": "t", "node": "n", "task_id": "k", "position": 0, "digest": "d"}
+    asked = Question(**made, payload={"question": "Fine?", **payload}, created_at=AT)
+    return Request(asked, form_for(asked))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ({"plot": Picture(png(4, 3))}, {"plot": Picture(png(4, 4))}, "The plot changed"),
+        ({"stock": [{"sku": "a", "n": 1}]}, {"stock": [{"sku": "a", "n": 2}]}, "The stock changed"),
+        ({"chat": []}, {"chat": [{"role": "user", "content": "x"}]}, "The facts changed"),
+    ],
+)
+def test_a_question_that_shows_another_picture_or_table_says_what_changed(old, new, what):
+    before, now = request(**old), request(**new)
+    html = outdated(before, AT, now, {}, compared=True)
+    assert what in html
+    assert "<ins>" in html
+    again = asked_again(Receipt(before, Decision("q", "t", "n", 0, True, "Dana", AT, "card")), now)
+    assert what.replace(" changed", " changed since") in again
+    assert "changed" not in asked_again(Receipt(before, Decision("q", "t", "n", 0, True, "Dana", AT, "card")), before)
+
+
+def test_a_picture_of_the_same_size_is_still_another_picture():
+    def colour(name):
+        out = BytesIO()
+        Image.new("RGB", (2, 2), name).save(out, "PNG")
+        return request(plot=Picture(out.getvalue()))
+
+    earlier = Receipt(colour("#010203"), Decision("q", "t", "n", 0, True, "Dana", AT, "card"))
+    assert len(earlier.request.form.parts[0].picture.data) == len(colour("#030201").form.parts[0].picture.data)
+    assert "The plot changed since" in asked_again(earlier, colour("#030201"))
