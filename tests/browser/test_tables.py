@@ -217,7 +217,8 @@ def sticking_out(notebook):
         """() => [...document.querySelectorAll('.hitl-nb-card')].flatMap(card => {
             const right = card.getBoundingClientRect().right + 1;
             return [...card.querySelectorAll('*')]
-                .filter(n => n.getBoundingClientRect().right > right && n.offsetParent && !n.closest('.hitl-nb-grid')).map(n => n.className || n.tagName);
+                .filter(n => n.offsetParent && n.getBoundingClientRect().right > right && !n.closest('.hitl-nb-grid'))
+                .map(n => n.className || n.tagName);
         })"""
     )
 

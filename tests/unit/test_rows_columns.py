@@ -71,7 +71,7 @@ def test_values_are_shown_as_a_person_reads_them(name, shown):
 
 @pytest.mark.parametrize("name", list(COLUMNS))
 def test_the_short_way_for_a_whole_column_shows_the_same(name):
-    for rows in (FRAME, FRAME.head(1)):
+    for rows in (FRAME, FRAME.head(1), FRAME.tail(1), pd.concat([FRAME.head(1), FRAME.head(1).assign(time=pd.Timestamp("2026-01-01 00:00:00.25"))])):
         column = columns_of(rows)[COLUMNS[name].number]
         assert column.all_shown(rows[name]) == [column.shown(v) for v in rows[name].tolist()]
 

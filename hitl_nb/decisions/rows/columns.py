@@ -74,16 +74,16 @@ class Column:
 
     def all_shown(self, series: Any) -> list[str]:
         """`shown` of every value of the column, with the short ways that ten thousand of them are worth."""
+        if self.kind == "time" and series.dtype.kind == "M" and not series.hasnans and getattr(series.dtype, "tz", None) is None:
+            return _times_shown(series, days=self.days)
         values = series.tolist()
         if self.kind == "text" or series.dtype == object:
             return [value if type(value) is str else self.shown(value) for value in values]
         if self.kind in ("bool", "category"):
             known = {value: self.shown(value) for value in set(values) if not is_missing(value)}
             return [known.get(value, "") for value in values]
-        if series.hasnans or self.kind not in ("integer", "float", "time"):
+        if series.hasnans or self.kind not in NUMBERS:
             return [self.shown(value) for value in values]
-        if self.kind == "time":
-            return [t.isoformat()[:10] for t in values] if self.days else [t.isoformat(" ") for t in values]
         if self.kind == "integer":
             return [f"{n:,}" for n in values] if self.grouped else [str(n) for n in values]
         if self.decimals > _DECIMALS_MAX or not (self.grouped or self.decimals):
@@ -286,6 +286,17 @@ def _digits(series: Any) -> tuple[int, bool]:
             # One decimal of amounts reads like a slip: 1,730.20 rather than 1,730.2.
             return 2 if decimals == 1 and most >= _AMOUNT_FROM else decimals, decimals > 0 or _reaches(most)
     return _DECIMALS_MAX + 1, False
+
+
+def _times_shown(series: Any, *, days: bool) -> list[str]:
+    import numpy as np
+
+    stamps = series.to_numpy()
+    if days:
+        return [str(text) for text in np.datetime_as_string(stamps, unit="D")]
+    if (stamps == stamps.astype("datetime64[s]")).all():
+        return [str(text).replace("T", " ") for text in np.datetime_as_string(stamps, unit="s")]
+    return [t.isoformat(" ") for t in series.tolist()]
 
 
 def _reaches(largest: Any) -> bool:
