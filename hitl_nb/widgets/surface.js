@@ -264,12 +264,12 @@ function onKey(event, frame, model) {
 }
 
 function sheet(frame, model) {
-  const on = keysOn(model), rows = [], say = (key, what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => (k === "–" ? k : ["kbd", {}, k]))], ["dd", {}, what]]);
+  const on = keysOn(model), rows = [], say = (key, what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => (k === "to" ? k : ["kbd", {}, k]))], ["dd", {}, what]]);
   const primary = [...frame.querySelectorAll("button.hitl-nb-primary:enabled")].find(seen), numbered = choices(frame).length;
   const pressed = (buttons) => { for (const button of buttons) if (!button.disabled) say(button.dataset.key.toUpperCase(), named(button)); };
   if (on) pressed(choices(frame));
-  if (on && numbered) say(numbered > 1 ? `1 – ${Math.min(9, numbered)}` : "1", numbered > 1 ? "The buttons, from the left" : "The button");
-  if (on && [...frame.querySelectorAll("input[type=radio]")].some(seen)) say("1 – 9", "The choices, where one of them has the keyboard");
+  if (on && numbered) say(numbered > 1 ? `1 to ${Math.min(9, numbered)}` : "1", numbered > 1 ? "The buttons, from the left" : "The button");
+  if (on && [...frame.querySelectorAll("input[type=radio]")].some(seen)) say("1 to 9", "The choices, where one of them has the keyboard");
   if (primary) say("Ctrl Enter", named(primary));
   if ([...frame.querySelectorAll("textarea, input")].some((field) => seen(field) && isText(field))) say("Esc", "Leave the text field");
   if (on) pressed(keyed(frame).filter((button) => !choices(frame).includes(button)));
