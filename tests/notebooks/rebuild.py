@@ -24,7 +24,9 @@ NAMES = (
     "04_parallel_and_subgraphs",
     "05_change_your_mind",
     "06_deadlines_and_escalation",
+    "07_forms_from_schemas",
     "08_review_a_table",
+    "09_your_own_renderer",
 )
 READS = ("*.py", "answers/*", "data/*")
 CELL_TIMEOUT_S = 120

@@ -162,7 +162,9 @@ def test_papermill_runs_it_with_the_answers_as_a_parameter(name, folder):
         ("04_parallel_and_subgraphs", "(no title): correct the title?"),
         ("05_change_your_mind", "Tarnation: correct the production budget?"),
         ("06_deadlines_and_escalation", "Contract review"),
+        ("07_forms_from_schemas", "What does the catalogue say about this film?"),
         ("08_review_a_table", "Do these films belong in the ranking?"),
+        ("09_your_own_renderer", "From how many votes on does a rating count?"),
     ],
 )
 def test_papermill_without_answers_fails_at_once_with_the_question_and_the_lines_to_add(name, question, folder):
