@@ -7,10 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import date, datetime, time
 from enum import Enum
-from fractions import Fraction
-from functools import cache
 from threading import Lock
 from types import FunctionType
 from typing import Any, Final, NoReturn
@@ -20,6 +17,8 @@ from hitl_nb.decisions.actions import Asked, asked_actions, check_actions, is_me
 from hitl_nb.decisions.problems import Problem, of_model, of_schema
 from hitl_nb.decisions.rows.answer import expanded, is_meant_as_rows
 from hitl_nb.decisions.rows.table import Table, found_in
+from hitl_nb.decisions.typed import adapter_of, generator, no_schema, type_name
+from hitl_nb.decisions.validator import validator_of
 from hitl_nb.errors import GraphError, HitlError, InvalidAnswerError, shown
 
 CHOICE_KEYS: Final = ("action", "decision", "type")
@@ -88,7 +87,7 @@ def answer_schema(schema: Any) -> dict[str, Any]:
     Raises GraphError when it is neither, or when the dict is no valid JSON Schema.
     """
     if isinstance(schema, Mapping):
-        from jsonschema import SchemaError
+        from jsonschema import FormatChecker, SchemaError
         from jsonschema.validators import Draft202012Validator, validator_for
         from referencing import Registry
         from referencing.exceptions import Unresolvable
@@ -96,7 +95,7 @@ def answer_schema(schema: Any) -> dict[str, Any]:
         made = dict(schema)
         try:
             cls = validator_for(made, default=Draft202012Validator)
-            cls.check_schema(made)
+            cls.check_schema(made, format_checker=FormatChecker(["regex"]))  # type: ignore[call-arg]
             with suppress(Unresolvable):  # told when an answer needs what is missing
                 next(cls(made, registry=Registry()).iter_errors(None), None)
         except SchemaError as error:
@@ -114,9 +113,9 @@ def answer_schema(schema: Any) -> dict[str, Any]:
     from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
     try:
-        return dict(_adapter(schema).json_schema(schema_generator=_generator()))
+        return dict(adapter_of(schema).json_schema(schema_generator=generator()))
     except (PydanticInvalidForJsonSchema, PydanticUserError) as error:
-        raise GraphError(_no_schema(schema, error)) from None
+        raise GraphError(no_schema(schema, error)) from None
 
 
 def problems(question: Question, answer: Any) -> list[Problem]:
@@ -146,29 +145,10 @@ def _all_problems(question: Question, answer: Any) -> list[Problem]:
     if found or schema is None or isinstance(schema, Mapping):
         return found
     try:
-        _adapter(schema).validate_json(json.dumps(data))
+        adapter_of(schema).validate_json(json.dumps(data))
     except ValidationError as error:
         return of_model(error.errors(include_url=False, include_context=False), data)
     return []
-
-
-def validator_of(schema: Mapping[str, Any]) -> Any:
-    """What checks data against a JSON Schema as answers are checked: with the formats of dates and times, and without ever using the network."""
-    from jsonschema import FormatChecker
-    from jsonschema.validators import Draft202012Validator, extend, validator_for
-    from referencing import Registry
-
-    formats = FormatChecker()
-    formats.checks("date-time", raises=ValueError)(_format(datetime.fromisoformat))
-    formats.checks("date", raises=ValueError)(_format(date.fromisoformat))
-    formats.checks("time", raises=ValueError)(_format(time.fromisoformat))
-    base = validator_for(schema, default=Draft202012Validator)
-    rule = base.VALIDATORS.get("multipleOf")
-    cls: Any = base
-    if rule is not None:
-        cls = extend(base, {"multipleOf": lambda v, step, value, part: () if _is_multiple(value, step) else rule(v, step, value, part)})  # type: ignore[no-untyped-call]
-    # An own empty registry: the default one would fetch a remote $ref from the network.
-    return cls(dict(schema), format_checker=formats, registry=Registry())
 
 
 def typed_answer(schema: Any, answer: Any) -> Any:
@@ -181,12 +161,12 @@ def typed_answer(schema: Any, answer: Any) -> Any:
     from pydantic import ValidationError
 
     try:
-        return _adapter(schema).validate_json(json.dumps(answer))
+        return adapter_of(schema).validate_json(json.dumps(answer))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         path = list(first["loc"])
         raise InvalidAnswerError(
-            f"the answer does not fit {_type_name(schema)} at {_place(path)}: {first['msg']}, got {_shown(first['input'])}. "
+            f"the answer does not fit {type_name(schema)} at {_place(path)}: {first['msg']}, got {_shown(first['input'])}. "
             "If it was recorded already, reopen the question to answer it again.",
             path=path,
             reason=first["msg"],
@@ -226,22 +206,6 @@ def _check_schema(question: Question, schema: Mapping[str, Any], answer: Any) ->
         what = error.message if len(error.message) <= 2 * _SHOWN_MAX else f"{_shown(error.instance)} does not fit"
         _refuse(question, f"at {_place(path)}: {what}. Expected {_expected(error.validator, error.validator_value)}", path)
     return data
-
-
-def _format(parse: Any) -> Any:
-    def check(value: object) -> bool:
-        if isinstance(value, str):
-            parse(value)
-        return True
-
-    return check
-
-
-def _is_multiple(value: Any, step: Any) -> bool:
-    """Exact by the digits that are written: 1.1 is a multiple of 0.01, which division of floats denies."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not step:
-        return False
-    return not Fraction(str(value)) % Fraction(str(step))
 
 
 def _expected(rule: str, value: Any) -> str:
@@ -286,54 +250,6 @@ def _numbers(value: Any, path: list[str | int]) -> Iterator[tuple[list[str | int
     elif isinstance(value, list):
         for n, item in enumerate(value):
             yield from _numbers(item, [*path, n])
-
-
-def _adapter(schema: Any) -> Any:
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
-
-    try:
-        return TypeAdapter(_known_to_pydantic(schema))
-    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-        raise GraphError(_no_schema(schema, error)) from None
-
-
-@cache
-def _generator() -> Any:
-    """Pydantic's writer of JSON Schema, with what a form has to know and JSON Schema has no word for. Validators take no notice of it."""
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Generator(GenerateJsonSchema):
-        def decimal_schema(self, schema: Any) -> dict[str, Any]:
-            return super().decimal_schema(schema) | {"format": "decimal"}
-
-        def datetime_schema(self, schema: Any) -> dict[str, Any]:
-            zone = schema.get("tz_constraint")
-            return super().datetime_schema(schema) | ({"x-zone": zone} if zone in ("aware", "naive") else {})
-
-        def enum_schema(self, schema: Any) -> dict[str, Any]:
-            made = super().enum_schema(schema)
-            names = [member.name.lower().replace("_", " ").capitalize() for member in schema["members"]]
-            # A text says itself what it means, a number does not.
-            return made | ({"x-names": names} if "enum" in made and not all(isinstance(v, str) for v in made["enum"]) else {})
-
-    return Generator
-
-
-def _known_to_pydantic(schema: Any) -> Any:
-    """Pydantic takes only typing_extensions' TypedDict before Python 3.12, so typing's is rebuilt as one."""
-    from typing import get_args, get_origin, get_type_hints, is_typeddict
-
-    import typing_extensions as te
-
-    if not is_typeddict(schema) or type(schema).__module__ == "typing_extensions":
-        return schema
-    fields: dict[str, Any] = {}
-    for name, hint in get_type_hints(schema, include_extras=True).items():
-        wrapped = get_origin(hint) if get_origin(hint) in (te.Required, te.NotRequired) else None
-        needed = wrapped or (te.Required if name in schema.__required_keys__ else te.NotRequired)
-        fields[name] = needed[_known_to_pydantic(get_args(hint)[0] if wrapped else hint)]
-    return te.TypedDict(schema.__name__, fields)  # type: ignore[operator]
 
 
 # -- row by row ------------------------------------------------------------------------------------------------------------------------
@@ -408,14 +324,3 @@ def _place(path: Any, root: str = "answer") -> str:
 
 def _shown(value: Any) -> str:
     return shown(value, _SHOWN_MAX)
-
-
-def _no_schema(schema: Any, error: Exception) -> str:
-    return (
-        f"schema={_type_name(schema)} cannot describe an answer: {str(error).splitlines()[0]} Use bool, str, a Literal, an Enum, a dataclass, "
-        "a TypedDict, a pydantic model or a JSON Schema dict."
-    )
-
-
-def _type_name(schema: Any) -> str:
-    return getattr(schema, "__name__", None) or _shown(schema)

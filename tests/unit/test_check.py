@@ -6,14 +6,14 @@ import enum
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 import pytest
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.decisions.check import answer_schema, check_answer, typed_answer
+from hitl_nb.decisions.check import answer_schema, check_answer, problems, remember_schema, typed_answer
 from hitl_nb.errors import GraphError, InvalidAnswerError
 
 
@@ -188,3 +188,97 @@ def test_a_remote_reference_is_never_fetched():
 def test_an_answer_that_cannot_be_json_is_refused():
     with pytest.raises(InvalidAnswerError, match="cannot be written as JSON"):
         check_answer(asked(str), object())
+
+
+def test_a_multiple_is_counted_by_the_digits_that_are_written():
+    q = question("?", schema={"type": "number", "multipleOf": 0.01})
+    assert [check_answer(q, v) for v in (1.1, 0.07, 100, 1e300)] == [1.1, 0.07, 100, 1e300]
+    with pytest.raises(InvalidAnswerError, match="multiple"):
+        check_answer(q, 0.005)
+
+
+def test_a_pattern_that_only_pydantic_reads_is_left_to_it_and_one_that_nobody_reads_is_no_schema():
+    class Named(BaseModel):
+        name: str = Field(pattern=r"^\p{Lu}")
+
+    remember_schema("named", Named)
+    q = question("?", id="named", schema=answer_schema(Named))
+    assert check_answer(q, {"name": "Äpfel"}) == {"name": "Äpfel"}
+    with pytest.raises(InvalidAnswerError, match="pattern"):
+        check_answer(q, {"name": "apples"})
+    with pytest.raises(GraphError, match="regex"):
+        answer_schema({"type": "string", "pattern": r"^\p{Lu}"})
+
+
+def test_every_problem_of_an_answer_is_told_in_words_at_its_place():
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+        lives: int = Field(9, le=9)
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+        name: str
+
+    class Zoo(BaseModel):
+        model_config = {"extra": "forbid"}
+        pet: Cat | Dog
+        names: list[Annotated[str, Field(min_length=3)]] = Field(min_length=1)
+        day: date
+        size: int | list[int]
+        code: Annotated[str, Field(pattern="^" + "[a-z]?" * 400 + "$")]
+
+    q = question("?", schema=answer_schema(Zoo))
+    answer = {"pet": {"kind": "cat", "lives": 10}, "names": ["Bo", "Anna", ""], "day": "soon", "size": "big", "code": "1", "more": 1}
+    assert {p.path: p.message for p in problems(q, answer)} == {
+        ("pet", "lives"): "Must be at most 9.",
+        ("names", 0): "Needs at least 3 characters. It has 2.",
+        ("names", 2): "Needs at least 3 characters.",
+        ("day",): "Must be a date, like 2026-11-20.",
+        ("size",): "Must be a whole number or a list.",
+        ("code",): "Does not have the expected form.",
+        ("more",): "Is not expected here.",
+    }
+    assert [p.path for p in problems(q, {})] == [("pet",), ("names",), ("day",), ("size",), ("code",)]
+    assert [p.message for p in problems(q, 5)] == ["Must be a group of fields."]
+    assert problems(q, {"pet": {"kind": "dog", "name": "Rex"}, "names": ["Anna"], "day": "2026-11-20", "size": 1, "code": "a"}) == []
+
+
+def test_the_rules_of_the_authors_class_are_told_at_their_place_without_the_other_kinds():
+    class Cat(BaseModel):
+        kind: Literal["cat"]
+        lives: int
+
+        @field_validator("lives")
+        @classmethod
+        def few(cls, lives: int) -> int:
+            if lives > 9:
+                raise ValueError("a cat has nine")
+            return lives
+
+    class Dog(BaseModel):
+        kind: Literal["dog"]
+
+    class Zoo(BaseModel):
+        pets: list[Cat | Dog]
+        refund: Refund
+        due: AwareDatetime
+
+    remember_schema("zoo", Zoo)
+    q = question("?", id="zoo", schema=answer_schema(Zoo))
+    answer = {
+        "pets": [{"kind": "dog"}, {"kind": "cat", "lives": 10}],
+        "refund": {"amount": 1, "day": "2026-01-01", "why": "rude"},
+        "due": "2026-01-01T10:00:00",
+    }
+    assert {p.path: p.message for p in problems(q, answer)} == {
+        ("pets", 1, "lives"): "A cat has nine.",
+        ("refund", "why"): "Say it nicely.",
+        ("due",): "Must have timezone info.",
+    }
+
+
+def test_an_answer_that_cannot_be_worked_with_has_one_problem():
+    q = question("?", schema={"type": "number"})
+    assert [p.path for p in problems(q, float("nan"))] == [()]
+    assert problems(q, object())
+    assert problems(asked(payload=OPTIONS), "Aprove")[0].message.startswith("'Aprove' is none of its options")

@@ -96,6 +96,16 @@ class Typed(TypedDict):
     why: NotRequired[str]
 
 
+class Line(TypedDict):
+    n: Annotated[int, Field(le=5)]
+    why: NotRequired[str]
+
+
+class Bill(TypedDict, total=False):
+    lines: list[Line]
+    last: Line | None
+
+
 class Place(NamedTuple):
     lat: float
     lon: float
@@ -266,6 +276,14 @@ def test_the_zone_of_a_date_with_time_is_what_the_author_asked_for():
 def test_a_name_that_speaks_of_prose_gets_more_than_one_line():
     schema = {"properties": {n: {"type": "string"} for n in ("name", "reject_reason", "Comment", "reasons")}}
     assert [m.field.form for m in members(field_of(schema))] == ["", "multiline", "multiline", ""]
+
+
+def test_the_limits_of_a_typed_dict_hold_in_it_and_in_a_list_of_it():
+    root = field_of(answer_schema(Bill))
+    line = "group{n: number:integer, why?: text:multiline}"
+    assert described(root) == f"group{{lines?: list({line}), last?: {line} or none}}"
+    assert described(field_of(answer_schema(list[Line] | None))) == f"list({line}) or none"
+    assert [m.field.schema["maximum"] for m in members(field_of(answer_schema(Line))) if m.name == "n"] == [5]
 
 
 def test_a_model_that_holds_itself_is_drawn_one_level_at_a_time():

@@ -8,9 +8,9 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from hitl_nb.checkpoint.records import UNSET
-from hitl_nb.decisions.check import validator_of
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.problems import of_schema
+from hitl_nb.decisions.validator import validator_of
 
 Path = tuple[str | int, ...]
 _OWN_RULES: Final = ("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties")
@@ -50,10 +50,16 @@ class Rules:
 
     def errors(self, schema: Any, value: Any) -> list[str]:
         """What is wrong with this part by its own schema, in words."""
-        return [problem.message for problem in of_schema(self._of(schema).iter_errors(value))]
+        try:
+            return [problem.message for problem in of_schema(self._of(schema).iter_errors(value))]
+        except Exception:  # noqa: BLE001  # a reference that leads nowhere: told when the whole answer is checked
+            return []
 
     def fits(self, schema: Any, value: Any) -> bool:
-        return bool(self._of(schema).is_valid(value))
+        try:
+            return bool(self._of(schema).is_valid(value))
+        except Exception:  # noqa: BLE001
+            return False
 
     def _of(self, schema: Any) -> Any:
         if self._validator is None:

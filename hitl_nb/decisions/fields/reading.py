@@ -29,6 +29,8 @@ def _read(field: Field, value: Any, rules: Rules) -> Any:
     """The value with labels in place of names, and words in place of what was chosen."""
     if value is None or isinstance(value, bool):
         return value
+    if value == "":
+        return None
     known = next((c.label for c in field.choices if same(c.value, value)), None)
     if known is not None and field.kind in ("choice", "fixed"):
         return known
