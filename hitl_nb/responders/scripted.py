@@ -8,7 +8,7 @@ from typing import Any
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.decisions.answers import OnMissing, Script, suggestion
 from hitl_nb.decisions.answers.entry import Entry, Taped
-from hitl_nb.decisions.answers.excerpt import excerpt_lines
+from hitl_nb.decisions.answers.excerpt import excerpt, lines_of
 from hitl_nb.decisions.answers.suggestion import change, escaped
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError, QuestionChangedError
@@ -119,7 +119,7 @@ def what_changed(question: Question, entry: Entry) -> str:
     if then.payload == now.payload:
         return f"The schema of its answer changed ({then.schema or 'none'} then, {now.schema or 'none'} now); the payload is the same."
     digests = f"its payload is {now.payload}; {then.payload} was answered"
-    before, after = excerpt_lines(then.asked), excerpt_lines(question.payload)
+    before, after = lines_of(then.asked), lines_of(excerpt(question.payload))
     lines = [line for line in difflib.unified_diff(before, after, n=1, lineterm="") if not line.startswith(("---", "+++", "@@"))]
     if then.asked is None:
         return f"The tape does not show what it was ({digests}). Now:\n\n" + "\n".join(f"    {line}" for line in after)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AmbiguousAnswerError, NotWaitingError, StillWaitingError, ThreadBusyError
 from hitl_nb.responders.plain import wait_by_looking
 from hitl_nb.session.runner import Runner
@@ -126,6 +129,14 @@ class ReviewSession(Runner):
         self._asks = True
         self._go_on_here()
         return decision
+
+    def tape(self, path: str | os.PathLike[str]) -> Path:
+        """Write what was decided as an answers file that replays: `review(graph, input, thread_id=…, answers=path)`. The path.
+
+        Decisions that were taken back, and defaults of deadlines, are comments in it. An answer counts again only for the payload and schema that it
+        was given to; the file's `on_change` says what becomes of the others.
+        """
+        return write_tape(path, tape(self._saver, [self.thread_id]))
 
     def undo(self) -> None:
         """Discard the latest decision that still counts, and ask its question again. The decision stays in the record.

@@ -39,9 +39,9 @@ def excerpt(value: Any, depth: int = 0) -> Any:
     return _text(value)
 
 
-def excerpt_lines(value: Any) -> list[str]:
-    """The excerpt as lines of JSON, for a comparison; no line holds what a terminal would obey."""
-    text = json.dumps(excerpt(value), indent=2, ensure_ascii=False, sort_keys=True)
+def lines_of(excerpt: Any) -> list[str]:
+    """An excerpt as lines of JSON, for a comparison; no line holds what a terminal would obey."""
+    text = json.dumps(excerpt, indent=2, ensure_ascii=False, sort_keys=True)
     return ["".join(c if c.isprintable() else "�" for c in line) for line in text.split("\n")]
 
 

@@ -26,6 +26,8 @@ _PLAIN: Final = (
     (re.compile(r"[-+]?(0|[1-9][0-9]*)"), int),
     (re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
 )
+_BREAKS: Final = re.compile("[\x85\u2028\u2029\ufeff]")
+"""What some readers take for the end of a line, or for a mark."""
 _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 _EXPECTED: Final = "expected YAML or JSON"
 
@@ -267,3 +269,28 @@ def _after_space(text: str, at: int) -> int:
 def _cut(text: str, at: int | None) -> str:
     """What an error at the very end of a text most likely means."""
     return "; the file ends there: was it cut short?" if at is not None and at >= len(text.rstrip()) else ""
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------------------------
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML that `load_with_lines` reads as the same data, and every other reader of YAML too."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: Any, value: str) -> Any:
+        style = '"' if any(pattern.fullmatch(value) for pattern, _ in _PLAIN) or _BREAKS.search(value) else "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    def number(dumper: Any, value: float) -> Any:
+        digits = repr(value) if "." in repr(value) else repr(value).replace("e", ".0e")  # YAML 1.1 takes 1e-06 for a text
+        return dumper.represent_scalar("tag:yaml.org,2002:float", digits)
+
+    Dumper.add_representer(str, text)
+    Dumper.add_representer(float, number)
+    dumped: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return dumped

@@ -33,8 +33,8 @@ class Script:
     """For a taped answer whose question reads otherwise now."""
     on_unused: OnUnused = "warn"
     """For entries that were not asked for when the thread has ended."""
-    _asked: dict[tuple[str, tuple[str, ...]], list[str]] = field(default_factory=dict)
-    """By thread and node: the tasks that asked, in the order in which they came to it."""
+    _asked: dict[tuple[str, tuple[str, ...], str], list[str]] = field(default_factory=dict)
+    """By thread, node and kind: the tasks that asked, in the order in which they came to it."""
 
     @property
     def counts(self) -> bool:
@@ -48,7 +48,7 @@ class Script:
 
     def nth(self, question: Question) -> int:
         """How often the question's node has come to ask in its thread: 1 the first time. All questions of one time have the same number."""
-        asked = self._asked.setdefault((question.thread_id, question.place), [])
+        asked = self._asked.setdefault((question.thread_id, question.place, question.kind), [])
         if question.task_id not in asked:
             asked.append(question.task_id)
         return asked.index(question.task_id) + 1
@@ -113,11 +113,12 @@ class Script:
 
     def _first(self, question: Question) -> Entry | None:
         nth = self.nth(question)
-        first = next((e for e in self.entries if e.fits(question, nth)), None)
-        if first is None or (first.taped is not None and not first.taped.same(question)):
+        fitting = [e for e in self.entries if e.fits(question, nth)]
+        first = next((e for e in fitting if e.taped is None or e.taped.same(question)), None)
+        if first is None:
             # The tape's answer to exactly this question, when it comes at another time than it came then.
             moved = (e for e in self.entries if e.taped is not None and e.fits_any_time(question) and e.taped.same(question))
-            first = next(moved, first)
+            first = next(moved, next(iter(fitting), None))
         return first or next((e for e in self.defaults if e.fits(question, nth)), None)
 
 

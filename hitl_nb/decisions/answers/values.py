@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, Final
 
 from hitl_nb.checkpoint.serde import Serde
@@ -27,6 +28,7 @@ _FORMS: Final[dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]]
 _TUPLE: Final = "$tuple"
 _STORED: Final = "$stored"
 _PLAIN: Final = "$plain"
+_CHECK: Final = 8
 NAMES: Final = (*_FORMS, _TUPLE, _STORED, _PLAIN)
 
 
@@ -45,7 +47,8 @@ def to_plain(value: Any, serde: Serde) -> Any:
     for name, (cls, write, _) in _FORMS.items():
         if kind is cls and not getattr(value, "fold", 0) and _names_its_zone(value):
             return {name: write(value)}
-    return {_STORED: base64.b64encode(serde.dumps(value, "answer")).decode()}
+    data = serde.dumps(value, "answer")
+    return {_STORED: base64.b64encode(_check(data) + data).decode()}
 
 
 def from_plain(value: Any, place: str, serde: Serde | None = None) -> Any:
@@ -65,13 +68,21 @@ def from_plain(value: Any, place: str, serde: Serde | None = None) -> Any:
         if not isinstance(content, str):
             raise TypeError("expected a text")
         if name == _STORED:
-            return (serde or Serde()).loads(base64.b64decode(content, validate=True))
+            raw = base64.b64decode(content, validate=True)
+            if raw[:_CHECK] != _check(raw[_CHECK:]):
+                raise ValueError("it was cut short or altered")
+            return (serde or Serde()).loads(raw[_CHECK:])
         return _FORMS[name][2](content)
     except HitlError as error:
         raise AnswersFileError(f"{place}: {name} cannot be read: {error}") from None
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         raise AnswersFileError(f"{place}: {name} is {shown(content, 80)}, which cannot be read ({error}); to mean the mapping itself, "
                                f"write {{{_PLAIN}: {{{name}: …}}}}") from None  # fmt: skip
+
+
+def _check(data: bytes) -> bytes:
+    """In front of the bytes, so that what was cut short or typed by hand is not read as something else."""
+    return blake2b(data, digest_size=_CHECK).digest()
 
 
 def _is_form(value: Mapping[Any, Any]) -> bool:
