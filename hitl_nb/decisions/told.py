@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from hitl_nb.decisions.actions import Action, Asked, asked_actions, fact_key
@@ -11,6 +12,7 @@ from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.parts import Part, Table, divided, parts_of, table_of
 from hitl_nb.decisions.request import Form, Request
 from hitl_nb.decisions.rows.answer import in_words, is_decision
+from hitl_nb.decisions.rows.table import Table as Rows
 from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.decisions.wording import label, readable
 
@@ -47,10 +49,18 @@ def told(request: Request, answer: Any) -> tuple[dict[str, Any], tuple[Part, ...
 
 
 def asked_table(request: Request) -> tuple[Part, ...]:
-    """The first rows of the table that was decided about row by row: the form itself shows them otherwise."""
+    """The first rows of the table that was decided about row by row, with the ids by which the answer names them. A form shows it otherwise."""
     found = found_in(request.question.payload) if request.form.control == "table" else None
-    table = None if found is None else table_of(label(found.key or "table"), found.value)
-    return () if table is None else (table,)
+    if found is None:
+        return ()
+    asked = Rows(found.value)
+    # an index whose labels are the ids stands there as such
+    shown = table_of(label(found.key or "table"), asked.frame if asked.by_position else asked.frame.reset_index(drop=True))
+    if shown is None:
+        return ()
+    rows = tuple((str(id_), *row) for id_, row in zip(asked.ids, shown.rows, strict=False))
+    numbers = frozenset(n + 1 for n in shown.numbers)
+    return (replace(shown, columns=("Row", *shown.columns), rows=rows, numbers=numbers, total_columns=shown.total_columns + 1),)
 
 
 def summary(form: Form, answer: Any) -> tuple[str, bool]:

@@ -344,9 +344,19 @@ def test_decided_rows_read_as_counts_changed_cells_and_rules():
         "  Rules (1 row):",
         "    Rule         Decision  Rows hit",
     ]
-    assert "Table (4 rows):" in "\n".join(told)
+    assert told[told.index("  Table (4 rows):") + 1] == "    Row  sku  price"
+    assert "    3    d        4" in told
     html = Tags(made.html()).text
     assert html.index("4 rows") < html.index("Changed cells") < html.index("Recorded as")
+
+
+def test_the_rows_of_a_receipt_are_named_as_the_answer_names_them():
+    named = decided_rows(FRAME.set_axis(["p", "q", "r", "s"]), {"reject": ["q"], "rest": "accept"})
+    (table,) = named.parts
+    assert (table.columns, table.rows[1], table.total_columns) == (("Row", "sku", "price"), ("q", "b", "2"), 3)
+    assert named.told[0]["Rejected"] == "row q"
+    (table,) = decided_rows(FRAME.set_axis([1, 1, 2, 2]), "accept").parts  # labels that are not unique: rows go by position
+    assert (table.columns, table.rows[3]) == (("Row", "", "sku", "price"), ("3", "2", "d", "4"))
 
 
 def test_rows_that_are_all_rejected_are_a_refusal():
