@@ -1,6 +1,8 @@
 """Renderers of the user's own, without a browser: which question they draw, what they may return, and what becomes of what they raise."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Thread
 
 import ipywidgets
@@ -563,3 +565,27 @@ def test_trees_become_html_as_the_page_would_draw_them():
     ]
     assert html_of(nodes).replace("\n", "").startswith('<p tabindex="0">a &amp; b</p>&lt;<hr><svg')
     assert "form" not in html_of(nodes)
+
+
+# -- the page for users ------------------------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "renderers.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_page_draw_what_they_say(stage):
+    names = {"__name__": "example"}
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(code, "renderers.md", "exec"), names)
+    recipe = stage({"kind": "recipe", "steps": ["boil", "<b>eat</b>"], "options": ["cook", "skip"], "question": "Which?"})
+    assert "<ol><li>boil</li><li>&lt;b&gt;eat&lt;/b&gt;</li></ol>" in recipe.text
+    assert recipe.buttons() == ["Cook", "Skip"]
+    rating = stage(RATING)
+    rating.press("Send rating")
+    assert "Not sent. Choose one star or more." in rating.text
+    next(w for w in rating.shown() if isinstance(w, ipywidgets.IntSlider)).value = 4
+    rating.press("Send rating")
+    assert rating.sent == [{"stars": 4}]
+    letter = stage({"kind": "letter", "from": HOSTILE, "text": f"*Dear* {HOSTILE}", "question": "Answer it?"})
+    assert "<em>Dear</em>" in letter.text
+    assert "<img src" not in letter.text
+    assert [draw.__name__ for draw in renderers()] == ["recipe", "rating", "letter"]

@@ -113,7 +113,7 @@ def _samples(question: Question) -> list[Any]:
         return examples(actions)
     samples = []
     for option in form.options:
-        text = (form.template or "null") if form.control == "json" else '"…"' if form.parse else "…"
+        text = (form.template or "null") if form.control in ("json", "form") else '"…"' if form.parse else "…"
         needs = option.edits or form.shape == "text"
         samples.append(build_answer(form, option.value, text=text if needs else None, comment="…" if option.needs_comment else ""))
     return samples
