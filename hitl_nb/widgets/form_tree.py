@@ -214,16 +214,13 @@ class FormTree:
         return {"aria-describedby": self._described(node), "aria-invalid": "true" if node.id in self._draft.errors else None}
 
     def _described(self, node: Node) -> str | None:
-        return f"{node.id}-note" if node.id in self._draft.errors or node.field.hint else None
+        return f"{node.id}-note" if node.id in self._draft.errors or node.field.hint or node.field.limits else None
 
     def _note(self, node: Node) -> tree.Node:
         """The error and the hint. Its line is there also when it is empty: nothing moves under the pointer when an error comes."""
         wrong = self._draft.errors.get(node.id)
-        inner: list[Any] = [
-            h("span", {"class": "hitl-nb-bad"}, wrong) if wrong else None,
-            " " if wrong and node.field.hint else None,
-            node.field.hint or None,
-        ]
+        hint = node.field.hint or ("" if wrong else node.field.limits)
+        inner: list[Any] = [h("span", {"class": "hitl-nb-bad"}, wrong) if wrong else None, " " if wrong and hint else None, hint or None]
         return h("p", {"id": f"{node.id}-note", "class": "hitl-nb-f-note"}, inner)
 
     def _hint(self, node: Node) -> tree.Node | None:

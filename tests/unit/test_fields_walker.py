@@ -262,6 +262,21 @@ def test_a_group_tells_titles_hints_examples_and_defaults_of_its_fields():
     }
 
 
+LIMITS = [
+    (Annotated[int, Field(ge=0, le=500)], "0 to 500."),
+    (Annotated[float, Field(gt=0, le=500)], "More than 0, at most 500."),
+    (Annotated[Decimal, Field(lt=0.5)], "Less than 0.5."),
+    (Optional[Annotated[int, Field(ge=1, multiple_of=5)]], "At least 1. In steps of 5."),
+    (Annotated[int, Field(multiple_of=1)], ""),
+    (str, ""),
+]
+
+
+@pytest.mark.parametrize(("schema", "words"), LIMITS)
+def test_the_limits_of_a_number_are_told_before_it_is_typed(schema, words):
+    assert field_of(answer_schema(schema)).limits == words
+
+
 @pytest.mark.parametrize(
     ("title", "spoken"), [("RefundRequest", "refund request"), ("HTTPError", "HTTP error"), ("Fill it in", "fill it in"), ("", "")]
 )

@@ -45,6 +45,8 @@ class Field:
     """What it is called; empty for an item of a list."""
     hint: str = ""
     """The author's description."""
+    limits: str = ""
+    """What a number may be, in words."""
     example: str = ""
     """One of the author's examples, as it is typed."""
     nullable: bool = False

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Choice, Field, Member, Variant, Zone
+from hitl_nb.decisions.fields.limits import limits
 from hitl_nb.decisions.fields.references import flat, merge, notes_off
 from hitl_nb.decisions.wording import label
 
@@ -147,7 +148,7 @@ def _kind(field: Field, plain: dict[str, Any], name: str) -> Field:
         case "string":
             return _text_field(field, plain, name)
         case "integer" | "number":
-            return replace(field, kind="number", form=kind)
+            return replace(field, kind="number", form=kind, limits=limits(plain))
         case "boolean":
             return _yes_or_no(field)
         case "array":
@@ -226,7 +227,7 @@ def _row_pattern(plain: Mapping[str, Any]) -> str:
 def _union(field: Field, plain: dict[str, Any], word: str) -> Field:
     branches = plain[word]
     if _is_decimal(plain, branches):
-        return replace(field, kind="number", form="decimal")
+        return replace(field, kind="number", form="decimal", limits=limits(plain))
     outer = notes_off({k: v for k, v in plain.items() if k not in (word, "discriminator", "format")})
     whole = [merge(b, outer) if outer else b for b in branches]
     if any(b is None for b in whole):
