@@ -133,7 +133,7 @@ def _frame(name: str, value: Any) -> Table:
     total, total_columns = frame.shape
     frame = frame.iloc[:, :COLUMNS_MAX]
     if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
-        frame = pd.concat([_index(frame.index.to_frame(index=False)), frame.reset_index(drop=True)], axis=1)
+        frame = pd.concat([_index(frame.index), frame.reset_index(drop=True)], axis=1)
         total_columns += frame.shape[1] - min(frame.shape[1], total_columns, COLUMNS_MAX)
     columns = columns_of(frame)
     cells = [[column.shown(v) for v in frame.iloc[:ROWS_MAX, column.number].tolist()] for column in columns]
@@ -141,8 +141,9 @@ def _frame(name: str, value: Any) -> Table:
     return Table(name, tuple(c.name for c in columns), rows, frozenset(c.number for c in columns if c.is_number), total, total_columns)
 
 
-def _index(levels: Any) -> Any:
-    levels.columns = ["" if isinstance(c, int) else c for c in levels.columns]
+def _index(index: Any) -> Any:
+    levels = index.to_frame(index=False)
+    levels.columns = ["index" if name is None else name for name in index.names]
     return levels
 
 

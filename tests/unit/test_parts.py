@@ -169,7 +169,7 @@ def test_an_index_that_says_something_is_shown_first():
     assert table.columns == ("sku", "price", "when", "ok")
     levels = pd.MultiIndex.from_tuples([("x", 1), ("y", 2)], names=["a", None])
     table = table_of("T", pd.DataFrame({("p", "q"): [0.25, 10000], "n": [1, 2]}, index=levels).set_axis([("p", "q"), "n"], axis=1))
-    assert table.columns == ("a", "", "p / q", "n")
+    assert table.columns == ("a", "index", "p / q", "n")
     assert table.rows[1][:2] == ("y", "2")
     assert table_of("T", pd.Series([3, 4], index=["x", "y"], name="n")).rows == (("x", "3"), ("y", "4"))
     assert table_of("T", pd.Series([3])).columns == ("Value",)

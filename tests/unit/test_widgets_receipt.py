@@ -356,7 +356,7 @@ def test_the_rows_of_a_receipt_are_named_as_the_answer_names_them():
     assert (table.columns, table.rows[1], table.total_columns) == (("Row", "sku", "price"), ("q", "b", "2"), 3)
     assert named.told[0]["Rejected"] == "row q"
     (table,) = decided_rows(FRAME.set_axis([1, 1, 2, 2]), "accept").parts  # labels that are not unique: rows go by position
-    assert (table.columns, table.rows[3]) == (("Row", "", "sku", "price"), ("3", "2", "d", "4"))
+    assert (table.columns, table.rows[3]) == (("Row", "index", "sku", "price"), ("3", "2", "d", "4"))
 
 
 def test_rows_that_are_all_rejected_are_a_refusal():
