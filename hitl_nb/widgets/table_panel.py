@@ -9,7 +9,8 @@ from typing import Any, Final
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.decisions.rows.columns import CHOICES_MAX, Column
-from hitl_nb.decisions.rows.review import COLUMNS_MAX, PAGE_SIZES, Cell, Review, Row
+from hitl_nb.decisions.rows.page import Cell, Row
+from hitl_nb.decisions.rows.review import COLUMNS_MAX, PAGE_SIZES, Review
 from hitl_nb.decisions.rows.rule import example_for
 from hitl_nb.decisions.rows.table import Table, found_in
 from hitl_nb.widgets.panel import Extra, Panel
@@ -199,7 +200,7 @@ class TablePanel(Panel):
         rows = review.rows()
         head: list[Node] = [h("th", {"scope": "col", "class": "hitl-nb-decide"}, "Decision")]
         if self._index is not None:
-            head.append(h("th", {"scope": "col", "class": self._index_look}, self._index))
+            head.append(h("th", {"scope": "col", "class": self._index_look}, self._index or h("span", {"class": "hitl-nb-unseen"}, "Row")))
         head += [self._head(c) for c in review.columns]
         empty = h("p", {"class": "hitl-nb-mut hitl-nb-empty"}, "No row is like this.") if not rows else None
         return h(

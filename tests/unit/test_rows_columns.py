@@ -2,11 +2,15 @@
 
 from datetime import date
 from decimal import Decimal
+from json import dumps
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from hitl_nb.decisions.rows.applied import apply_decisions
 from hitl_nb.decisions.rows.columns import BadValueError, columns_of, is_missing, plain
 
 FRAME = pd.DataFrame(
@@ -195,6 +199,27 @@ def test_what_the_column_does_not_take_is_refused_in_words(name, typed, words):
 def test_json_data_of_another_type_is_refused(name, value):
     with pytest.raises(BadValueError):
         COLUMNS[name].check(value, at(name))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(list(COLUMNS)), st.integers(0, 1), st.one_of(st.text(max_size=12), st.text("0123456789-+.eE:T ,", max_size=20)))
+def test_whatever_is_typed_is_either_written_into_the_column_or_refused(name, row, typed):
+    column, now = COLUMNS[name], at(name, row)
+    try:
+        json = column.read(typed, now)
+    except BadValueError as refused:
+        assert str(refused)  # noqa: PT017
+        return
+    dumps(json, allow_nan=False)
+    assert plain(column.check(json, now)) == json
+    result = apply_decisions(FRAME, {"edit": {row: {name: json}} if plain(now) != json else {}, "rest": "accept"})
+    assert result.dtypes.equals(FRAME.dtypes)
+    assert plain(result[name].iat[row]) == (pytest.approx(json) if name == "float32" else json)
+
+
+def test_half_a_surrogate_pair_is_refused_before_it_cannot_be_stored():
+    with pytest.raises(BadValueError, match="can be stored"):
+        COLUMNS["text"].read("a\ud800", "a")
 
 
 def test_a_mixed_column_takes_what_its_cell_holds():

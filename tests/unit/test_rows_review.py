@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hitl_nb.decisions.rows.answer import expanded
 from hitl_nb.decisions.rows.applied import apply_decisions
-from hitl_nb.decisions.rows.review import CELL_MAX, COLUMNS_MAX, Filter, Review
+from hitl_nb.decisions.rows.page import Filter
+from hitl_nb.decisions.rows.review import CELL_MAX, COLUMNS_MAX, Review
 from hitl_nb.decisions.rows.table import Table
 from hitl_nb.errors import InvalidAnswerError
 
@@ -219,6 +220,53 @@ def test_a_long_text_is_cut_in_its_cell_and_whole_in_its_field():
     assert review.rows()[0].cells[0].text == text[:CELL_MAX] + "… 5,000 characters"
     review.choose(0, "edit")
     assert review.rows()[0].cells[0].typed == text
+
+
+class Odd:
+    """Says nothing of itself, not even whether it is equal."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([[1], [2]]),
+        pd.Series([{"a": 1}, None]),
+        pd.Series([np.array([1, np.nan]), np.array([2])], dtype=object),
+        pd.Series([pd.Series([1, 2]), pd.Series([3])], dtype=object),
+        pd.Series([Odd(), Odd()], dtype=object),
+        pd.Series([1 + 2j, 3j]),
+        pd.Series([b"x", b"y"]),
+        pd.Series(pd.cut([1, 9], 2)),
+        pd.Series(pd.period_range("2026", periods=2, freq="D")),
+        pd.Series([pd.Timestamp.min, pd.Timestamp.max]),
+        pd.Series([2**64 - 1, 0], dtype="uint64"),
+        pd.Series([np.inf, -np.inf]),
+        pd.Series([None, None], dtype=object),
+        pd.Series(pd.Categorical([None, None])),
+    ],
+    ids=lambda s: f"{s.dtype} {type(s[0]).__name__}",
+)  # fmt: skip
+def test_values_of_any_kind_are_shown_sorted_searched_and_sent(values):
+    table = Table(pd.DataFrame({"v": values}))
+    review = Review(table)
+    for descending in (False, True):
+        review.sort(0, descending=descending)
+    review.sort(None)
+    review.look_for(Filter("zz", column=0))
+    review.look_for(Filter())
+    review.preview("v > 1")
+    review.preview("index >= 0")
+    assert review.hits == 2
+    review.choose(0, "edit")
+    assert review.rows()[0].cells[0].fixed is not table.columns[0].takes_edits(values[0])
+    review.discard(0)
+    review.accept_rest()
+    assert expanded(table, review.answer()) == review.answer()
 
 
 # -- many rows -------------------------------------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def expanded(table: Table, answer: Any) -> dict[str, Any]:
 
     In short: `rules` are used in their order, `accept`, `edit` and `reject` then speak for single rows, `rest` for all that are left.
     """
-    if answer in ("accept", "reject"):
+    if isinstance(answer, str) and answer in DECISIONS:
         answer = {"rest": answer}
     if not isinstance(answer, Mapping):
         _refuse(f"it is {shown(answer, 120)}, and the question asks about {len(table):,} rows; {_EXPECTED}")

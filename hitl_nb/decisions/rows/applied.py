@@ -40,7 +40,7 @@ def _applied_to_records(asked: Table, dropped: set[int], changes: Mapping[int, M
     for number, cells in changes.items():
         column = asked.columns[number]
         for row, to in cells.items():
-            rows[row][column.name] = column.check(to, asked.value(row, number))
+            rows[row][asked.frame.columns[number]] = column.check(to, asked.value(row, number))
     return [row for n, row in enumerate(rows) if n not in dropped]
 
 

@@ -60,6 +60,10 @@ class Column:
     def is_number(self) -> bool:
         return self.kind in NUMBERS
 
+    def takes_edits(self, now: Any) -> bool:
+        """Whether a cell that holds `now` can be given another value."""
+        return self._kind(now) != "fixed"
+
     def shown(self, value: Any) -> str:
         """The value for a reader; a missing one is an empty text."""
         if is_missing(value):
@@ -109,6 +113,8 @@ class Column:
         """The JSON data of what was typed into a cell that holds `now`. Raises BadValueError."""
         kind = self._kind(now)
         text = typed if kind == "text" else typed.strip()
+        if kind == "fixed":
+            return self.check(text, now)
         if text == "" and kind not in ("text", "category"):
             return self._emptied()
         if kind == "category":
@@ -150,7 +156,7 @@ class Column:
         if not isinstance(value, str):
             return _refuse(value, {"text": "a text"}.get(kind, "its ISO text"))
         if kind == "text":
-            return value
+            return value if value.isascii() or _is_storable(value) else _refuse(value, "a text that can be stored")
         return _day(value) if kind == "date" else self._length(value) if kind == "duration" else self._time(value)
 
     # -- what it takes
@@ -234,7 +240,7 @@ def columns_of(frame: Any) -> tuple[Column, ...]:
 
 
 def _named(label: Any, taken: set[str]) -> str:
-    text = name = " / ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+    text = name = (" / ".join(map(str, label)) if isinstance(label, tuple) else str(label)) or "(no name)"
     number = 2
     while name in taken:
         name, number = f"{text} ({number})", number + 1
@@ -258,7 +264,8 @@ def _column(series: Any, number: int, name: str) -> Column:
         values = tuple(dtype.categories)
         return Column(number, name, "category", True, dtype, values, names={str(plain(v)): v for v in values})
     if types.is_datetime64_any_dtype(dtype):
-        return Column(number, name, "time", True, dtype, days=bool((series.dropna().dt.normalize() == series.dropna()).all()))
+        stamps = series.dropna().dt.tz_localize(None).to_numpy()
+        return Column(number, name, "time", True, dtype, days=bool((stamps == stamps.astype("datetime64[D]")).all()))
     if types.is_timedelta64_dtype(dtype):
         return Column(number, name, "duration", True, dtype)
     if isinstance(dtype, pd.StringDtype):
@@ -358,6 +365,10 @@ def _zoned(time: Any, zone: Any) -> Any:
             raise BadValueError("the times of this column have no zone; leave it out")
         return time
     return time.tz_localize(zone) if time.tzinfo is None else time.tz_convert(zone)
+
+
+def _is_storable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)  # half a surrogate pair
 
 
 def _day(text: str) -> date:

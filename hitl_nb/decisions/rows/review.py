@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from hitl_nb.decisions.rows.answer import ACCEPT, DECISIONS, EDIT, OPEN, REJECT, Changes, Used, counted, made
 from hitl_nb.decisions.rows.columns import BadValueError, Column, is_missing, plain
+from hitl_nb.decisions.rows.page import Cell, Choice, Filter, Row
 from hitl_nb.decisions.rows.rule import BadRuleError, rows_hit
 from hitl_nb.decisions.rows.table import Table
 from hitl_nb.errors import InvalidAnswerError
 
-Choice = Literal["open", "accept", "edit", "reject"]
 PAGE_SIZES: Final = (10, 25, 50)
 COLUMNS_MAX: Final = 60
 """Columns that are shown. Rules and answers from code reach them all."""
@@ -23,52 +23,6 @@ _WIDE: Final = 12
 """Columns from which a page is short at first."""
 _UNDO_MAX: Final = 20
 _CHOICES: Final[tuple[Choice, ...]] = ("open", "accept", "edit", "reject")
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One value as it is drawn."""
-
-    column: int
-    text: str
-    """As it was asked."""
-    missing: bool = False
-    new: str | None = None
-    """As it is edited; None: it is not."""
-    typed: str = ""
-    """While the row is edited: what its field starts with."""
-    problem: str = ""
-    """Why what is typed is not taken."""
-    fixed: bool = False
-    """It cannot be edited."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the page."""
-
-    number: int
-    label: str
-    """Of the index."""
-    choice: Choice
-    editing: bool
-    """Its cells are fields now."""
-    hit: bool
-    """The rule that is typed would decide it."""
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which rows are shown. All conditions hold at once."""
-
-    text: str = ""
-    """Part of a value as it is shown, in whatever case."""
-    column: int | None = None
-    """Where `text` is looked for; None: in all columns."""
-    only_open: bool = False
-    only_hit: bool = False
-    """Only what the rule that is typed hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +105,7 @@ class Review:
         typed, problem = self._rejected_text.get((number, column.number), (None, ""))
         if typed is None:
             typed = self._written(column, value, changed)
-        return Cell(column.number, text, missing, new, typed, problem, column.kind == "fixed")
+        return Cell(column.number, text, missing, new, typed, problem, not column.takes_edits(value))
 
     @staticmethod
     def _written(column: Column, value: Any, changed: Mapping[int, Any]) -> str:
@@ -398,7 +352,7 @@ def _ordered(series: Any, *, descending: bool) -> Any:
     values = pd.Series(series.array)
     try:
         return values.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()
-    except TypeError:  # values of several types
+    except (TypeError, ValueError):  # values of several types, or arrays
         texts = values.map(lambda v: v if is_missing(v) else f"{type(v).__name__} {v}")
         return texts.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()
 

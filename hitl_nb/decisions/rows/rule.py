@@ -109,7 +109,8 @@ def example_for(frame: Any) -> str:
 
     for number, label in enumerate(frame.columns):
         series, name = frame.iloc[:, number], str(label) if str(label).isidentifier() else f"`{label}`"
-        if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype) and not pd.isna(middle := series.median()):
+        types = pd.api.types
+        if (types.is_integer_dtype(series.dtype) or types.is_float_dtype(series.dtype)) and not pd.isna(middle := series.median()):
             return f"{name} > {middle:.3g}" if abs(middle) < 100 else f"{name} > {middle:.0f}"
     return f'{name}.str.contains("…")' if len(frame.columns) else "index > 5"
 
