@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hitl_nb.decisions.actions import Action, Asked, Decided, Verb, answer_of
+from hitl_nb.decisions.actions import Action, Asked, Decided, Verb, answer_of, done
 from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.wording import pretty_json, readable
 from hitl_nb.errors import InvalidAnswerError
@@ -144,6 +145,13 @@ class ActionReview:
             if state.verb == "respond" and not state.message.strip():
                 return f"{name}: the response is empty"
         return ""
+
+    @property
+    def told(self) -> str:
+        """`1 edited, 1 rejected, 2 open`, in the words of a receipt."""
+        counts = Counter(done(self.asked.word(state.verb)) for state in self.states if state.verb is not None)
+        parts = [f"{n} {word}" for word, n in counts.items()] if len(self.states) > 1 else [word.capitalize() for word in counts]
+        return ", ".join([*parts, *([f"{self.still_open} open"] if self.still_open else [])])
 
     def answer(self) -> Any:
         """Raises InvalidAnswerError when something is missing."""

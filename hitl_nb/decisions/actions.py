@@ -24,6 +24,16 @@ Verb = Literal["approve", "edit", "reject", "respond"]
 VERBS: Final[tuple[Verb, ...]] = ("approve", "edit", "reject", "respond")
 _OLD: Final[dict[Verb, str]] = {"approve": "accept", "edit": "edit", "reject": "ignore", "respond": "response"}
 """What the agent inbox calls them."""
+_DONE: Final = {
+    "approve": "approved",
+    "accept": "accepted",
+    "edit": "edited",
+    "reject": "rejected",
+    "ignore": "ignored",
+    "respond": "answered",
+    "response": "answered",
+}
+"""The types of a decision about an action, in words."""
 _FLAGS: Final[dict[Verb, str]] = {"approve": "allow_accept", "edit": "allow_edit", "reject": "allow_ignore", "respond": "allow_respond"}
 
 
@@ -162,6 +172,11 @@ def facts(asked: Asked) -> dict[str, str]:
 
 def fact_key(asked: Asked, n: int) -> str:
     return f"{n + 1}. {asked.actions[n].name}"
+
+
+def done(word: str) -> str:
+    """The type of a decision as a word for what was decided: `approved`."""
+    return _DONE.get(word, word)
 
 
 # -- the answer ------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from hitl_nb.decisions.actions import Action, Asked, asked_actions, fact_key
+from hitl_nb.decisions.actions import Action, Asked, asked_actions, done, fact_key
 from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.parts import Part, Table, divided, parts_of, table_of
 from hitl_nb.decisions.request import Form, Request
@@ -20,16 +20,6 @@ _IDS_MAX: Final = 40
 """Row ids that are listed; the rest is a count."""
 _CHANGES_MAX: Final = 200
 """Changed cells that are listed."""
-_DONE: Final = {
-    "approve": "approved",
-    "accept": "accepted",
-    "edit": "edited",
-    "reject": "rejected",
-    "ignore": "ignored",
-    "respond": "answered",
-    "response": "answered",
-}
-"""The types of a decision about an action, in words."""
 
 
 def told(request: Request, answer: Any) -> tuple[dict[str, Any], tuple[Part, ...]]:
@@ -121,8 +111,7 @@ def _listed(answer: Any) -> list[Mapping[str, Any]]:
 
 
 def _done(decision: Mapping[str, Any]) -> str:
-    kind = str(decision["type"])
-    return _DONE.get(kind, kind)
+    return done(str(decision["type"]))
 
 
 def _actions(asked: Asked, answer: Any) -> dict[str, Any]:

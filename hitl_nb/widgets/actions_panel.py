@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from hitl_nb.decisions.action_review import ActionReview, ActionState, Argument
 from hitl_nb.decisions.actions import Verb, asked_actions, fact_key
-from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.decisions.wording import label, readable
 from hitl_nb.errors import InvalidAnswerError
@@ -17,7 +16,6 @@ from hitl_nb.widgets.surface import Act
 from hitl_nb.widgets.tree import Node, h, icon
 
 _TONES: Final[dict[Verb, str]] = {"approve": "ok", "edit": "link", "reject": "bad", "respond": "link"}
-_LINE_MAX: Final = 240
 
 
 class ActionsPanel(Panel):
@@ -154,10 +152,8 @@ class ActionsPanel(Panel):
         return self.review.missing
 
     def line(self) -> str:
-        if self.review.missing:
-            return self.review.missing
-        words = brief(self.review.answer())
-        return f"Sends {words if len(words) <= _LINE_MAX else words[:_LINE_MAX] + '…'}"
+        """What is decided so far; once nothing is open, what is still missing."""
+        return self.review.told if self.review.still_open and len(self.review.states) > 1 else self.review.missing or self.review.told
 
     def answer(self, option: Option, comment: str) -> Any:
         return self.review.answer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from hitl_nb.widgets.renderers import Drawing, Rule, Trouble, rule_for
 _UNREAD: Final = object()
 
 
-def drawing_panel(request: Request, changed: Callable[[], None]) -> Panel | None:
+def drawing_panel(request: Request) -> Panel | None:
     """The panel of the renderer that wants this request; None when none does. When one raised: the panel as always, with the reason above it."""
     rule, troubles = rule_for(request)
     if rule is None and not troubles:
@@ -37,8 +37,8 @@ def drawing_panel(request: Request, changed: Callable[[], None]) -> Panel | None
             troubles.append(Trouble(rule, "could not draw this question", error))
     view = DrawingView([*map(notice, troubles), *parts], rule, before)
     if rule is not None and drawing is not None and drawing.answer is not None:
-        return DrawingPanel(request, rule, drawing, view, changed)
-    panel = panel_of_kind(request, changed)
+        return DrawingPanel(request, rule, drawing, view)
+    panel = panel_of_kind(request)
     panel.view = view
     if drawing is not None:
         panel.form = replace(panel.form, facts={}, parts=(), subject=None)
@@ -50,7 +50,7 @@ class DrawingPanel(Panel):
 
     late = True
 
-    def __init__(self, request: Request, rule: Rule, drawing: Drawing, view: DrawingView, changed: Callable[[], None]) -> None:
+    def __init__(self, request: Request, rule: Rule, drawing: Drawing, view: DrawingView) -> None:
         super().__init__(request)
         self.view: DrawingView = view
         self.form = replace(
@@ -65,7 +65,7 @@ class DrawingPanel(Panel):
             parse=False,
             inferred=False,
         )
-        self._rule, self._drawing, self._changed = rule, drawing, changed
+        self._rule, self._drawing = rule, drawing
         self._latest: Any = None
         self._first = self._read_quietly()
 
@@ -74,12 +74,12 @@ class DrawingPanel(Panel):
         self._latest = self._drawing.answer()
         return self._latest
 
-    def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel:
+    def instead(self, error: Exception) -> Panel:
         """The card as always. The drawing waits behind it, with everything that was done to it."""
-        panel = panel_of_kind(self.request, self._changed)
+        panel = panel_of_kind(self.request)
 
         def back() -> None:
-            use(self)
+            panel.use(self)
             view.children = tuple(w for w in view.children if w is not self.view)
             self.view.layout.display = None
             for left in filter(None, (view, panel.widget)):

@@ -41,6 +41,10 @@ class Panel:
         self.request = request
         self.form: Form = request.form
         """What the card shows and which buttons it has, as far as the panel draws it otherwise than the request says."""
+        self.changed: Callable[[], None] = lambda: None
+        """Draw the card anew: a person typed into the panel's widget. Set by the card that shows the panel; another card may show it later."""
+        self.use: Callable[[Panel], None] = lambda _: None
+        """Put another panel into the card. Set like `changed`."""
 
     # -- drawn as a tree
 
@@ -76,8 +80,8 @@ class Panel:
         """The answer that this button sends. Raises InvalidAnswerError, with `path` into what was filled in."""
         return build_answer(self.request.form, option.value, comment=comment)
 
-    def instead(self, error: Exception, use: Callable[[Panel], None]) -> Panel | None:
-        """The panel to go on with after `answer` raised; None: this one stays. `use` puts a panel into the card again."""
+    def instead(self, error: Exception) -> Panel | None:
+        """The panel to go on with after `answer` raised; None: this one stays."""
         return None
 
     def refuse(self, error: InvalidAnswerError) -> tuple[str, str]:
@@ -102,10 +106,12 @@ def panel_for(request: Request, changed: Callable[[], None]) -> Panel:
     """The panel of this request, drawn by the user's own renderer where one wants it. `changed` is called when a person typed into its widget."""
     from hitl_nb.widgets.drawing_panel import drawing_panel
 
-    return drawing_panel(request, changed) or panel_of_kind(request, changed)
+    panel = drawing_panel(request) or panel_of_kind(request)
+    panel.changed = changed
+    return panel
 
 
-def panel_of_kind(request: Request, changed: Callable[[], None]) -> Panel:
+def panel_of_kind(request: Request) -> Panel:
     """The panel for the control of the request's form."""
     from hitl_nb.widgets.text_panel import TextPanel
 
@@ -118,4 +124,4 @@ def panel_of_kind(request: Request, changed: Callable[[], None]) -> Panel:
         return made
     if form.control == "buttons" and not any(o.edits for o in form.options):
         return Panel(request)
-    return TextPanel(request, changed)
+    return TextPanel(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ from hitl_nb.widgets.panel import Panel
 
 
 class TextPanel(Panel):
-    def __init__(self, request: Request, changed: Callable[[], None]) -> None:
+    def __init__(self, request: Request) -> None:
         super().__init__(request)
         form = request.form
         label, value, look = {
@@ -31,13 +31,12 @@ class TextPanel(Panel):
         """What is wrong with the JSON."""
         self._problem = ""
         self.widget = classed(ipywidgets.VBox([w for w in (self.field, self._said, self._changes) if w is not None]), "hitl-nb-edit")
-        self._changed = changed
         self.field.observe(lambda _: self._typed(), "value")
 
     def _typed(self) -> None:
         if self._said is not None:
             self._check(self._said)
-        self._changed()
+        self.changed()
 
     def _check(self, said: Any) -> None:
         """Say at the field what is wrong with the JSON while it is typed. An empty field is only begun, not wrong."""

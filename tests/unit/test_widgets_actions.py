@@ -125,7 +125,7 @@ def test_the_answer_goes_out_with_what_the_fields_hold_at_the_press(stage):
     assert card.find(ipywidgets.Button, "Send decisions").disabled
     assert "restart: the response is empty" in card.text
     card.act("message", "", fields | {"m-2": "Not now"})
-    assert "Sends {" in card.text
+    assert "1 edited, 1 rejected, 1 answered" in card.text
     card.press("Send decisions", **fields, **{"m-2": "Not now, ask me at noon", "m-1": "Never"})
     assert card.sent == [
         {

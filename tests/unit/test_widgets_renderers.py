@@ -543,6 +543,25 @@ def test_what_was_filled_in_is_told_when_somebody_else_answers_first(stage):
     assert card.card.unsent == {"answer": "Stars: 5"}
 
 
+def test_a_drawing_that_another_card_shows_later_belongs_to_that_card(stage):
+    """A stack makes a card anew each time its question is shown; what was done to the drawing stays with the panel."""
+    field = ipywidgets.Text("five")
+
+    @renderer(is_rating)
+    def rating(request):
+        return Drawing(field, answer=lambda: int(field.value))
+
+    first = stage()
+    first.press("Send answer")
+    second = stage()
+    second.card._use(first.card._panel)
+    second.press("Back to the drawing")
+    assert field in second.shown()
+    field.value = "5"
+    second.press("Send answer")
+    assert (first.sent, second.sent) == ([], [5])
+
+
 def test_no_renderer_is_called_without_a_card():
     @renderer(lambda request: True)
     def broken(request):
