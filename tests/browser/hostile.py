@@ -233,6 +233,19 @@ def broken(answer):
     raise OSError(tagged("submiterror"))
 
 
+def outdated_cards():
+    """A question that changed while it was open, and one that was taken back."""
+    desk, again = Desk("outdated.jsonl"), Desk("again.jsonl")
+    before, after = (question("draft", REVIEW | {"draft": tagged(place)}, id=f"id-{place}") for place in ("before", "after"))
+    old, new = (Request(q, form_for(q, reviewer="Dana Ruiz")) for q in (before, after))
+    desk.view.ask(old, taken)
+    desk.view.outdated(old)
+    desk.view.ask(new, taken)
+    decision = again.decide(old, EDITED)
+    again.view.undone(old, decision)
+    again.view.ask(new, taken)
+
+
 def state_cards():
     """Cards that stand in other states once each has been answered."""
     for name, submit in {"elsewhere": taken, "refused": refused, "broken": broken}.items():

@@ -30,7 +30,8 @@ class Watched:
             node.dispatchEvent(new MouseEvent(kind, { bubbles: !kind.endsWith('enter') }));
         for (const node of all) if (!node.matches('.hitl-nb-card, .hitl-nb-card *')) node.focus?.();
         const away = node => /^(https?|mailto):/.test(node.getAttribute('href') ?? '');
-        const pressed = 'a, area, math[href], summary, .widget-html-content button, .jp-RenderedHTML button, .jp-RenderedMarkdown button, form[action]';
+        const pressed = 'a, area, math[href], summary, form[action]'
+            + ', .widget-html-content button, .jp-RenderedHTML button, .jp-RenderedMarkdown button';
         const same = new Set();
         for (const node of all) if (node.matches(pressed) && !away(node) && !same.has(node.outerHTML)) {
             same.add(node.outerHTML);
@@ -46,17 +47,19 @@ class Watched:
         self.page.evaluate(self.POKE)
 
     FOREIGN = """() => {
+        const tags = 'script, iframe, frame, object, embed, base, meta, link, form, video, audio, source, track, template, math, marquee, map';
+        const addresses = /^(src|srcset|href|xlink:href|action|formaction|background|poster|ping)$/;
+        const known = /^(https?:\\/\\/e\\.example|data:image\\/|#|mailto:)/;
         const found = [];
         for (const node of document.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')) {
-            if (node.matches('script, iframe, frame, object, embed, base, meta, link, form, video, audio, source, track, portal, template, math, marquee, map, dialog'))
-                found.push(node.outerHTML.slice(0, 200));
-            if (node.localName === 'style' && /xss|url\\(/.test(node.textContent)) found.push(node.outerHTML.slice(0, 200));
+            if (node.matches(tags) || (node.matches('style') && /xss|url\\(/.test(node.textContent))) found.push(node.outerHTML.slice(0, 200));
             for (const { name, value } of node.attributes)
-                if (/^on/.test(name) || name === 'srcset' || name === 'style' && /url|image/.test(value) || /^(src|href|xlink:href|action|formaction|background|poster)$/.test(name)
-                    && !/^(https?:\\/\\/e\\.example|data:image\\/|#|mailto:)/.test(value)) found.push(`${node.localName} ${name}=${value}`.slice(0, 200));
+                if (/^on/.test(name) || (name === 'style' && /url|image/.test(value)) || (addresses.test(name) && !known.test(value)))
+                    found.push(`${node.localName} ${name}=${value}`.slice(0, 200));
         }
         return found;
     }"""
+    """Elements and attributes that no card and no receipt has."""
     TEXT = """() => [...document.querySelectorAll('.jp-OutputArea-output *')].flatMap(node => [
         ...[...node.childNodes].filter(child => child.nodeType === 3).map(child => child.nodeValue), node.value,
         ...['title', 'alt', 'aria-label', 'placeholder'].map(name => node.getAttribute(name))]).filter(Boolean).join('\\n')"""
@@ -240,6 +243,19 @@ def test_a_card_in_another_state_shows_it_as_text(watched):
         notebook.button("Approve", 2 - n).click()
     expected = places(hostile.taken, hostile.refused, hostile.broken) | {"atunsentzz"}
     watched.until_shown(expected)
+    watched.assert_calm()
+
+
+def test_a_card_that_is_out_of_date_shows_what_changed_as_text(watched):
+    notebook = watched.open(["from hostile import *\noutdated_cards()"])
+    notebook.run(0)
+    notebook.button("Show what changed").click()
+    notebook.page.get_by_text("Show what changed").last.click()
+    watched.until_shown({"atbeforezz", "atafterzz"})
+    assert notebook.page.locator(".hitl-nb-diff").count() == 2
+    watched.assert_calm()
+    notebook.button("Show the current question").click()
+    watched.until_shown({"atafterzz"})
     watched.assert_calm()
 
 
