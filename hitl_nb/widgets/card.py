@@ -103,6 +103,7 @@ class Card:
     def _use(self, panel: Panel) -> None:
         """Draw the card with this panel."""
         self._panel = panel
+        panel.changed, panel.use = self._typed, self._use
         self._text = panel if isinstance(panel, TextPanel) else None
         self._editing: Option | None = next((o for o in panel.form.options if panel.form.control == "editor"), None)
         old, self._plain = self._plain, self._plain_field()
@@ -363,7 +364,7 @@ class Card:
 
     def _broken(self, error: Exception) -> None:
         """The answer could not be read. Another panel takes over where there is one, and nothing is sent."""
-        other = self._panel.instead(error, self._use)
+        other = self._panel.instead(error)
         if other is not None:
             self._use(other)
         else:
@@ -403,6 +404,10 @@ class Card:
         """Come into view and take the keyboard, unless the person is busy elsewhere; once."""
         if not self._took_keyboard:
             self._took_keyboard = self._surface.grab = True
+
+    def ping(self, heard: Callable[[], None]) -> None:
+        """Call `heard` if a page shows the card."""
+        self._surface.echo(heard)
 
     def renew(self, request: Request) -> None:
         """Somebody else is asked now, or until another time. What was typed stays."""
