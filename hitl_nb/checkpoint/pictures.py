@@ -119,7 +119,7 @@ def drawn(value: Any) -> bytes | None:
     The same object makes the same bytes, today and in another process: a question is bound to what it shows. Raises PictureError when drawing fails.
     """
     kind = type(value)
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return None
     try:
         pil = sys.modules.get("PIL.Image")
