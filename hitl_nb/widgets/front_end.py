@@ -10,6 +10,7 @@ from typing import Any, Final
 from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.base import FrontEnd
 from hitl_nb.widgets import pump
+from hitl_nb.widgets.sight import Sight
 from hitl_nb.widgets.static import StaticView
 
 HEADLESS_VARIABLE: Final = "HITL_NB_HEADLESS"
@@ -68,7 +69,13 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             "Leave result() out of this notebook. The graph goes on by itself when the card is answered, so put what shall follow into a node."
         )
     within = _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
-    if not pump.wait(lambda: ready() or view.is_seen, within):
+    sight = Sight(view.ping)
+
+    def seen() -> bool:
+        # That the card is drawn may have been read right before this cell began; then it is told when the cell has ended. So the page is asked, too.
+        return view.is_seen or sight.look() or sight.answers
+
+    if not pump.wait(lambda: ready() or seen(), within):
         if within < _SEEN_WITHIN_S:
             return False
         raise StillWaitingError(
@@ -76,7 +83,12 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             f"In a notebook, run the cell of review() again. In a headless run, set {HEADLESS_VARIABLE}=1 and give the answers with answers=."
         )
     view.awaited()
-    return pump.wait(ready, timeout_s)
+    done = pump.wait(lambda: ready() or sight.look(), timeout_s, kept=sight.doubt)
+    if sight.is_lost and not ready():
+        raise StillWaitingError(
+            "The page that showed the question is gone, and another cell is to be run. Nothing is lost: run the cell of review() again to see it."
+        )
+    return done
 
 
 def _nobody_to_wait_for(ready: Callable[[], bool], timeout_s: float | None) -> bool:  # noqa: ARG001 - a Waiter has it

@@ -76,6 +76,11 @@ class LiveView(View):
             if self._stack is not None:
                 self._stack.take_keyboard()
 
+    def ping(self, heard: Callable[[], None]) -> bool:
+        """Call `heard` if a page shows the open question at this moment; False when there is none."""
+        with self._lock:
+            return self._stack is not None and self._stack.ping(heard)
+
     # -- responder
 
     def ask(self, request: Request, submit: Submit) -> None:

@@ -28,15 +28,16 @@ _SETTLE_S: Final = 0.1
 _WAY_OUT: Final = "The question stays open and nothing is lost: answer it in its card, then run this cell again."
 
 
-def wait(ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
+def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Callable[[], None] | None = None) -> bool:
     """True once `ready()`; False after `timeout_s` seconds. Call it from the main thread of a running cell.
 
+    `kept` is called when something comes that has to wait for this: another cell is run.
     Raises StillWaitingError where messages cannot be read from inside a cell. A KeyboardInterrupt passes through; no message is lost.
     """
     if ready():
         return True
     end = None if timeout_s is None else time.monotonic() + timeout_s
-    with _Pump(_kernel()) as pump:
+    with _Pump(_kernel(), kept) as pump:
         while not ready():
             left = _SLICE_S if end is None else min(_SLICE_S, end - time.monotonic())
             if left <= 0:
@@ -72,8 +73,8 @@ def _kernel() -> Any:
 class _Pump:
     """Takes over the kernel's shell messages between enter and exit."""
 
-    def __init__(self, kernel: Any) -> None:
-        self._kernel = kernel
+    def __init__(self, kernel: Any, kept: Callable[[], None] | None = None) -> None:
+        self._kernel, self._tell_kept = kernel, kept
         try:
             thread = getattr(kernel, "shell_channel_thread", None)
             if thread is not None:  # ipykernel 7: one thread reads the socket and hands messages to the main thread through an inner pair
@@ -148,6 +149,8 @@ class _Pump:
             self._cell.copy().run(self._handle, frames)
         else:
             self._kept.append(frames)
+            if self._tell_kept is not None:
+                self._tell_kept()
 
     def _type(self, frames: Any) -> str:
         try:

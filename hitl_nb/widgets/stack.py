@@ -211,6 +211,14 @@ class Stack:
             if self._at is not None and self._at.card is not None:
                 self._at.card.take_keyboard()
 
+    def ping(self, heard: Callable[[], None]) -> bool:
+        """Call `heard` if a page shows the question that is drawn; False when none is."""
+        with self._lock:
+            card = None if self._at is None else self._at.card
+            if card is not None:
+                card.ping(heard)
+            return card is not None
+
     def close(self) -> None:
         """Nothing is asked any more."""
         with self._lock:
@@ -338,7 +346,8 @@ class Stack:
         """The bar, and the words of the card that depend on the others."""
         count, total = len(self._kept), len(self._places)
         with self._bar.hold_sync():
-            self._bar.label = f"{total} questions, {count} answered, not sent" if self.is_stacked else ""
+            told = f"{total:,} question{'' if total == 1 else 's'}" + (f", {count:,} answered, not sent" if count else "")
+            self._bar.label = told if self.is_stacked else ""
             self._bar.tree = self._drawn_bar(count, total) if self.is_stacked or self._note else []
         card = None if self._at is None else self._at.card
         if card is None:

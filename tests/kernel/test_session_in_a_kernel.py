@@ -60,6 +60,13 @@ class Page:
         (model,) = [m for m, s in self.models().items() if s.get("description") == label and s.get("_model_name") == "ButtonModel"]
         self.kernel.tell(model, method="custom", content={"event": "click"})
 
+    def answer_ping(self):
+        """Say that the card is shown, as each card of a page does when it is asked; the pings that were there."""
+        pings = [m["content"] for m in self.kernel.outputs if m["content"].get("data", {}).get("content", {}).get("echo") is not None]
+        for ping in pings:
+            self.kernel.tell(ping["comm_id"], method="custom", content={"echoed": ping["data"]["content"]["echo"]})
+        return pings
+
     def until_button(self, label):
         self.kernel.until(lambda _: any(s.get("description") == label for s in self.models().values()))
 
@@ -133,6 +140,21 @@ def test_a_failing_node_shows_in_the_card_and_the_answer_can_be_changed(kernel):
     page.until_button("Approve")
     page.click("Approve")
     assert kernel.printed(again) == "approve\n"
+
+
+def test_a_cell_that_waits_for_a_page_that_was_loaded_again_gives_way_when_another_cell_is_run(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    review = "session = review(graph, {'topic': 'tea'}, thread_id='t')"
+    kernel.run(review)
+    waiting = kernel.send("session.result()")
+    kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+    kernel.until(lambda _: page.answer_ping())  # so the card is drawn, although nobody has said so otherwise
+    again = kernel.send(review)  # the page is gone now: nobody answers
+    reply = kernel.reply(waiting)
+    assert (reply["ename"], "run the cell of review() again" in reply["evalue"]) == ("StillWaitingError", True)
+    assert kernel.reply(again)["status"] == "aborted"  # as after every cell that fails
+    assert kernel.run(f"{review}\nprint(session.status)") == "waiting\n"
 
 
 def test_headless_a_question_without_an_answer_fails_at_once(kernel):

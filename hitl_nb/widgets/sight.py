@@ -1,0 +1,58 @@
+"""Whether a page still shows the cards of a cell that waits.
+
+A page that is loaded again without having been saved has lost its outputs. Nobody can answer there, and a cell that is run there, to see the card
+again, would stand behind the cell that waits, for ever. So when a cell is run while another one waits, the page is asked whether it shows the card.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+_LEARN_EVERY_S: Final = 1.0
+_SILENCE_S: Final = 3.0
+"""A page answers within some hundredths of a second, when it has much to draw within one."""
+_TRIES: Final = 2
+"""So many silences in a row: a card that was replaced in between cannot answer."""
+
+
+class Sight:
+    """`ping(heard)` asks the page, which calls `heard` when it shows a card; False when there is none to show. A page that has never answered is
+    taken to be unable to.
+    """
+
+    def __init__(self, ping: Callable[[Callable[[], None]], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ping, self._clock = ping, clock
+        self.answers = False
+        """Whether a page has shown that it shows the card."""
+        self._asked_at = -_SILENCE_S
+        self._silences: int | None = None
+        """How often the page did not answer since somebody doubted it; None: nobody does."""
+        self.is_lost = False
+
+    def doubt(self) -> None:
+        """A cell is run while this one waits."""
+        if self._silences is None:
+            self._silences = 0
+            self._ask()
+
+    def look(self) -> bool:
+        """To be called again and again: True once no page shows the card any more."""
+        waited_s = self._clock() - self._asked_at
+        if not self.answers:
+            if waited_s >= _LEARN_EVERY_S:
+                self._ask()
+        elif self._silences is not None and waited_s >= _SILENCE_S:
+            self._silences += 1
+            self.is_lost = self._silences >= _TRIES
+            self._ask()
+        return self.is_lost
+
+    def _ask(self) -> None:
+        self._asked_at = self._clock()
+        if not self._ping(self._heard):
+            self._silences = None
+
+    def _heard(self) -> None:
+        self.answers, self._silences = True, None
