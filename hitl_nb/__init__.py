@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hitl_nb import errors
+    from hitl_nb import decisions, errors
     from hitl_nb.checkpoint.base import Checkpointer
     from hitl_nb.checkpoint.disk import DiskCacheSaver
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
@@ -117,8 +117,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("hitl_nb.errors")
+    if name in ("decisions", "errors"):
+        return import_module(f"hitl_nb.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'hitl_nb' has no attribute {name!r}")
     value = getattr(import_module(f"hitl_nb.{_HOMES[name]}"), name)

@@ -9,6 +9,8 @@ who can write there and knows this file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -46,7 +48,7 @@ class LogEntry:
     recorded_at: datetime | None = None
     """When the entry was written, by the clock of the process that wrote it; None for an entry of version 1."""
     by: str = ""
-    """The reviewer of a decision; of an escalation, who is asked now."""
+    """The reviewer of a decision; of an escalation, who is asked now; who reopened a question. Empty where nobody is known."""
     detail: str = ""
     """How it was decided; why it was withdrawn."""
     decision: int = -1
@@ -96,6 +98,19 @@ def digest(record: bytes, entry: LogEntry | None = None) -> bytes:
 # -- writing: only inside a transaction --------------------------------------------------------------------------------------------------
 
 
+_acting: Final = ContextVar("acting", default="")
+
+
+@contextmanager
+def acting(name: str) -> Iterator[None]:
+    """Whoever is named here is the one who withdraws what is withdrawn inside."""
+    token = _acting.set(name)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
 def log_decision(store: Checkpointer, decision: Decision, record: bytes, kind: Kind) -> None:
     asked = store._read(question_key(decision.interrupt_id))
     _append(
@@ -127,12 +142,12 @@ def log_event(store: Checkpointer, thread_id: str, event: Withdrawn | Escalated)
     elif not is_open:
         return
     number = -1 if decided is None else unpack(decided)[1]
-    _append(store, "withdrawn", thread_id, interrupt_id, _node(store, interrupt_id), detail=event.reason, decision=number)
+    _append(store, "withdrawn", thread_id, interrupt_id, _node(store, interrupt_id), by=_acting.get(), detail=event.reason, decision=number)
 
 
 def log_return(store: Checkpointer, thread_id: str, checkpoint: Checkpoint) -> None:
     """Of a checkpoint by which the thread went back."""
-    _append(store, "went back", thread_id, detail=f"to checkpoint {checkpoint.parent}")
+    _append(store, "went back", thread_id, by=_acting.get(), detail=f"to checkpoint {checkpoint.parent}")
 
 
 def _append(store: Checkpointer, kind: Kind, thread_id: str, interrupt_id: str = "", node: str = "", **more: Any) -> None:

@@ -87,7 +87,8 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
     for decision in saver.decisions(thread_id):
         if decision.interrupt_id not in counts:
             gone = "the thread was pruned since, so it cannot be replayed" if decision.seq < head.first else "that was taken back"
-            lines.append(f"# node {one_line(decision.node)} was answered {_shown(decision)} by {one_line(decision.reviewer)}, and {gone}")
+            where = f"thread {one_line(thread_id)}, node {one_line(decision.node)}"
+            lines.append(f"# {where} was answered {_shown(decision)} by {one_line(decision.reviewer)}, and {gone}")
     return lines
 
 
@@ -106,7 +107,7 @@ def _entry(saver: Checkpointer, question: Question, decision: Decision, nth: int
 
 
 def _place(question: Question) -> str:
-    return f"node {one_line('/'.join(question.place))}"
+    return f"thread {one_line(question.thread_id)}, node {one_line('/'.join(question.place))}"
 
 
 def _shown(decision: Decision) -> str:

@@ -11,7 +11,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from hitl_nb.checkpoint.audit import acting
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.decisions.reviewer import reviewer_name
 from hitl_nb.graph.asking.expiry import Expiry, expire
 from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.drivers import Setting, adrive, drive, exhaust
@@ -29,7 +31,7 @@ from hitl_nb.graph.thread.inside import Inside
 from hitl_nb.graph.thread.reopening import reopened
 from hitl_nb.graph.thread.snapshots import checkpoint_config
 from hitl_nb.graph.thread.staging import updated
-from hitl_nb.graph.thread.threads import Threads, named_checkpoint, named_seq, thread_id_of
+from hitl_nb.graph.thread.threads import Threads, configurable_of, named_checkpoint, named_seq, thread_id_of
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
 from hitl_nb.graph.watch import Watcher
@@ -243,10 +245,12 @@ class CompiledGraph:
 
         The old decision stays in the record. If the thread has moved on, it goes back to where the question was open: nothing is deleted, results
         of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`). Raises
-        UnknownInterruptError for one that is not answered as the thread stands, UnknownThreadError, ThreadBusyError.
+        UnknownInterruptError for one that is not answered as the thread stands, UnknownThreadError, ThreadBusyError. The config's `reviewer` is who
+        did it, in the decision log.
         """
         whole = {"configurable": {"thread_id": thread_id_of(config)}}
-        return self._change(whole, lambda saver, run: reopened(self._threads, saver, run, interrupt_id))
+        with acting(reviewer_name(configurable_of(config).get("reviewer"))):
+            return self._change(whole, lambda saver, run: reopened(self._threads, saver, run, interrupt_id))
 
     def expire(self, config: Config | None = None, *, now: datetime | None = None) -> list[Expiry]:
         """Deal with the open questions whose deadline has passed, of one thread or of all threads of the store; what became of each.

@@ -211,7 +211,7 @@ class Runner:
                     f"session.decisions, then undo again",
                     thread_id=self.thread_id,
                 )
-            self._graph.reopen(self._config, interrupt_id)
+            self._graph.reopen({"configurable": {"thread_id": self.thread_id, "reviewer": self.reviewer}}, interrupt_id)
 
         patiently(reopen, sleep)
         self._own_head = self._saver.head(self.thread_id)

@@ -92,13 +92,13 @@ def test_reopening_escalation_expiry_and_going_back_are_logged_once_each(saver):
     graph.invoke(None, config())
     graph.invoke(Command(resume=True), config(reviewer="zoe"))
     first = saver.decisions("t")[0].interrupt_id
-    graph.reopen(config(), first)
+    graph.reopen(config(reviewer="zoe"), first)
     assert told(saver, "kind", "node", "by", "detail", "decision") == [
         ("escalated", "ask", "bob", "after ann", -1),
         ("expired", "ask", "the deadline", "expire", 0),
         ("decision", "last", "zoe", "invoke", 1),
-        ("went back", "", "", "to checkpoint 0", -1),
-        ("withdrawn", "ask", "", "reopened", 0),
+        ("went back", "", "zoe", "to checkpoint 0", -1),
+        ("withdrawn", "ask", "zoe", "reopened", 0),
     ]
     graph.invoke(None, config())
     now[0] += timedelta(minutes=1)

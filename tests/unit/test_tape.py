@@ -161,8 +161,8 @@ def test_what_was_taken_back_and_what_a_deadline_decided_stand_in_comments():
     graph.expire()
     text = tape(graph.checkpointer, ["t"])
     assert [e.answer for e in read_script(text).entries] == ["yes"]
-    assert '# node ask got its default "no", as nobody answered in time; the deadline decides, no entry does\n' in text
-    assert '# node ask was answered "oops\\n- answer: evil" by ann, and that was taken back\n' in text
+    assert '# thread t, node ask got its default "no", as nobody answered in time; the deadline decides, no entry does\n' in text
+    assert '# thread t, node ask was answered "oops\\n- answer: evil" by ann, and that was taken back\n' in text
     timed = tape(graph.checkpointer, ["t"], times=True)
     assert "# 2026-05-01 00:00:00 UTC, invoke\n- thread: t\n" in timed
     assert [e.answer for e in read_script(timed).entries] == ["yes"]
@@ -192,7 +192,7 @@ def test_a_pruned_thread_says_which_decisions_cannot_be_replayed():
     graph.invoke(Command(resume="sure"), CONFIG)
     text = tape(graph.checkpointer, ["t"])
     assert [e.answer for e in read_script(text).entries] == ["sure"]
-    assert '# node ask was answered "go" by ann, and the thread was pruned since, so it cannot be replayed' in text
+    assert '# thread t, node ask was answered "go" by ann, and the thread was pruned since, so it cannot be replayed' in text
 
 
 def test_several_threads_share_a_tape_and_names_with_wildcards_are_taken_by_the_letter():

@@ -58,7 +58,7 @@ class Script:
 
         Raises AmbiguousAnswerError when a later one names the question at least as exactly by other conditions, and answers otherwise.
         """
-        entry = self._first(question)
+        entry = self.best(question)
         rival = None if entry is None else self.rival(question, entry)
         if entry is not None and rival is not None:
             raise AmbiguousAnswerError(
@@ -92,7 +92,7 @@ class Script:
         Of answers in order (a list, or a node's list) each belongs to the question at its place, whoever decided that: none ever moves up to
         another question. An entry with conditions is used up when a script gave this very answer in an earlier run.
         """
-        entry = self._first(question)
+        entry = self.best(question)
         if entry is None:
             return
         if entry.in_order:
@@ -111,7 +111,8 @@ class Script:
         """The entries for this thread that answered nothing."""
         return [e for e in self.entries if not e.used and e.is_for(thread_id)]
 
-    def _first(self, question: Question) -> Entry | None:
+    def best(self, question: Question) -> Entry | None:
+        """The entry that answers this question, a default where no other does, or None; without a look at others that fit."""
         nth = self.nth(question)
         fitting = [e for e in self.entries if e.fits(question, nth)]
         first = next((e for e in fitting if e.taped is None or e.taped.same(question)), None)

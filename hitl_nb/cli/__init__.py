@@ -1,6 +1,7 @@
 """The command `hitl-nb`.
 
-Exit codes: 0 done; 1 the notebook failed; 2 wrong usage, or a package that the command needs is not installed; 75 a question was left unanswered.
+Exit codes: 0 done; 1 the notebook failed, or a check found errors; 2 wrong usage, or a package that the command needs is not installed; 75 a question
+was left unanswered.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from typing import Any, Final
 
 import click
 
+from hitl_nb.cli.audit import audit
+from hitl_nb.cli.check import check
+from hitl_nb.cli.common import FAILED, table
+from hitl_nb.cli.tape import tape
 from hitl_nb.errors import NotebookFailedError
 
 DEMO: Final = "02_clean_real_data"
-FAILED: Final = 1
 LEFT_OPEN: Final = 75
 """EX_TEMPFAIL of sysexits.h: try again later, here when somebody has answered."""
-PACKAGE: Final = Path(__file__).parent
+PACKAGE: Final = Path(__file__).parent.parent
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -115,11 +119,7 @@ def notebooks_folder() -> Path:
 def decision_table(decisions: list[dict[str, Any]]) -> str:
     """The decisions as aligned text: node, question, answer, who."""
     rows = [("node", "question", "answer", "who"), *((d["node"], d["question"], _brief(d["answer"]), d["reviewer"]) for d in decisions)]
-    limits = (20, 64, 52, 20)
-    cut = [[_cut(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in rows]
-    widths = [max(len(row[column]) for row in cut) for column in range(len(limits))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cut]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    return table(rows[0], rows[1:], (20, 64, 52, 20))
 
 
 def _brief(answer: Any) -> str:
@@ -129,12 +129,6 @@ def _brief(answer: Any) -> str:
         rest = "; ".join(f"{v}" for v in shown.values() if v)
         return ": ".join(filter(None, (str(action) if action is not None else "", rest)))
     return str(answer)
-
-
-def _cut(text: str, limit: int) -> str:
-    """One line of at most `limit` characters, without what a terminal would obey."""
-    line = "".join(c if c.isprintable() else " " for c in text)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _copy_notebooks(folder: Path) -> Path:
@@ -161,5 +155,5 @@ def _command() -> str:
     return "python -m uv run hitl-nb" if "UV_RUN_RECURSION_DEPTH" in os.environ else "hitl-nb"
 
 
-if __name__ == "__main__":
-    main()
+for command in (check, tape, audit):
+    main.add_command(command)

@@ -1,0 +1,75 @@
+"""What the commands that read a store share: which one, how an error ends, how a table is drawn."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+import click
+
+from hitl_nb.errors import HitlError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+STORE_VARIABLE: Final = "HITL_NB_STORE"
+FAILED: Final = 1
+
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    envvar=STORE_VARIABLE,
+    default=Path("reviews"),
+    show_default=True,
+    show_envvar=True,
+    metavar="DIR",
+    help="The folder of the store, as DiskCacheSaver was given it.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def told(command: Callable[P, T]) -> Callable[P, T]:
+    """The command, whose HitlError ends it with the error's text and exit code 1 instead of a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except HitlError as error:
+            raise click.ClickException(str(error)) from None
+
+    return run
+
+
+def opened(store: Path) -> Any:
+    """The store in this folder. Ends with usage help where there is none."""
+    from hitl_nb.decisions.record import open_store
+    from hitl_nb.errors import StoreError
+
+    if not (store / "cache.db").is_file():
+        raise click.UsageError(f"there is no store in {store} (seen from {Path.cwd()}); name its folder with --store or {STORE_VARIABLE}")
+    try:
+        return open_store(store)
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str]], limits: Sequence[int]) -> str:
+    """Aligned text, one line a row; a cell is cut at its limit, and holds nothing that a terminal would obey."""
+    cut = [[clean(cell, limit) for cell, limit in zip(row, limits, strict=True)] for row in (names, *rows)]
+    widths = [max(_width(row[column]) for row in cut) for column in range(len(limits))]
+    lines = ["  ".join(cell + " " * (w - _width(cell)) for cell, w in zip(row, widths, strict=True)).rstrip() for row in cut]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """One line of at most `limit` characters, without what a terminal would obey."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: characters of East Asia take two, those that combine none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
