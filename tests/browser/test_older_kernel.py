@@ -109,10 +109,10 @@ def test_an_interrupt_ends_the_wait_and_a_click_is_taken_while_no_cell_waits(old
 
 
 def test_messages_keep_their_order_around_a_wait_in_a_kernel_without_a_page(older):
-    """The tests of the pump that depend most on how the kernel reads."""
-    names = "order or interrupt or between_two_cells or each_message"
+    """The two tests of the pump that depend most on how the kernel reads."""
+    names = "in_their_order or between_two_cells"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernel/test_pump.py", "-k", names]
     env = {**os.environ, "HITL_NB_KERNEL_PATH": str(older)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "4 passed" in done.stdout
+    assert "2 passed" in done.stdout

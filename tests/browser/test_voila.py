@@ -13,7 +13,7 @@ from hitl_nb import DiskCacheSaver, StateGraph, StillWaitingError, interrupt, re
 def check(state):
     return {"answer": interrupt({"action": "review", "question": "Publish?", "draft": "Tea.", "options": ["approve", "edit", "reject"]})}
 def title(state):
-    return {"title": interrupt({"question": "Which title?", "type": "text"})}
+    return {"title": interrupt("Which title?", schema={"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]})}
 def publish(state):
     Path("new.txt").write_text(str(dict(state)))
     Path("new.txt").rename("published.txt")
@@ -54,7 +54,8 @@ def test_the_cards_are_answered_one_after_the_other_and_a_cell_that_would_wait_i
     notebook.button("Approve").click()
     told = notebook.page.get_by_text("in Voila no cell can wait").inner_text()
     assert "Leave result() out of this notebook" in told
-    field = notebook.page.locator(".hitl-nb-typed textarea")
+    field = notebook.page.get_by_role("textbox", name="Title")
+    field.wait_for()
     field.focus()
     notebook.page.keyboard.type(TYPED)
     notebook.page.keyboard.press("Control+Enter")
