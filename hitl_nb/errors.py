@@ -189,10 +189,14 @@ class AnswerError(HitlError):
 
 
 class InvalidAnswerError(AnswerError, ValueError):
-    """The answer does not fit the question. `path`: where in the answer, as a list of keys and indices. `reason`: what does not fit, alone."""
+    """The answer does not fit the question. `path`: where in the answer, as a list of keys and indices. `reason`: what does not fit, alone.
+
+    `problems`: of a form everything that does not fit, each with its `path` and `message`.
+    """
 
     path: list[str | int]
     reason: str = ""
+    problems: tuple[Any, ...] = ()
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message, **{"path": [], **details})

@@ -17,6 +17,7 @@ from hitl_nb.decisions.fields.node import Node
 from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.fields.scalars import UnreadableError, said_value, same
 from hitl_nb.decisions.fields.walker import field_of
+from hitl_nb.decisions.problems import Problem
 from hitl_nb.errors import InvalidAnswerError
 from tests.unit.test_check import question
 
@@ -219,6 +220,11 @@ def test_a_default_that_does_not_fit_its_own_field_counts_as_none():
     assert draft_of(schema).answer() == {}
 
 
+def test_the_default_of_one_branch_is_not_the_default_of_the_field():
+    schema = {"properties": {"a": {"anyOf": [{"type": "boolean", "default": True}, {"type": "null"}]}}}
+    assert draft_of(schema).answer() == {}
+
+
 def test_an_optional_choice_may_stay_unset():
     draft = draft_of({"properties": {"a": {"type": "boolean"}, "b": {"const": "x"}}, "required": []})
     assert draft.answer() == {}
@@ -246,14 +252,13 @@ def test_items_are_added_removed_and_moved_and_keep_what_was_typed():
     ids = [draft.add(tags.id) for _ in range(3)]
     for raw, name in zip("abc", ids, strict=True):
         draft.set(name, raw)
-    draft.move(ids[2], -1)
-    draft.move(ids[0], -1)
+    draft.move(ids[2], -5)
     assert draft.remove(ids[1]) == tags.id
     draft.set(ids[1], "a late report of the page")
     draft.set(draft.add(items.id), "pen")
     for n, raw in enumerate(("1", "2")):
         draft.set(part(draft, "sizes", n).id, raw)
-    assert draft.answer() == {"tags": ["a", "c"], "items": [{"name": "pen", "count": 1}], "sizes": [1, 2], "unique": []}
+    assert draft.answer() == {"tags": ["c", "a"], "items": [{"name": "pen", "count": 1}], "sizes": [1, 2], "unique": []}
     assert draft.add(tags.id) not in ids
 
 
@@ -424,6 +429,14 @@ def test_the_rules_of_the_authors_class_are_told_at_their_field_and_at_the_form(
     assert draft.told() == "The end lies before the start."
     assert fill(draft, end="9").answer() == {"amount": 5, "start": 5, "end": 9, "why": ""}
     assert draft.errors == {}
+
+
+def test_problems_that_only_the_whole_answer_has_are_told_in_the_order_of_the_form():
+    schema = {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}, "c": {}}}
+    told = [Problem(("c", "x"), "Inside."), Problem(("b",), "Is odd."), Problem(("a",), "Is odd."), Problem(("a",), "Is small.")]
+    draft = fill(Draft(field_of(schema), check=lambda _: told), a="1", b="1", c='{"x": 1}')
+    assert refused(draft) == {"A": "Is odd. Is small.", "B": "Is odd.", "C": "Inside."}
+    assert list(draft.errors) == [part(draft, name).id for name in "abc"]
 
 
 def test_a_field_that_is_left_tells_what_is_wrong_with_it_and_no_longer():
