@@ -81,9 +81,9 @@ def facts(values: Mapping[str, Any]) -> str:
     return f'<dl class="hitl-nb-facts">{rows}</dl>'
 
 
-def text(name: str, content: str, *, code: bool = False, static: bool = False) -> str:
-    """A text to judge, as it is, in a box that scrolls. `static`: for a receipt."""
-    kind = " hitl-nb-code" if code else ""
+def text(name: str, content: str, *, code: bool = False, static: bool = False, mono: bool = False) -> str:
+    """A text to judge, as it is, in a box that scrolls. `code`: data, in a small box. `static`: for a receipt. `mono`: its columns mean something."""
+    kind = " hitl-nb-code" if code else " hitl-nb-columns" if mono else ""
     return (
         f"<div>{caption(name) if code else counted(name, content)}"
         f'<div class="hitl-nb-text{kind}"{lines(content)}{reach(name, static=static)}>{escape(content)}</div></div>'

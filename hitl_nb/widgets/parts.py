@@ -5,6 +5,7 @@ Every text goes through `escape`, every picture is an `<img>` of its own bytes, 
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from html import escape
 from typing import Final
@@ -17,6 +18,8 @@ from hitl_nb.widgets import markdown, markup
 
 _KEPT_ROWS: Final = 20
 """Rows of a table that a receipt keeps."""
+_CODE: Final = re.compile(r"(?m)^(?: {4,}|\t|@@ |[-+]{3} |#!|Traceback \(most recent)")
+"""A text with such a line is code, a difference or a traceback, whose columns mean something."""
 _SHORT: Final = 24
 """Characters of a cell that is not broken into lines."""
 _FIT: Final = (810, 420)
@@ -34,7 +37,7 @@ def shown(form: Form, *, subject: bool = True) -> list[str]:
 def text(caption: str, content: str, *, code: bool = False, static: bool = False) -> str:
     """A text to judge. One that is Markdown is drawn, and one press away as it is; a receipt has it as it is."""
     if static or code or not markdown.looks_like_markdown(content):
-        return markup.text(caption, content, code=code, static=static)
+        return markup.text(caption, content, code=code, static=static, mono=not code and bool(_CODE.search(content)))
     return (
         f'<div class="hitl-nb-drawn">{markup.counted(caption, content)}'
         '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'

@@ -16,7 +16,7 @@ from hitl_nb.decisions.told import asked_table, told
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
 from hitl_nb.widgets.outcome import Outcome, outcome
-from hitl_nb.widgets.parts import part_html
+from hitl_nb.widgets.parts import part_html, text
 from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain, readable_json
 from hitl_nb.widgets.style import parts_css, receipt_css
 
@@ -79,7 +79,7 @@ class Receipt:
         form, d = self.request.form, self.decision
         out = [markup.plain("", form.instruction), markup.facts(form.facts), *(part_html(part, static=True) for part in self.parts)]
         if form.subject is not None and o.edited is None:
-            out.append(markup.text(form.subject_label, form.subject, code=form.parse, static=True))
+            out.append(text(form.subject_label, form.subject, code=form.parse, static=True))
         out.append(markup.plain("Comment", o.comment))
         if form.subject is not None and o.edited is not None:
             out.append(side_by_side(form.subject, o.edited, right="Edited", static=True))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Final
 
-from hitl_nb.decisions.parts import Part, Table, Text, lines
+from hitl_nb.decisions.parts import Messages, Part, Table, Text, lines
 from hitl_nb.decisions.wording import readable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def plain(receipt: Receipt) -> str:
     facts, parts = receipt.told
     out = [receipt.line(), *_facts(receipt.request.form.facts)]
     for part in receipt.parts:
-        out += [f"  {line}" for line in _cut(lines(part, rows=_ROWS_MAX))]
+        out += [f"  {line}" for line in _lines(part)]
     caption, text = _judged(receipt)
     if text:
         out += [f"  {caption}:", *(f"    {line}" for line in text)]
@@ -35,7 +36,7 @@ def plain(receipt: Receipt) -> str:
         out.append(f"  Comment: {_indented(o.comment)}")
     out += _facts(facts)
     for part in parts:
-        out += [f"  {line}" for line in _cut(lines(part, rows=_ROWS_MAX))]
+        out += [f"  {line}" for line in _lines(part)]
     out.append(f"  Answer: {readable_json(receipt.decision.answer)}")
     return "\n".join(out)
 
@@ -65,7 +66,18 @@ def as_text(value: str) -> str:
 
 def as_json(value: Any) -> str:
     """The answer as one line of JSON; what JSON does not have is written as its text."""
-    return json.dumps(value, ensure_ascii=False, default=readable)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=readable, allow_nan=False)
+    except (TypeError, ValueError):  # keys that are no text, numbers that are none
+        return json.dumps(_plain(value), ensure_ascii=False, default=readable)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else readable(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def readable_json(value: Any) -> str:
@@ -89,6 +101,14 @@ def _judged(receipt: Receipt) -> tuple[str, list[str]]:
     return "Changes", _cut(list(changes)[2:])  # without the names of files
 
 
+def _lines(part: Part) -> list[str]:
+    """The part below its name. Of a long chat the end is what was judged."""
+    first, *rest = lines(part, rows=_ROWS_MAX)
+    if isinstance(part, Messages) and len(rest) > _LINES_MAX + 1:
+        return [first, f"  … {len(rest) - _LINES_MAX:,} lines before", *rest[-_LINES_MAX:]]
+    return [first, *_cut(rest)]
+
+
 def _cut(text: list[str]) -> list[str]:
     return text if len(text) <= _LINES_MAX + 1 else [*text[:_LINES_MAX], f"… {len(text) - _LINES_MAX:,} more lines"]
 
@@ -100,7 +120,7 @@ def _part(part: Part) -> Iterator[str]:
         yield from (_row(map(as_text, row)) for row in part.rows[:_ROWS_MAX])
         yield ""
         return
-    first, *rest = _cut(lines(part))
+    first, *rest = _lines(part)
     if isinstance(part, Text) or rest:
         yield from ("", as_text(first), "", *_fenced([line.removeprefix("  ") for line in rest]))
     else:

@@ -148,6 +148,20 @@ def test_a_text_that_is_not_drawn_is_shown_once_as_it_is(content, options):
     assert page.names <= {"div", "b", "span"}
 
 
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("def f():\n    return 1\n", True),
+        ("Traceback (most recent call last):\n  File x", True),
+        ("--- a\n+++ b\n@@ -1 +1 @@\n-x\n+y", True),
+        ("Dear Marta,\n  thanks - all is well.\nRegards", False),
+    ],
+)
+def test_code_keeps_its_columns_in_a_card_and_in_a_receipt(content, columns):
+    for static in (False, True):
+        assert ("hitl-nb-columns" in text("Text", content, static=static)) == columns
+
+
 def test_lines_stay_apart_where_style_sheets_are_stripped():
     for html in (text("T", "a\nb"), part_html(parts_of("C", [{"role": "user", "content": "a\nb"}])[0])):
         assert 'style="white-space:pre-wrap"' in html

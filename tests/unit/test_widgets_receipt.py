@@ -8,6 +8,8 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from hitl_nb import Picture
@@ -20,6 +22,28 @@ from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.receipt import MIME, Receipt, bundle, open_bundle
 
 AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)
+RECEIPT_TAGS = {
+    "style",
+    "details",
+    "summary",
+    "b",
+    "span",
+    "div",
+    "dl",
+    "dt",
+    "dd",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "del",
+    "ins",
+    "p",
+    "br",
+    "img",
+}
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script> **b** [l](javascript:1) | # `c` $x$'
 REVIEW = {"action": "review", "question": "Publish?", "draft": "One\nTwo\nThree", "topic": "Tea", "options": ["approve", "edit", "reject"]}
 
@@ -422,3 +446,40 @@ def test_a_long_text_is_cut_in_a_log_and_whole_in_the_page():
     assert "… 160 more lines" in data["text/plain"]
     assert "… 160 more lines" in data["text/markdown"]
     assert draft in Tags(data["text/html"]).text
+
+
+def test_of_a_long_chat_a_log_shows_the_end():
+    chat = [{"role": "user", "content": f"message {n}"} for n in range(200)]
+    data = bundle([receipt(REVIEW | {"chat": chat}, {"action": "approve"})])
+    assert "message 0" in data["text/html"]
+    for kind in ("text/plain", "text/markdown"):
+        assert "message 199" in data[kind]
+        assert "message 0" not in data[kind]
+        assert "… 160 lines before" in data[kind]
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([EVIL, b"x", AT, picture(3, 3), FRAME, "a\nb\nc\nd"]),
+    lambda v: (
+        st.lists(v, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "type", "content", "name", "tool_calls", "a", "b", EVIL, 3, (1, 2)]), v, max_size=4)
+    ),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    ["question", "options", "draft", "original", "table", "rows", "chat", "action", "action_requests", "data", "current_input", "error", EVIL]
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(KEYS, ANY, max_size=5) | ANY, ANY)
+def test_whatever_was_asked_and_answered_has_a_receipt_in_every_form(payload, answer):
+    data = bundle([receipt(payload, answer)])
+    json.dumps(data, allow_nan=False)
+    assert Tags(data["text/html"]).found <= RECEIPT_TAGS
+    assert data["text/plain"].startswith(("✓", "✕"))
