@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -11,6 +11,7 @@ from hitl_nb.checkpoint.standing import standing_decisions
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import UnknownInterruptError
+from hitl_nb.graph.types import Interrupt
 from hitl_nb.responders.base import View
 
 
@@ -36,8 +37,13 @@ class Questions:
         return Request(question, form_for(question, reviewer=self._reviewer))
 
     @property
-    def latest(self) -> Request | None:
-        """The question of the latest decision that is shown: what "Change my answer" is about."""
+    def changeable(self) -> Request | None:
+        """What "Change my answer" is about: the question of the latest decision. Going on after a static pause is no answer to change."""
+        latest = self._latest
+        return None if latest is None or latest.question.kind == "static" else latest
+
+    @property
+    def _latest(self) -> Request | None:
         return max(self._receipts.values(), key=lambda shown: shown[1].number)[0] if self._receipts else None
 
     def decided(self, request: Request, decision: Decision) -> None:
@@ -52,21 +58,22 @@ class Questions:
         if request is not None and decision is not None:
             self._view.undone(request, decision)
 
-    def catch_up(self, still_open: Iterable[str], *, moved: bool) -> None:
+    def catch_up(self, still_open: Sequence[Interrupt], *, moved: bool) -> None:
         """Show what became of the questions that are shown. `moved`: somebody else brought the thread to where it is."""
-        open_now = set(still_open)
+        open_now = {i.id for i in still_open}
         gone = [r for i, r in self.asked.items() if i not in open_now]
-        if moved or gone or self._latest_is_void():
+        if moved or gone or self._latest_is_void([i for i in still_open if i.id not in self.asked]):
             self._settle(gone)
         for request in [r for r in self.asked.values() if moved and r.question.deadline is not None]:
             self._renew(request)
-        self._view.changeable(self.latest)
+        self._view.changeable(self.changeable)
 
-    def _latest_is_void(self) -> bool:
-        """True when the node asks something else than what was just answered: the state was updated in between, so that answer does not count."""
-        if not self._receipts:
+    def _latest_is_void(self, asked: Sequence[Interrupt]) -> bool:
+        """True when its node asks something else now than what was just answered: the state was updated in between, and it does not count."""
+        latest = self._latest
+        if latest is None or not any((i.path, i.node) == (latest.question.path, latest.question.node) for i in asked):
             return False
-        decision = max((d for _, d in self._receipts.values()), key=lambda d: d.number)
+        decision = self._receipts[latest.question.id][1]
         head = self._saver.head(self._thread_id)
         return head is not None and head.seq == decision.seq and decision.interrupt_id not in self._saver.ledger(self._thread_id, head).answered
 

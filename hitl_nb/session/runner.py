@@ -294,7 +294,7 @@ class Runner:
         self._given = None
         self._error = None
         self._head = self._saver.head(self.thread_id)
-        self._questions.catch_up((i.id for i in result.interrupts), moved=moved)
+        self._questions.catch_up(result.interrupts, moved=moved)
         for interrupt in result.interrupts:
             if self._asks and interrupt.id not in self._questions.asked:
                 self._ask(self._questions.request(interrupt.id))
@@ -312,7 +312,7 @@ class Runner:
 
     def _show_failure(self) -> None:
         """Offer to run a failed node again, or to change the last answer, where a person sees it."""
-        error, latest = self._error, self._questions.latest
+        error, latest = self._error, self._questions.changeable
         if error is not None and self._answers_later:
             self._view.failed(error, self._retry, None if latest is None else lambda: self._change(latest.question.id), self._failed)
 

@@ -255,6 +255,17 @@ def test_after_an_undo_from_code_the_question_is_asked_again_in_the_view():
     assert page.since(seen) == ["undone Publish One? True", "asks Publish One?"]
 
 
+def test_going_on_after_a_static_pause_is_no_answer_that_can_be_changed():
+    builder = StateGraph().add_node("check", check).add_edge(START, "check")
+    session, page = opened(builder.compile(MemorySaver(), interrupt_before=["check"]), {"draft": "One"})
+    page.submits["Continue before check?"](True)
+    assert settled(session) == "waiting"
+    assert page.change_offered is None
+    page.submits["Publish One?"](True)
+    assert settled(session) == "done"
+    assert page.change_offered == "Publish One?"
+
+
 # -- deadlines
 
 
