@@ -58,6 +58,7 @@ __all__ = [
     "StillWaitingError",
     "StreamWriter",
     "apply_decisions",
+    "decisions",
     "errors",
     "escape",
     "forget_renderer",
