@@ -134,6 +134,12 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
         assert gone not in data["text/html"]
     notebook.reload()
     check_receipts(notebook)
+    notebook.js("return W.sessionContext.session.kernel.restart().then(() => {});")
+    notebook.wait("W.sessionContext.session.kernel.status === 'idle'", 60)
+    notebook.js("W.watched.lost.length = 0;")
+    for cell in (0, 1):
+        notebook.run(cell)
+    check_receipts(notebook)
 
     book = nbformat.read(server.root / notebook.path, 4)
     book.cells.append(nbformat.v4.new_markdown_cell("Changed by somebody else, so the signature is not mine."))
