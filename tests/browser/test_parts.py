@@ -100,7 +100,7 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
     width, height, drawn, alt = decoded(photo)
     assert (width, height, alt) == (1600, 900, "Photo, 1600 x 900")
     assert 100 < drawn <= 420
-    photo.click()
+    card.locator(".hitl-nb-pic > summary").press("Enter")
     assert decoded(photo)[2] == 900
     draft = card.locator(".hitl-nb-drawn")
     assert draft.locator(".hitl-nb-md strong").inner_text() == "249.00 EUR"
@@ -121,8 +121,11 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
     notebook.button("20").click()
     notebook.done(2)
     assert "answers: edit 20" in notebook.output(2).inner_text()
+    cells = notebook.cells()
     for summary in notebook.page.locator(".hitl-nb-receipt > summary").all():
-        summary.click()
+        summary.press("Enter")
+    assert notebook.page.locator(".hitl-nb-receipt[open]").count() == 2
+    assert notebook.cells() == cells
     keep(notebook, "parts-receipts-light-1400", 1)
     check_receipts(notebook)
 
