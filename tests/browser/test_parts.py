@@ -136,6 +136,10 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
     for gone in ("<script", "<svg", " aria-", " role="):
         assert gone not in data["text/html"]
     notebook.reload()
+    cells = notebook.cells()
+    notebook.page.locator(".hitl-nb-receipt > summary").first.press("Enter")
+    assert notebook.page.locator(".hitl-nb-receipt[open]").count() == 1
+    assert notebook.cells() == cells
     check_receipts(notebook)
     notebook.js("return W.sessionContext.session.kernel.restart().then(() => {});")
     notebook.wait("W.sessionContext.session.kernel.status === 'idle'", 60)
