@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from hitl_nb.decisions.fields import walker
 from hitl_nb.decisions.fields.draft import ZONE, Draft
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.holders import Group, Holder, Many, OneOf, Places, Rows
-from hitl_nb.decisions.fields.leaves import Checks, Fixed, Leaf, Tick
+from hitl_nb.decisions.fields.leaves import Checks, Fixed, Leaf, Tick, is_consent
 from hitl_nb.decisions.fields.node import Node
 from hitl_nb.decisions.fields.reading import item_name, zone_words
 from hitl_nb.widgets import tree
@@ -53,6 +54,8 @@ class FormTree:
     def _node(self, node: Node, title: str = "") -> tree.Node:
         title = title or node.field.title
         match node:
+            case Leaf() if is_consent(node):
+                return self._field(node, None, self._tick(node, title))
             case Leaf() if node.field.kind == "choice":
                 return self._choice(node, title, [(str(n), c.label) for n, c in enumerate(node.field.choices)], node.raw)
             case Leaf():
@@ -82,8 +85,9 @@ class FormTree:
     def _leaf(self, node: Leaf, title: str) -> tree.Node:
         return self._field(node, _label("label", title, node), self._control(node), wide=_is_long(node.field))
 
-    def _tick(self, node: Tick, title: str) -> tree.Node:
-        box = h("input", {"type": "checkbox", "checked": node.is_on, **self._wired(node)})
+    def _tick(self, node: Tick | Leaf, title: str) -> tree.Node:
+        is_on = node.is_on if isinstance(node, Tick) else node.raw == "0"
+        box = h("input", {"type": "checkbox", "checked": is_on, **self._wired(node)})
         return h("label", {"class": "hitl-nb-f-tick"}, box, h("span", {}, title))
 
     def _choice(self, node: Leaf | OneOf, title: str, choices: list[tuple[str, str]], chosen: str) -> tree.Node:
@@ -127,7 +131,7 @@ class FormTree:
     def _many(self, node: Many, title: str) -> tree.Node:
         last = len(node.items) - 1
         items = [self._item(each, n, last) for n, each in enumerate(node.items)]
-        name = _lower(item_name(node.items[0].field if node.items else None, title))
+        name = _lower(item_name(walker.item(node.field), title))
         return self._box(node, title, [_items(node, items), _adds(node, "add", name)], optional=node.optional)
 
     def _item(self, node: Node, number: int, last: int) -> tree.Node:
@@ -140,10 +144,13 @@ class FormTree:
         buttons = h("div", {"class": "hitl-nb-f-moves"}, moves)
         if isinstance(node, Leaf) and node.field.kind != "choice":
             drawn: Any = [h("div", {"class": "hitl-nb-f-grow"}, self._control(node, named=name), self._note(node)), buttons]
-        else:
+        elif isinstance(node, (Group, Places)) and node.is_given:
             head = h("div", {"class": "hitl-nb-f-head"}, h("b", {}, name), buttons)
-            inner = list(self._parts(node)) if isinstance(node, (Group, Places)) and node.is_given else [self._node(node, name)]
-            drawn = h("div", {"class": "hitl-nb-f-grow"}, head, h("div", {"class": "hitl-nb-form"}, inner))
+            drawn = h(
+                "div", {"class": "hitl-nb-f-grow"}, head, self._hint(node), h("div", {"class": "hitl-nb-form"}, self._parts(node)), self._error(node)
+            )
+        else:
+            drawn = [h("div", {"class": "hitl-nb-f-grow"}, self._node(node, name)), buttons]
         return h("li", {"id": f"{node.id}-item"}, drawn)
 
     def _rows(self, node: Rows, title: str) -> tree.Node:

@@ -177,11 +177,19 @@ class Decide(BaseModel):
 def test_what_a_person_must_decide_is_chosen_by_nobody_else():
     assert refused(draft_of(Decide)) == {
         "Approve": "Must be chosen.",
-        "Agree": "Must be chosen.",
+        "Agree": "Must be ticked.",
         "Way": "Must be chosen.",
         "Animal": "Must be chosen.",
         "Name": "Must be filled in.",
     }
+
+
+def test_what_can_only_be_agreed_to_is_a_box_to_tick():
+    draft = draft_of(Literal[True])
+    draft.set(draft.root.id, True)
+    assert draft.answer() is True
+    draft.set(draft.root.id, False)
+    assert refused(draft) == {"your answer": "Must be ticked."}
 
 
 class Defaults(BaseModel):

@@ -45,7 +45,7 @@ class Leaf(Node):
             self.empty = value
 
     def set(self, raw: Any) -> None:
-        self.raw = raw if isinstance(raw, str) else ""
+        self.raw = raw if isinstance(raw, str) else "0" if raw is True and is_consent(self) else ""
 
     @property
     def is_untouched(self) -> bool:
@@ -62,7 +62,9 @@ class Leaf(Node):
             value = self._kept[2]
         elif not self.raw.strip():
             if self.empty is MUST:
-                report.add(self, path, "Must be chosen." if self.field.kind == "choice" else "Must be filled in.")
+                report.add(
+                    self, path, "Must be ticked." if is_consent(self) else "Must be chosen." if self.field.kind == "choice" else "Must be filled in."
+                )
                 return WRONG
             return self.empty
         else:
@@ -72,6 +74,11 @@ class Leaf(Node):
                 report.add(self, path, str(error))
                 return WRONG
         return self._checked(value, path, report, self.field.schema)
+
+
+def is_consent(node: Leaf) -> bool:
+    """Only True fits, and a person must say so: a box to tick."""
+    return node.field.kind == "choice" and node.empty is MUST and [c.value for c in node.field.choices] == [True]
 
 
 def _lines(text: str) -> str:

@@ -74,11 +74,11 @@ def zone_words(zone: str) -> str:
 
 
 def item_name(item: Field | None, title: str) -> str:
-    """What one item of a list is called: by its own title, else by the list's without its plural."""
-    if item is not None and item.title:
-        words = spoken_title(item)
-        return words[:1].upper() + words[1:]
+    """What one item of a list is called: by the list's name without its plural, else by its own title."""
     for ending, single in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", "")):
         if title.lower().endswith(ending) and not title.lower().endswith(("ss", "us", "is")):
             return title[: -len(ending)] + single
+    if item is not None and item.title:
+        words = spoken_title(item)
+        return words[:1].upper() + words[1:]
     return "Item"
