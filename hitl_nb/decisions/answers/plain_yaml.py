@@ -40,10 +40,11 @@ def load_with_lines(text: str, source: str, kind: Kind = "yaml") -> tuple[Any, l
         # JSON may be indented with tabs, which YAML forbids; what is no JSON is read as YAML, which also knows the line of a key that is there twice.
         try:
             return _json(text, source), list(_item_lines(text))
-        except (_NoJSONError, AnswersFileError) as error:
-            if kind == "json" and isinstance(error, _NoJSONError):
+        except _NoJSONError as error:
+            if kind == "json":
                 raise AnswersFileError(f"{source}, line {error.line}: {error.reason}; expected JSON{_cut(text, error.at)}") from None
-            if isinstance(error, AnswersFileError) and (kind == "json" and "\t" in text):
+        except AnswersFileError as error:
+            if kind == "json" and ("\t" in text or not isinstance(error, _TwiceError)):
                 raise
     return _yaml(text, source)
 
@@ -173,6 +174,10 @@ class _Builder:
 # -- JSON ------------------------------------------------------------------------------------------------------------------------------
 
 
+class _TwiceError(AnswersFileError):
+    """A key is there twice, and the JSON reader does not know the line."""
+
+
 class _NoJSONError(Exception):
     def __init__(self, reason: str, line: int, at: int) -> None:
         super().__init__(reason)
@@ -184,7 +189,7 @@ def _json(text: str, source: str) -> Any:
         made = dict(pairs)
         if len(made) < len(pairs):
             twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-            raise AnswersFileError(f"{source}: the key {shown(twice)} is there twice")
+            raise _TwiceError(f"{source}: the key {shown(twice)} is there twice")
         return made
 
     try:

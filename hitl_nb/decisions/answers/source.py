@@ -29,7 +29,9 @@ def text_of(given: str | Path, source: str) -> tuple[str, str, Kind]:
     path = Path(given).expanduser()
     try:
         with path.open("rb") as file:
-            data = file.read(SIZE_MAX + 1)  # a pipe does not say its size before
+            data = b""
+            while len(data) <= SIZE_MAX and (more := file.read(1 << 20)):  # a pipe does not say its size before
+                data += more
     except FileNotFoundError:
         raise AnswersFileError(
             f"{source} names the answers file {str(given)!r}, which does not exist in {Path.cwd()}. To give one answer itself, put it in a list: "

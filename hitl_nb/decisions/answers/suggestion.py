@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.actions import asked_actions, examples
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.answers.entry import Entry
@@ -36,7 +37,7 @@ def suggestion(question: Question, script: Script | None = None, *, thread: bool
     if shape == "list":
         return "\n".join([about, *(f"{'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))])
     if shape == "nodes":
-        return "\n".join([f"{scalar(question.node)}:  {about}", *(f"  {'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))])
+        return "\n".join([f"{scalar(escaped(question.node))}:  {about}", *(f"  {'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))])
     return "\n".join([*([] if script else ["answers:"]), *_entry_lines(question, samples, about, script, thread=thread)])
 
 
@@ -54,7 +55,7 @@ def one_line(text: str, most: int = 100) -> str:
 
 def scalar(text: str) -> str:
     """A text as YAML, without quotes where it needs none."""
-    return text if text.isidentifier() and text.isascii() and text.lower() not in _WORDS else json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if text.isidentifier() and text.isascii() and text.lower() not in _WORDS else _json(text)
 
 
 _WORDS: Final = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
@@ -62,7 +63,7 @@ _WORDS: Final = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 
 def _entry_lines(question: Question, samples: list[str], about: str, script: Script | None, *, thread: bool) -> list[str]:
-    node = "/".join(question.place) if question.path else question.node
+    node = escaped("/".join(question.place))
     lines = [f"  - node: {scalar(node)}  {about}"]
     if thread:
         lines.append(f"    thread: {scalar(escaped(question.thread_id))}")
@@ -75,9 +76,9 @@ def _entry_lines(question: Question, samples: list[str], about: str, script: Scr
     return lines + [f"    {'answer' if n == 0 else '# or'}: {sample}" for n, sample in enumerate(samples)]
 
 
-def escaped(thread_id: str) -> str:
-    """The thread's id as `thread:` names it and no other: * ? and [ stand for themselves."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in thread_id)
+def escaped(name: str) -> str:
+    """The id or name as a file names it and no other: * ? and [ stand for themselves."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _telling(payload: Any) -> dict[str, Any]:
@@ -120,6 +121,6 @@ def _samples(question: Question) -> list[Any]:
 
 
 def _json(value: Any) -> str:
-    from hitl_nb.checkpoint.serde import Serde
-
-    return json.dumps(to_plain(value, Serde()), ensure_ascii=False)
+    """As JSON that YAML reads too, in one line that a terminal shows as it is."""
+    text = json.dumps(to_plain(value, Serde()), ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)
