@@ -24,7 +24,7 @@ _SHORT: Final = 24
 """Characters of a cell that is not broken into lines."""
 _FIT: Final = (810, 420)
 """Pixels into which a picture is fitted; a larger one opens to its full size."""
-_FITS_ALWAYS: Final = 340
+_FITS_ALWAYS: Final = 260
 """A picture of at most this width is whole in the narrowest card."""
 
 
