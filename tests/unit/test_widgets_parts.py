@@ -66,7 +66,7 @@ def test_a_picture_is_its_own_bytes_with_its_words():
 @pytest.mark.parametrize(
     ("width", "height", "fitted", "opens"),
     [
-        (300, 200, (300, 200), False),
+        (260, 200, (260, 200), False),
         (600, 300, (600, 300), True),
         (1600, 900, (746, 420), True),
         (4000, 100, (810, 20), True),
