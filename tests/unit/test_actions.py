@@ -69,7 +69,7 @@ def test_the_earlier_spelling_of_arguments_is_read_and_without_a_policy_everythi
         {"action_requests": [{"name": "a", "args": "not a mapping"}]},
         {"action_requests": [{"name": "a", "args": {1: 2}}]},
         {"action_requests": [{"name": ""}]},
-        {"action_requests": [SQL], "review_configs": [{"action_name": "execute_sql", "allowed_decisions": ["approve_with_edits"]}]},
+        {"action_requests": [SQL], "review_configs": [{"action_name": "execute_sql", "allowed_decisions": ["approve", "approve_with_edits"]}]},
         {"action_requests": [SQL], "review_configs": [{"action_name": "execute_sql", "allowed_decisions": []}]},
         {"action_requests": [SQL], "review_configs": {"execute_sql": {"allowed_responses": ["approve"]}}},
         [INBOX, {"other": 1}],
