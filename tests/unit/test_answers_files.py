@@ -171,6 +171,11 @@ def test_a_more_exact_entry_behind_one_that_would_answer_is_an_error_that_says_t
     assert take(script, question(payload={"version": 2})) == "no"
 
 
+def test_where_one_names_the_thread_and_the_other_the_node_the_order_decides():
+    script = answers({"thread": "article-1", "answer": "yes"}, {"node": "review", "answer": "no"}, {"thread": "article-*", "answer": "else"})
+    assert [take(script, question()) for _ in range(3)] == ["yes", "no", "else"]
+
+
 def test_the_same_answer_twice_or_the_same_conditions_in_a_row_are_not_ambiguous():
     script = answers({"when": {"a": 1}, "answer": "yes"}, {"when": {"b": 2}, "answer": "yes"})
     assert take(script, question(payload={"a": 1, "b": 2})) == "yes"

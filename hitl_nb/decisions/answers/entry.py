@@ -90,11 +90,9 @@ class Entry:
 
     @property
     def exactness(self) -> tuple[int, ...]:
-        """How closely its conditions name a question; of two that fit, the larger one is the more exact."""
-        thread = 0 if self.thread is None else 1 if _is_glob(self.thread) else 2
-        node = 0 if self.node is None else 1 if _is_glob(self.node) else 2
-        # named by what it asks or when; then by its node; then by its thread
-        return (len(self.when) + sum(c is not None for c in (self.key, self.nth, self.position)), node, thread)
+        """How closely each kind of condition names a question: 0 not at all, a glob less than a name, and the more fields the more."""
+        names = [0 if name is None else 1 if _is_glob(name) else 2 for name in (self.thread, self.node)]
+        return (*names, *(int(c is not None) for c in (self.key, self.nth, self.position)), len(self.when))
 
     @property
     def conditions(self) -> tuple[Any, ...]:

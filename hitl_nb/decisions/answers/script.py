@@ -56,7 +56,7 @@ class Script:
     def entry_for(self, question: Question) -> Entry | None:
         """The entry that answers this question, or None. The caller adds 1 to its `used` once the answer was taken.
 
-        Raises AmbiguousAnswerError when a later one names the question at least as exactly by other conditions, and answers otherwise.
+        Raises AmbiguousAnswerError when another one names the question at least as exactly by other conditions, and answers otherwise.
         """
         entry = self.best(question)
         rival = None if entry is None else self.rival(question, entry)
@@ -71,14 +71,17 @@ class Script:
         return entry
 
     def rival(self, question: Question, entry: Entry) -> Entry | None:
-        """Another entry that fits as well as the one that would answer: one behind it that is as exact or more, with other conditions and answer."""
+        """Another entry that fits as well as the one that would answer: with other conditions, none of them less exact, and another answer.
+
+        Where one is the more exact in its thread and the other in its node, the order decides, as it is written down.
+        """
         if entry.taped is not None or entry.in_order:
             return None
         nth = self.nth(question)
         for other in self.entries:
             if (
                 other is not entry
-                and other.exactness >= entry.exactness
+                and all(theirs >= ours for theirs, ours in zip(other.exactness, entry.exactness, strict=True))
                 and other.conditions != entry.conditions
                 and not (other.edits == entry.edits and equal(entry.answer, other.answer))
                 and other.fits(question, nth)
@@ -125,6 +128,6 @@ class Script:
 
 def ways_out(entry: Entry, rival: Entry) -> str:
     """What to do about two entries that fit one question."""
-    if rival.exactness > entry.exactness:
+    if rival.exactness != entry.exactness:
         return f"Put the more exact one ({rival.place}) before the other, or give the other a condition: when:, key: or nth:"
     return "Give one of them a further condition (when:, key:, nth:), or the same answer"

@@ -37,7 +37,9 @@ def suggestion(question: Question, script: Script | None = None, *, thread: bool
     if shape == "list":
         return "\n".join([about, *(f"{'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))])
     if shape == "nodes":
-        return "\n".join([f"{scalar(escaped(question.node))}:  {about}", *(f"  {'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))])
+        return "\n".join(
+            [f"{scalar(escaped(question.node))}:  {about}", *(f"  {'- ' if n == 0 else '# or: '}{sample}" for n, sample in enumerate(samples))]
+        )
     return "\n".join([*([] if script else ["answers:"]), *_entry_lines(question, samples, about, script, thread=thread)])
 
 
