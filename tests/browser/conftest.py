@@ -197,7 +197,8 @@ class Server:
         return Notebook(self, page, path)
 
     def write(self, name, cells, kernel="python3"):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+        """A notebook of these cells: sources, or whole cells."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) if isinstance(c, str) else c for c in cells])
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)

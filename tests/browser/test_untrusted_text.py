@@ -173,31 +173,24 @@ def saved(opened, server):
     return [output.data for cell in kept.cells for output in cell.outputs]
 
 
-@pytest.mark.parametrize("mime", MIMES)
-def test_each_type_of_a_saved_output_shows_it_as_text_where_it_is_trusted(saved, watched, mime):
+def test_each_type_of_a_saved_output_shows_it_as_text_where_it_is_trusted(saved, watched):
     notebook = watched.open([SHOW])
-    (notebook.folder / "data.json").write_text(json.dumps([{mime: data[mime]} for data in saved]))
-    notebook.run(0)
-    assert PLACES_KEPT - watched.shown() == set()
-    watched.assert_calm(markup=mime == "text/html")
+    for mime in MIMES:
+        (notebook.folder / "data.json").write_text(json.dumps([{mime: data[mime]} for data in saved]))
+        notebook.run(0)
+        assert PLACES_KEPT - watched.shown() == set()
+        watched.assert_calm(markup=mime == "text/html")
 
 
 def stripped(saved):
-    """A notebook that nobody has signed, with each type of each output alone."""
+    """One cell with each type of each output alone."""
     bundles = [data for data in saved if VIEW not in data] + [{mime: data[mime]} for data in saved for mime in MIMES]
-    cells = [nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data) for data in bundles])]
-    return nbformat.v4.new_notebook(cells=cells)
+    return nbformat.v4.new_code_cell("", outputs=[nbformat.v4.new_output("display_data", data) for data in bundles])
 
 
-def test_a_notebook_from_elsewhere_shows_it_as_text(saved, watched, server):
-    notebook = watched.open(["1"])
-    path = notebook.path.replace("work.ipynb", "from_elsewhere.ipynb")
-    nbformat.write(stripped(saved), server.root / path)
-    watched.page.evaluate("path => window.jupyterapp.commands.execute('docmanager:open', { path }).then(() => {})", path)
-    other = server.notebook(watched.page, path)
-    other.wait("W?.context.isReady && W.content.widgets.length === 1")
-    other.js("for (const w of [...window.jupyterapp.shell.widgets('main')]) if (w !== W) w.dispose();")
-    assert other.js("return W.content.widgets[0].model.trusted") is False
+def test_a_notebook_that_nobody_has_signed_shows_it_as_text(saved, watched):
+    notebook = watched.open([stripped(saved)])
+    assert notebook.js("return W.content.widgets[0].model.trusted") is False
     assert PLACES_KEPT - watched.shown() == set()
     watched.assert_calm(markup=False)
 
@@ -207,8 +200,9 @@ def test_an_export_shows_it_as_text_without_a_network(saved, browser, tmp_path):
 
     from hitl_nb.batch.report import write_report
 
-    (tmp_path / "nbconvert.html").write_text(HTMLExporter().from_notebook_node(stripped(saved))[0], encoding="utf-8")
-    write_report(stripped(saved), tmp_path / "report.html")
+    notebook = nbformat.v4.new_notebook(cells=[stripped(saved)])
+    (tmp_path / "nbconvert.html").write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    write_report(notebook, tmp_path / "report.html")
     exported = Watched(browser.new_context(bypass_csp=True, offline=True).new_page())
     for page in ("nbconvert.html", "report.html"):
         exported.page.goto((tmp_path / page).as_uri(), wait_until="domcontentloaded")
@@ -221,41 +215,35 @@ def test_an_export_shows_it_as_text_without_a_network(saved, browser, tmp_path):
     exported.page.context.close()
 
 
-def test_a_stack_of_questions_shows_it_as_text(watched):
-    notebook = watched.open(["from hostile import *\nstacked_cards()"])
+def test_a_stack_and_cards_in_other_states_show_it_as_text(watched):
+    notebook = watched.open(["from hostile import *\nstacked_cards()", "state_cards()", "outdated_cards()"])
+    page = notebook.page
     notebook.run(0)
-    notebook.page.wait_for_selector(".hitl-nb-card[role=group]")
+    notebook.card().wait_for()
     seen = watched.shown()
     watched.assert_calm()
-    for _ in range(2):
-        watched.use(notebook)
-        watched.assert_calm()
-        seen |= watched.shown()
-    assert places(hostile.stacked_cards) <= seen
+    watched.use(notebook)
+    watched.assert_calm()
+    assert places(hostile.stacked_cards) <= seen | watched.shown()
 
-
-def test_a_card_in_another_state_shows_it_as_text(watched):
-    notebook = watched.open(["from hostile import *\nstate_cards()"])
-    notebook.run(0)
-    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 3")
+    notebook.run(1)
+    state = notebook.output(1)
     for n in range(3):
-        notebook.output(0).locator(".hitl-nb-comment textarea").nth(2 - n).fill(f"{xss.tagged('unsent')}")
-        notebook.button("Approve", 2 - n).click()
-    expected = places(hostile.taken, hostile.refused, hostile.broken) | {"atunsentzz"}
-    watched.until_shown(expected)
+        card = state.locator(".hitl-nb-card").nth(n)
+        card.locator(".hitl-nb-comment textarea").fill(xss.tagged("unsent"))
+        card.get_by_role("button", name="Approve", exact=True).click()
+    watched.until_shown(places(hostile.taken, hostile.refused, hostile.broken) | {"atunsentzz"})
     watched.assert_calm()
 
-
-def test_a_card_that_is_out_of_date_shows_what_changed_as_text(watched):
-    notebook = watched.open(["from hostile import *\noutdated_cards()"])
-    notebook.run(0)
-    notebook.button("Show what changed").click()
-    notebook.page.get_by_text("Show what changed").last.click()
-    watched.until_shown({"atbeforezz", "atafterzz"})
-    assert notebook.page.locator(".hitl-nb-diff").count() == 2
+    notebook.run(2)
+    state = notebook.output(2)
+    state.get_by_role("button", name="Show what changed").click()
+    state.locator("summary", has_text="Show what changed").click()
+    page.wait_for_function("document.querySelectorAll('.hitl-nb-diff').length >= 2")
+    assert {"atbeforezz", "atafterzz"} <= watched.shown()
     watched.assert_calm()
-    notebook.button("Show the current question").click()
-    watched.until_shown({"atafterzz"})
+    state.get_by_role("button", name="Show the current question").click()
+    state.locator(".hitl-nb-card").nth(1).wait_for()
     watched.assert_calm()
 
 
