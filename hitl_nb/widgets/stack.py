@@ -169,7 +169,7 @@ class Stack:
             if overtaken is not None:
                 place._more["overtaken"] = lambda _, error: overtaken(place, error)
             self._places.append(place)
-            if self._at is None or (grab and not self._any_kept):
+            if self._at is None or grab:
                 self._show(place, grab=grab)
             else:
                 self._refresh()

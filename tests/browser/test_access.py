@@ -100,8 +100,12 @@ def no_rule_is_broken(hall, theme):
     from axe_playwright_python.sync_playwright import Axe
 
     page = hall.page
-    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", f"JupyterLab {theme.title()}")
-    page.wait_for_selector(f'body[data-jp-theme-light="{str(theme == "light").lower()}"]', state="attached")
+    if theme == "dark":
+        page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    # The page is hidden while a theme is loaded.
+    drawn = "document.querySelector('.hitl-nb-card').checkVisibility({ opacityProperty: true, visibilityProperty: true })"
+    paper = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color1').trim()"
+    page.wait_for_function(f"dark => {drawn} && !document.getElementById('jupyterlab-splash') && ({paper} !== 'white') === dark", arg=theme == "dark")
     found = Axe().run(page, context=".hitl-nb-session", options=RULES).response
     broken = [(v["id"], n["html"], n["failureSummary"]) for v in found["violations"] for n in v["nodes"]]
     assert broken == [], theme
