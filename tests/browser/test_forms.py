@@ -140,7 +140,7 @@ def test_every_kind_of_field_sends_what_was_filled_in(lab):
         notebook.page.keyboard.type(tag)
     pressed(card, "Move Tag 3 up")
     pressed(card, "Remove Tag 1")
-    card.get_by_label("Tag 3").wait_for(state="detached")
+    field(card, "Tag 3").wait_for(state="detached")
     card.get_by_role("checkbox", name="Sea").check()
     card.get_by_role("radio", name="Card").check()
     field(card, "Digits").fill("1234")
