@@ -22,6 +22,10 @@ from hitl_nb.errors import InvalidAnswerError, shown
 
 Verb = Literal["approve", "edit", "reject", "respond"]
 VERBS: Final[tuple[Verb, ...]] = ("approve", "edit", "reject", "respond")
+_NAMED_MAX: Final = 5
+"""Actions that a message names."""
+ACTIONS_MAX: Final = 100
+"""Actions that are drawn one by one; more of them are answered as JSON."""
 _OLD: Final[dict[Verb, str]] = {"approve": "accept", "edit": "edit", "reject": "ignore", "respond": "response"}
 """What the agent inbox calls them."""
 _DONE: Final = {
@@ -238,7 +242,8 @@ def check_actions(asked: Asked, answer: Any, validator_of: Callable[[Mapping[str
     if not isinstance(given, (list, tuple)):
         _refuse(f"answer['decisions'] is {shown(given, 80)}; expected a list with one decision for each action", place)
     if len(given) != len(asked.actions):
-        _refuse(f"it decides {len(given)} actions, and {len(asked.actions)} are asked about ({', '.join(a.name for a in asked.actions)})", place)
+        names = ", ".join(action.name for action in asked.actions[:_NAMED_MAX]) + (", …" if len(asked.actions) > _NAMED_MAX else "")
+        _refuse(f"it decides {len(given)} actions, and {len(asked.actions)} are asked about ({names})", place)
     for n, (action, one) in enumerate(zip(asked.actions, given, strict=True)):
         _check_one(asked, action, one, [*place, n] if asked.shape != "one" else [], validator_of)
 

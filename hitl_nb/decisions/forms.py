@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.decisions.actions import asked_actions
+from hitl_nb.decisions.actions import ACTIONS_MAX, asked_actions
 from hitl_nb.decisions.inferred import by_actions, by_payload, by_rows, by_schema
 from hitl_nb.decisions.request import Form, Option
 from hitl_nb.decisions.rows.table import found_in
@@ -46,7 +46,7 @@ def form_for(question: Question, *, reviewer: str = "") -> Form:
         when = question.payload.get("when", "before") if isinstance(question.payload, Mapping) else "before"
         return Form(f"Continue {when} {question.node}?", options=(Option(True, "Continue", "primary"),), inferred=False)
     actions = asked_actions(question.payload) if question.schema is None else None
-    if actions is not None:
+    if actions is not None and len(actions.actions) <= ACTIONS_MAX:
         return replace(by_actions(shown(question, actions.rest), actions), reviewer=reviewer)
     asked = found_in(question.payload) if question.schema is None else None
     if asked is not None:

@@ -8,6 +8,8 @@ import pytest
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.action_review import ALL, ActionReview, Argument
 from hitl_nb.decisions.actions import VERBS, Decided, answer_of, asked_actions, examples
+from hitl_nb.decisions.answers.reading import read_script
+from hitl_nb.decisions.answers.suggestion import suggestion
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.json_text import JsonTextError, laid_out, read_json, rounded
@@ -105,6 +107,15 @@ def test_one_action_is_named_in_the_heading_unless_the_payload_has_a_question():
     assert form({"action_requests": [SQL], "question": "May it?"}).heading == "May it?"
     assert form(INBOX).heading == "Run run_command?"
     assert json.loads(form([INBOX]).template) == [{"type": None, "args": None}]
+
+
+def test_more_actions_than_anybody_decides_one_by_one_are_answered_as_json_and_checked_all_the_same():
+    payload = {"action_requests": [SQL] * 101}
+    assert (form({"action_requests": [SQL] * 100}).control, form(payload).control) == ("actions", "json")
+    with pytest.raises(InvalidAnswerError, match="it decides 1 actions, and 101 are asked about"):
+        check_answer(question(payload), {"decisions": [{"type": "approve"}]})
+    entry = read_script(suggestion(question(payload))).entry_for(question(payload))
+    assert check_answer(question(payload), entry.answer)["decisions"][100] == {"type": "approve"}
 
 
 # -- the answer --------------------------------------------------------------------------------------------------------------------------

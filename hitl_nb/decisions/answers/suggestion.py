@@ -111,7 +111,7 @@ def _samples(question: Question) -> list[Any]:
     form = form_for(question, reviewer="")
     if form.control == "table":
         return short_answers(question.payload)
-    actions = asked_actions(question.payload) if form.control == "actions" else None
+    actions = asked_actions(question.payload) if question.schema is None and question.kind != "static" else None
     if actions is not None:
         return examples(actions)
     samples = []
