@@ -23,6 +23,13 @@ def hear_errors(widget: Any, say: Callable[[BaseException], None], after: Callab
     comm.on_msg(receive)
 
 
+def hear_no_more(widget: Any) -> None:
+    """Undo `hear_errors`."""
+    comm, handle = getattr(widget, "comm", None), getattr(widget, "_handle_msg", None)
+    if comm is not None and handle is not None:
+        comm.on_msg(handle)
+
+
 @contextmanager
 def errors_told(say: Callable[[BaseException], None]) -> Iterator[None]:
     """IPython is asked to show an exception of this thread: `say` is told instead. Without IPython nothing changes."""

@@ -53,6 +53,7 @@ class DrawingPanel(Panel):
     def __init__(self, request: Request, rule: Rule, drawing: Drawing, view: DrawingView) -> None:
         super().__init__(request)
         self.view: DrawingView = view
+        view.used = self._used
         self.form = replace(
             request.form,
             facts={},
@@ -68,6 +69,9 @@ class DrawingPanel(Panel):
         self._rule, self._drawing = rule, drawing
         self._latest: Any = None
         self._first = self._read_quietly()
+
+    def _used(self) -> None:
+        self.changed()
 
     def answer(self, option: Option, comment: str) -> Any:
         assert self._drawing.answer is not None

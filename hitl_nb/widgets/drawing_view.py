@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ipywidgets
@@ -11,7 +11,7 @@ from ipywidgets.widgets import widget as registry
 
 from hitl_nb.checkpoint.pictures import picture_in
 from hitl_nb.errors import RendererError, shown
-from hitl_nb.widgets.callbacks import hear_errors
+from hitl_nb.widgets.callbacks import hear_errors, hear_no_more
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.renderers import Rule, SafeHtml, Trouble
 from hitl_nb.widgets.tree import Node, h
@@ -31,6 +31,8 @@ class DrawingView(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
         classed(self, "hitl-nb-own")
         self.before = before
         """The widgets that were there before the renderer was called. Other cards may show them too, so they stay."""
+        self.used: Callable[[], None] = lambda: None
+        """Is called when a person has used one of the parts."""
         self._rule = rule
         self._heard: set[str] = set()
         self._said: Any = None
@@ -46,15 +48,23 @@ class DrawingView(ipywidgets.VBox):  # type: ignore[misc, unused-ignore]
     def free(self) -> None:
         """Close the widgets. Called in place of closing child by child."""
         for widget in list(_reachable(self)):
-            if widget.comm is not None and widget.model_id not in self.before:
+            if widget.comm is None:
+                continue
+            if widget.model_id not in self.before:
                 widget.close()
+            elif widget.model_id in self._heard:
+                hear_no_more(widget)
 
     def _hear(self) -> None:
         """Show what the callbacks of the parts raise, also of parts that came later."""
         for widget in _reachable(self):
             if self._rule is not None and widget.comm is not None and widget.model_id not in self._heard:
                 self._heard.add(widget.model_id)
-                hear_errors(widget, self._fell_over, self._hear)
+                hear_errors(widget, self._fell_over, self._after_use)
+
+    def _after_use(self) -> None:
+        self._hear()
+        self.used()
 
     def _fell_over(self, error: BaseException) -> None:
         assert self._rule is not None

@@ -31,8 +31,8 @@ class Drawing:
     """What to show in place of the payload: a widget, a text, a node of `h`, what `markdown` makes, a picture (a matplotlib figure, a PIL image, a
     `Picture`), or several of these in a list."""
     answer: Callable[[], Any] | None = None
-    """Reads the answer when the button is pressed. It may raise InvalidAnswerError with what is missing; then nothing is sent. None: the buttons and
-    fields stay that the question has without the renderer."""
+    """Reads the answer off the widgets, and only reads: it is called when the button is pressed, and at other times to see whether it changed.
+    It may raise InvalidAnswerError with what is missing; then nothing is sent. None: the buttons and fields stay that the question has anyway."""
     send: str = "Send answer"
     """The words on the button: a verb that says what happens."""
     refuse: Callable[[InvalidAnswerError], None] | None = None

@@ -491,6 +491,35 @@ def test_what_the_callback_of_a_widget_raises_is_shown_on_the_card(stage, monkey
     assert "showtraceback" not in shell.__dict__
 
 
+def test_the_card_hears_that_a_drawing_was_used_until_it_is_gone(stage, monkeypatch):
+    shell = Shell()
+    monkeypatch.setattr("ipywidgets.widgets.widget.get_ipython", lambda: shell)
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    slider = ipywidgets.IntSlider(1)
+    slider.observe(lambda change: 1 / change["new"], "value")
+
+    @renderer(is_rating)
+    def rating(request):
+        return Drawing(slider, answer=lambda: slider.value)
+
+    def use(value):
+        slider.comm.handle_msg({"content": {"data": {"method": "update", "state": {"value": value}}}, "buffers": []})
+
+    card, heard = stage(), []
+    card.card._panel.changed = lambda: heard.append(slider.value)
+    use(7)
+    use(0)
+    assert heard == [7, 0]
+    assert "ZeroDivisionError" in card.text
+    assert shell.shown == 0
+    close(card.card.box)
+    use(5)
+    use(0)
+    assert heard == [7, 0]
+    assert shell.shown == 1, "a widget that was there before tells its errors where it always did"
+    slider.close()
+
+
 def test_an_error_of_another_thread_is_shown_where_it_always_was(monkeypatch):
     shell, told = Shell(), []
     monkeypatch.setattr("IPython.get_ipython", lambda: shell)
