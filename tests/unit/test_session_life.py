@@ -225,12 +225,15 @@ def test_an_answer_is_not_changed_while_the_graph_runs_with_it():
         assert go.wait(10)
         return {"went": answer}
 
-    session, page = opened(in_a_row(slow, mail), {})
+    session, page = opened(in_a_row(mail, slow, sign), {})
+    page.submits["Mail?"](True)
+    assert settled(session) == "waiting"
+    assert page.change_offered == "Mail?"
     page.submits["Go?"](True)
     assert started.wait(10)
     assert page.change_offered is None
     with pytest.raises(ThreadBusyError, match="can be changed when it asks again"):
-        page.ways.change(session.decisions[0].interrupt_id)
+        page.ways.change(session.decisions[1].interrupt_id)
     go.set()
     assert settled(session) == "waiting"
     assert page.change_offered == "Go?"
