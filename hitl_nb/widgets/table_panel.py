@@ -146,7 +146,7 @@ class TablePanel(Panel):
     # -- what is drawn
 
     def tree(self) -> Sequence[Node]:
-        return [h("div", {"class": "hitl-nb-table"}, self._rule(), self._search(), self._grid(), self._pager(), self._notes())]
+        return [h("div", {"class": "hitl-nb-table"}, self._rule(), self._search(), self._grid(), self._pager(), self._notes(), self._lost())]
 
     def _rule(self) -> Node:
         review = self.review
@@ -267,6 +267,11 @@ class TablePanel(Panel):
             h("span", {"class": "hitl-nb-space"}),
             _small("undo", "", f"Undo {review.undoes}", look="hitl-nb-quiet") if review.undoes else None,
         )
+
+    def _lost(self) -> Node | None:
+        """Seen only when the kernel is gone: the rows keep showing what was decided, so that it can be decided again."""
+        words = f"Not sent: {self.review.in_words()}. What was decided can still be seen here."
+        return h("p", {"class": "hitl-nb-lost"}, words) if self.review.is_touched else None
 
     def _notes(self) -> list[Node]:
         table = self.review.table

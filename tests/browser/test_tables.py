@@ -212,6 +212,27 @@ def test_a_page_that_is_loaded_again_still_has_the_question_and_what_was_decided
     assert ledger.answers()[-1]["rejected"] == [6]
 
 
+def test_a_killed_kernel_leaves_the_decisions_to_be_read_and_the_question_to_be_answered(lab):
+    notebook = lab([LEDGER + "\nimport os\nPath('pid').write_text(str(os.getpid()))"], height=1200)
+    notebook.run(0)
+    row(notebook, 5).get_by_role("radio", name="Reject").check()
+    said(notebook, "1 rejected, 9 open")
+    notebook.kill_kernel()
+    notebook.page.get_by_text("Not sent: 1 rejected, 9 open.").wait_for(timeout=60_000)
+    assert not rule_of(notebook).is_visible()
+    assert not notebook.button("Send decisions").is_visible()
+    assert row(notebook, 5).is_visible()
+    keep(notebook, "table-lost")
+    notebook.settle()
+    notebook.run(0)
+    said(notebook, "10 open")
+    notebook.button("Accept all 10").click()
+    said(notebook, "10 accepted")
+    notebook.button("Send decisions").click()
+    notebook.receipts().first.wait_for()
+    assert notebook.answers()[-1]["accepted"] == list(range(1, 11))
+
+
 def sticking_out(notebook):
     return notebook.page.evaluate(
         """() => [...document.querySelectorAll('.hitl-nb-card')].flatMap(card => {
