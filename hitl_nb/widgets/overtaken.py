@@ -64,7 +64,7 @@ def asked_again(earlier: Receipt, request: Request) -> str:
     changed = f"{said}. {_what_changed(old, new)} changed since, so that answer does not count; it stays in the record."
     return (
         markup.note(changed)
-        + f'<details class="hitl-nb-changed"><summary>Show what changed</summary>{_compared(old, new, "When it was answered")}</details>'
+        + f'<details class="hitl-nb-fold"><summary>Show what changed</summary>{_compared(old, new, "When it was answered")}</details>'
     )
 
 
