@@ -83,7 +83,7 @@ def lint(given: Any, saver: Checkpointer | None = None, *, store: str = "", now:
     ended = set[str]()
     for thread_id in _threads(saver):
         asked = asked_in_order(saver, thread_id)
-        of_thread = read_script(given)
+        of_thread = script.fresh()
         of_thread.meet(asked)
         for question in asked:
             entry = _look(of_thread, question, saver, report, now or datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Question
@@ -35,6 +35,10 @@ class Script:
     """For entries that were not asked for when the thread has ended."""
     _asked: dict[tuple[str, tuple[str, ...], str], list[str]] = field(default_factory=dict)
     """By thread, node and kind: the tasks that asked, in the order in which they came to it."""
+
+    def fresh(self) -> Script:
+        """The same script, of which nothing was used."""
+        return replace(self, entries=[replace(e, used=0) for e in self.entries], defaults=[replace(e, used=0) for e in self.defaults], _asked={})
 
     @property
     def counts(self) -> bool:
