@@ -115,7 +115,7 @@ def _cut(text: list[str]) -> list[str]:
 
 def _part(part: Part) -> Iterator[str]:
     if isinstance(part, Table):
-        yield from ("", f"{as_text(part.label)} ({part.count(_ROWS_MAX)}):", "", _row(part.columns))
+        yield from ("", f"{as_text(part.label)} ({part.count(_ROWS_MAX)}):", "", _row(map(as_text, part.columns)))
         yield _row((":-", "-:")[n in part.numbers] for n in range(len(part.columns)))
         yield from (_row(map(as_text, row)) for row in part.rows[:_ROWS_MAX])
         yield ""

@@ -276,10 +276,24 @@ def test_a_receipt_tells_everything_that_was_shown_in_html_markdown_and_plain_te
 def test_the_markdown_of_parts_renders_as_tables_and_blocks_of_their_text():
     from markdown_it import MarkdownIt
 
-    page = Tags(MarkdownIt("js-default").render(bundle([receipt(SHOWN | {"chat": [*CHAT, {"role": EVIL, "content": EVIL}]}, EVIL)])["text/markdown"]))
+    page = Tags(
+        MarkdownIt("js-default").render(
+            bundle([receipt(SHOWN | {"chat": [*CHAT, {"role": EVIL, "content": EVIL}], EVIL: [{EVIL: EVIL, "n": 1}]}, EVIL)])["text/markdown"]
+        )
+    )
     assert page.found <= {"p", "strong", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "pre", "code"}
     for told in ("Photo: [picture: Parcel, 640 x 480]", "a|b", "In `Lyon` ```", "# Dear Marta", EVIL):
         assert told in page.text, told
+
+
+def test_no_text_of_a_table_is_markup_for_a_page_that_takes_html_inside_of_markdown():
+    from markdown_it import MarkdownIt
+
+    table = pd.DataFrame({EVIL: [EVIL], "b": [1]}, index=pd.Index([EVIL], name=f"{EVIL} index"))
+    text = bundle([receipt({"question": "Fine?", "action": "approve_it", EVIL: table}, True)])["text/markdown"]
+    page = Tags(MarkdownIt("gfm-like", {"linkify": False}).render(text))
+    assert page.found <= {"p", "strong", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+    assert page.text.count(EVIL) >= 3
 
 
 def test_a_text_with_fences_of_its_own_does_not_break_out_of_its_block():
