@@ -2,4 +2,5 @@
 
 from hitl_nb.cli import main
 
-main(prog_name="hitl-nb")
+if __name__ == "__main__":
+    main(prog_name="hitl-nb")
