@@ -48,9 +48,10 @@ class Counting(MemorySaver):
 
     def __init__(self):
         super().__init__()
-        self.recorded, self.before = [], None
+        self.recorded, self.tries, self.before = [], 0, None
 
     def answer(self, thread_id, decisions):
+        self.tries += 1
         call, self.before = self.before, None
         if call is not None:
             call()
@@ -150,6 +151,7 @@ def test_answers_that_do_not_fit_or_come_late_are_told_for_their_questions():
     room.now = AT + timedelta(hours=2)
     late = room.answer(None, True, True)
     assert [type(m) for m in late] == [DeadlinePassedError, DeadlinePassedError]
+    assert room.saver.tries == 2, "one look finds all that cannot be recorded"
     assert len(room.saver.decisions("t")) == 1
 
 

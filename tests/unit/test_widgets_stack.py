@@ -13,6 +13,7 @@ from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError
 from hitl_nb.responders.base import Ways
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.live import LiveView
+from hitl_nb.widgets.renderers import Drawing, forget_renderer, renderer
 from hitl_nb.widgets.surface import Surface
 
 AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)
@@ -239,6 +240,28 @@ def test_an_answer_that_does_not_fit_is_refused_at_once_and_the_question_stays(d
     assert desk.calls == []
 
 
+def test_an_answer_of_a_user_s_renderer_is_checked_when_it_is_kept_and_nothing_changes_it_afterwards(desk):
+    chosen = ["c"]
+
+    @renderer(lambda request: request.payload["kind"] == "picked")
+    def picked(request):
+        return Drawing("Pick", answer=lambda: chosen[0] if len(chosen) == 1 else chosen, send="Keep it")
+
+    try:
+        desk.ask({"kind": "picked", "question": "Which?", "options": ["a", "b"]}, "Two?", "Three?")
+        desk.press("Keep it")
+        assert "none of its options" in desk.text
+        assert desk.heading == "Which?"
+        chosen[:] = ["a", "b"]  # a list is no option, but it passes
+        desk.press("Keep it")
+        assert desk.heading == "Two?"
+        chosen.append("c")
+        desk.press("Send 1 answer")
+        assert desk.calls == [[("q-1", ["a", "b"])]]
+    finally:
+        forget_renderer(picked)
+
+
 def test_what_somebody_else_answered_meanwhile_is_told_and_the_others_count(desk):
     desk.ask("One?", REVIEW, "Three?")
     desk.press("Approve")
@@ -263,6 +286,7 @@ def test_an_answer_that_comes_too_late_brings_its_question_back_with_the_reason(
     assert desk.heading == "Two?"
     assert "Not sent. it could be answered until noon" in desk.text
     assert desk.text.count("<details") == 2
+    assert "Send 1 answer" not in desk.buttons
 
 
 def test_when_the_store_fails_every_answer_is_still_kept(desk):
