@@ -181,7 +181,7 @@ class FormTree:
         return h("fieldset", own, legend, away, self._hint(node), content, self._error(node))
 
     def _control(self, node: Leaf, *, named: str = "") -> Any:
-        field, own = node.field, self._wired(node)
+        field, own = node.field, {**self._wired(node), "aria-required": None if node.optional else "true"}
         if named:
             own["aria-label"] = named
         if field.example:

@@ -463,6 +463,20 @@ def test_what_was_typed_can_be_read_by_the_name_of_the_field():
     assert draft.typed() == {"Amount in EUR": "5", "Why": "because"}
 
 
+def test_what_was_typed_can_be_read_whatever_a_page_reports():
+    draft = draft_of(Decide)
+    draft.take({part(draft, "way").id: "99", part(draft, "name").id: 5, part(draft, "approve").id: ["x"], "f99": "x", "f99.zone": None})
+    assert draft.typed() == {"Way": "99"}
+    assert refused(draft)["Way"] == "Must be chosen."
+
+
+def test_a_list_too_long_to_draw_is_edited_as_json():
+    value = list(range(5000))
+    draft = Draft.from_value(field_of(answer_schema(list[int])), value)
+    assert draft.root.field.kind == "json"
+    assert draft.answer() == value
+
+
 def test_many_wrong_fields_are_a_few_names_and_a_count():
     draft = draft_of({"properties": {n: {"type": "integer"} for n in "abcdefgh"}, "required": list("abcdefgh")})
     refused(draft)

@@ -182,6 +182,7 @@ def test_a_refused_form_says_so_at_its_fields_and_below_the_buttons_and_gives_th
     assert (stage.own(amount)["aria-invalid"], stage.own(amount)["aria-describedby"]) == ("true", f"{amount}-note")
     assert stage.note(amount) == "Must be at most 500. The limit is yours."
     assert "aria-invalid" not in stage.own(email)
+    assert [stage.own(stage.id(name)).get("aria-required") for name in ("Customer email", "Note", "Pay out on")] == ["true", None, None]
     assert stage.own(amount)["value"] == "649"
 
 

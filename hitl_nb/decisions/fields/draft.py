@@ -188,7 +188,8 @@ class Draft:
         for name in self.ids():
             node = self._shelf.nodes[name]
             if isinstance(node, Leaf) and node.raw.strip() and not node.is_untouched:
-                shown = node.field.choices[int(node.raw)].label if node.field.kind == "choice" else node.raw
+                labels = {str(n): choice.label for n, choice in enumerate(node.field.choices)}
+                shown = labels.get(node.raw, node.raw)
                 found[self.name_of(name) if self.name_of(name) not in found else f"{self.name_of(name)} ({name})"] = shown
         return found
 

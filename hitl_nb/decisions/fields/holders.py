@@ -263,7 +263,7 @@ class OneOf(Node):
             self.made[fitting] = self.shelf.make(walker.variant(self.field, fitting), self, value=value)
 
     def set(self, raw: Any) -> None:
-        self.choose(int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdecimal() else None)
+        self.choose(next((n for n in range(len(self.field.variants)) if raw == str(n)), None))
 
     def choose(self, number: int | None) -> None:
         self.chosen = number if number is not None and number < len(self.field.variants) else None

@@ -14,6 +14,8 @@ from hitl_nb.decisions.fields.node import Node, Rules, Shelf
 from hitl_nb.decisions.fields.references import notes_off
 from hitl_nb.decisions.fields.scalars import raw_of, same
 
+ITEMS_MAX: Final = 200
+"""Items that are drawn one by one; a longer list is edited as JSON."""
 _KINDS: Final[dict[str, type[Node]]] = {
     "checkbox": Tick,
     "fixed": Fixed,
@@ -58,9 +60,9 @@ def can_hold(rules: Rules, field: Field, value: Any) -> bool:
             taken = [c for c in field.choices if isinstance(value, list) and any(same(c.value, v) for v in value)]
             return isinstance(value, list) and len(taken) == len(value)
         case "group" | "rows":
-            return isinstance(value, dict)
+            return isinstance(value, dict) and len(value) <= ITEMS_MAX
         case "list":
-            return isinstance(value, list)
+            return isinstance(value, list) and len(value) <= ITEMS_MAX
         case "tuple":
             return isinstance(value, list) and len(value) == len(walker.places(field))
         case "union":

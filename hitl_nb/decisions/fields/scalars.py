@@ -47,9 +47,10 @@ def value_of(field: Field, raw: str, zone: str = "") -> Any:
         case "moment":
             return _moment(field, raw.strip(), zone)
         case "choice":
-            if raw.isascii() and raw.isdecimal() and int(raw) < len(field.choices):
-                return field.choices[int(raw)].value
-            raise UnreadableError("Must be chosen.")
+            chosen = next((c for n, c in enumerate(field.choices) if raw == str(n)), None)
+            if chosen is None:
+                raise UnreadableError("Must be chosen.")
+            return chosen.value
         case "json":
             return _parsed(raw)
     expected = _FORMATS.get(field.form)
