@@ -9,7 +9,7 @@ from functools import partial
 from html import escape
 from itertools import count
 from threading import RLock
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import ipywidgets
 
@@ -27,29 +27,26 @@ from hitl_nb.errors import (
     UnknownInterruptError,
 )
 from hitl_nb.widgets import markup, terms
+from hitl_nb.widgets.card_frame import CardFrame
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.panel import Extra, Panel, panel_for
 from hitl_nb.widgets.parts import shown
-from hitl_nb.widgets.surface import Act, Held, Press, Surface
+from hitl_nb.widgets.surface import Act, Held, Press
 from hitl_nb.widgets.text_panel import TextPanel
 from hitl_nb.widgets.times import utc_now
 
-State = Literal["open", "sending", "sent", "over"]
-"""over: it can no longer be answered here, and says why."""
 _OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingError, ThreadMovedError, StaleCheckpointError)
 """What `submit` says of a question that is not open any more."""
-_LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
 _PLAIN: Final = "Your answer, as JSON"
 _STACK_KEYS: Final = "np"
 """Next and previous, where the card lies in a stack."""
 
 
-class Card:
-    """One open question. `box` is the widget to put into the page.
+class Card(CardFrame):
+    """One open question.
 
     `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open no more, `look` when
-    the deadline passes while the card is seen. `note` is HTML that stands below the question. May be used from any thread: updates are made under
-    one lock.
+    the deadline passes while the card is seen. `note` is HTML that stands below the question.
     """
 
     def __init__(
@@ -65,21 +62,11 @@ class Card:
         now: Callable[[], datetime] = utc_now,
         lock: RLock | None = None,
     ) -> None:
-        self.request = request
-        self.state: State = "open"
-        self._submit, self._answered, self._now = submit, answered, now
-        self._overtaken, self._look, self._note = overtaken, look, note
-        self._took_keyboard = grab
-        self._end_foot: Any = None
-        self._drawn_late = False
-        self._lock = lock or RLock()
+        super().__init__(request, look=look, note=note, grab=grab, now=now, lock=lock)
+        self._submit, self._answered, self._overtaken = submit, answered, overtaken
         form = request.form
-        self._read = ipywidgets.HTML()
         self._comment = classed(ipywidgets.Textarea(description=form.comment_label, rows=1), "hitl-nb-comment") if form.comment else None
-        self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
-        self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
-        self._foot = classed(ipywidgets.VBox([*([self._comment] if self._comment else []), self._row, self._line]), "hitl-nb-foot")
-        self._surface = Surface(label=form.heading, grab=grab)
+        self._foot.children = (*([self._comment] if self._comment else []), *self._foot.children)
         self._surface.on_press(self._pressed)
         self._surface.on_act(self._acted)
         self._numbers = count()
@@ -87,10 +74,8 @@ class Card:
         """The answer buttons that are drawn now, by number."""
         self._senders: list[Any] = []
         self._extras: dict[str, Any] = {}
-        self._lost = ipywidgets.HTML(_LOST)
         self._plain: Any = None
         """For a front end that cannot draw the panel's tree."""
-        self.box = classed(ipywidgets.VBox(), "hitl-nb-card")
         if form.control == "table":
             self.box.add_class("hitl-nb-wide")
         if self._comment is not None:
@@ -384,48 +369,6 @@ class Card:
         if focus:
             self._surface.focus(focus)
 
-    def _say_problem(self, message: str, field: str) -> None:
-        self._line.value = markup.problem(message)
-        self._surface.invalid = field
-
-    def _reopen(self, say: Callable[[], None]) -> None:
-        with self._lock:
-            self.state = "open"
-            self.box.remove_class("hitl-nb-sending")
-            say()
-
-    def _refuse_late(self, error: DeadlinePassedError) -> None:
-        self._draw()
-        self._say_problem(str(error), "")
-
-    # -- what becomes of it
-
-    def take_keyboard(self) -> None:
-        """Come into view and take the keyboard, unless the person is busy elsewhere; once."""
-        if not self._took_keyboard:
-            self._took_keyboard = self._surface.grab = True
-
-    def ping(self, heard: Callable[[], None]) -> None:
-        """Call `heard` if a page shows the card."""
-        self._surface.echo(heard)
-
-    def renew(self, request: Request) -> None:
-        """Somebody else is asked now, or until another time. What was typed stays."""
-        with self._lock:
-            if request.question.assignee != self.request.question.assignee:
-                self._note = markup.note(f"The deadline passed, so it was handed on. Now asked: {request.question.assignee}.")
-            self.request = request
-            if self.state == "open":
-                self._draw()
-
-    def _fall_due(self) -> None:
-        """The page says that the deadline has passed; this machine's clock decides."""
-        if terms.is_late(self.request, self._now()):
-            if not self._drawn_late:
-                self._draw()
-            if self._look is not None:
-                self._look()
-
     def _lose(self, error: HitlError) -> None:
         """The question is open no more."""
         with self._lock:
@@ -433,19 +376,9 @@ class Card:
         if self._overtaken is not None:
             self._overtaken(self, error)
 
-    def end(self, drawn: str, foot: Any | None) -> None:
-        """It can no longer be answered here: show this HTML, and these buttons. What was typed stays in `unsent`."""
-        with self._lock:
-            self.state = "over"
-            self.box.remove_class("hitl-nb-sending")
-            self._read.value, self._surface.tree = drawn, []
-            for hidden in (self._panel.view, self._panel.widget, self._plain, self._foot):
-                if hidden is not None:
-                    hidden.layout.display = "none"
-            old, self._end_foot = self._end_foot, foot
-            self.box.children = (*(c for c in self.box.children if c is not old), *(() if foot is None else (foot,)))
-            if old is not None:
-                close(old)
+    def _refuse_late(self, error: DeadlinePassedError) -> None:
+        self._draw()
+        self._say_problem(str(error), "")
 
     @property
     def unsent(self) -> dict[str, str]:

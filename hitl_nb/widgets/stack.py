@@ -16,7 +16,7 @@ from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
-from hitl_nb.widgets.card import State
+from hitl_nb.widgets.card_frame import State
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.stack_card import Draft, Finish, Kept, StackCard
 from hitl_nb.widgets.surface import Act, Surface

@@ -1,0 +1,99 @@
+"""The card as it lies in the page, whatever is asked: what is read above, a foot with buttons below; and what becomes of it when time goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import RLock
+from typing import Any, Final, Literal
+
+import ipywidgets
+
+from hitl_nb.decisions.request import Request
+from hitl_nb.widgets import markup, terms
+from hitl_nb.widgets.controls import classed, close
+from hitl_nb.widgets.surface import Surface
+
+State = Literal["open", "sending", "sent", "over"]
+"""over: it can no longer be answered here, and says why."""
+_LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
+
+
+class CardFrame:
+    """`box` is the widget to put into the page. May be used from any thread: updates are made under one lock."""
+
+    def __init__(
+        self, request: Request, *, look: Callable[[], None] | None, note: str, grab: bool, now: Callable[[], datetime], lock: RLock | None
+    ) -> None:
+        self.request = request
+        self.state: State = "open"
+        self._look, self._note, self._now = look, note, now
+        self._lock = lock or RLock()
+        self._read = ipywidgets.HTML()
+        self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
+        self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
+        self._foot = classed(ipywidgets.VBox([self._row, self._line]), "hitl-nb-foot")
+        self._lost = ipywidgets.HTML(_LOST)
+        self._surface = Surface(label=request.form.heading, grab=grab)
+        self.box = classed(ipywidgets.VBox(), "hitl-nb-card")
+        self._took_keyboard = grab
+        self._drawn_late = False
+        self._end_foot: Any = None
+
+    def _draw(self) -> None:
+        """Show everything as it is now."""
+
+    # -- its lines
+
+    def _say_problem(self, message: str, field: str) -> None:
+        self._line.value = markup.problem(message)
+        self._surface.invalid = field
+
+    def _reopen(self, say: Callable[[], None]) -> None:
+        with self._lock:
+            self.state = "open"
+            self.box.remove_class("hitl-nb-sending")
+            say()
+
+    # -- what becomes of it
+
+    def take_keyboard(self) -> None:
+        """Come into view and take the keyboard, unless the person is busy elsewhere; once."""
+        if not self._took_keyboard:
+            self._took_keyboard = self._surface.grab = True
+
+    def ping(self, heard: Callable[[], None]) -> None:
+        """Call `heard` if a page shows the card."""
+        self._surface.echo(heard)
+
+    def renew(self, request: Request) -> None:
+        """Somebody else is asked now, or until another time. What was typed stays."""
+        with self._lock:
+            if request.question.assignee != self.request.question.assignee:
+                self._note = markup.note(f"The deadline passed, so it was handed on. Now asked: {request.question.assignee}.")
+            self.request = request
+            if self.state == "open":
+                self._draw()
+
+    def _fall_due(self) -> None:
+        """The page says that the deadline has passed; this machine's clock decides."""
+        if terms.is_late(self.request, self._now()):
+            if not self._drawn_late:
+                self._draw()
+            if self._look is not None:
+                self._look()
+
+    def end(self, drawn: str, foot: Any | None) -> None:
+        """It can no longer be answered here: show this HTML, and these buttons, in place of everything else."""
+        with self._lock:
+            self.state = "over"
+            self.box.remove_class("hitl-nb-sending")
+            self._read.value, self._surface.tree = drawn, []
+            old, self._end_foot = self._end_foot, foot
+            stays = (self._read, self._surface, self._lost)
+            for hidden in self.box.children:
+                if hidden not in stays and hidden is not old:
+                    hidden.layout.display = "none"
+            self.box.children = (*(c for c in self.box.children if c is not old), *(() if foot is None else (foot,)))
+            if old is not None:
+                close(old)
