@@ -107,10 +107,8 @@ class _Reading:
                 _refuse(f"a rule is {shown(one, 80)}; expected its rule, decision and rows", place)
             hits = self._hits(one, place)
             rows = [self._row(id_, [*place, "rows", n]) for n, id_ in enumerate(_listed(one["rows"], [*place, "rows"]))]
-            if rows != hits:
-                words = (
-                    f"the rule {one['rule']!r} hits {len(hits):,} rows of this table, and {len(rows):,} rows, not the same ones, are listed with it"
-                )
+            if sorted(rows) != hits:
+                words = f"the rule {one['rule']!r:.120} hits {len(hits):,} rows of this table, not the {len(rows):,} that are listed with it"
                 _refuse(words, [*place, "rows"])
             self._rules.append((one["rule"], one["decision"], rows))
         for key, choice in (("accepted", ACCEPT), ("rejected", REJECT)):

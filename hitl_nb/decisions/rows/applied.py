@@ -60,8 +60,6 @@ def _applied_to_frame(asked: Table, dropped: set[int], changes: Mapping[int, Map
             new = pd.array(values, dtype=series.dtype)
         series.iloc[rows] = new
         result.isetitem(number, series)
-    if not dropped:
-        return result
     keep = np.ones(len(result), dtype=bool)
     keep[list(dropped)] = False
     return result[keep]
