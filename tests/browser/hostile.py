@@ -68,6 +68,7 @@ SCHEMA = {
     },
     "required": ["plain", tagged("property"), "few", "count", "day"],
 }
+LOG = [{tagged("logcolumn", text): tagged("logcell", text), "b": 1} for text in chunks(1000)]
 FRAME = pd.DataFrame(
     {
         tagged("column"): [tagged("cell"), "x", None],
@@ -129,7 +130,7 @@ def open_cards():
         "payloads": {"question": "Publish?", "draft": "# Title\n\n" + "\n\n".join(PAYLOADS), "options": ["approve", "reject"]},
         "long": {"question": "Fine?", "action": "approve_it", tagged("textlabel"): "\n".join(["a", "b", "c", "d", tagged("longtext")])},
         "chat": {"question": "Send?", "action": "approve_it", tagged("chatlabel"): CHAT},
-        "log": {"question": "Fine?", "action": "approve_it", "log": [{tagged("logcolumn"): tagged("logcell"), "b": 1}] * 2},
+        "log": {"question": "Fine?", "action": "approve_it", "log": LOG},
         "pictures": {"question": "Fine?", "action": "approve_it", tagged("picturelabel"): Picture(SVG.encode(), alt=tagged("alt")), "own": Drawn()},
         "table": {"question": tagged("tablequestion"), "table": FRAME, tagged("tablekey"): tagged("tablevalue")},
         "rows": {"question": "Right?", "rows": [{tagged("rowkey"): tagged("rowvalue"), "b": 1}] * 3},
@@ -199,6 +200,13 @@ def finished_cards():
         tagged("property"): "x",
         "rest": {tagged("filledkey"): tagged("filledvalue")},
     }
+    change = {tagged("changedcolumn"): {"from": tagged("cellbefore"), "to": tagged("cellafter")}}
+    rows = {
+        "accepted": [tagged("row")],
+        "edited": [{"row": tagged("editedrow"), "changes": change}],
+        "rejected": [tagged("rejectedrow")],
+        "rules": [{"rule": tagged("rule"), "decision": tagged("ruledecision"), "rows": [1]}],
+    }
     fine = {"question": "Fine?", "action": "approve_it"}
     answered = [
         ("text", tagged("typed"), {"question": tagged("textquestion"), "type": "text"}),
@@ -206,9 +214,10 @@ def finished_cards():
         ("choice", tagged("choice"), {"question": "Which?", "options": [tagged("choice"), "other"]}),
         ("other", tagged("nooption"), {"question": "Approve?"}),
         ("chat", True, fine | {tagged("chatlabel"): CHAT}),
-        ("log", True, fine | {"log": [{tagged("logcolumn"): tagged("logcell"), "b": 1}] * 2}),
+        ("log", True, fine | {"log": LOG}),
         ("pictures", True, fine | {"picture": Picture(SVG.encode(), alt=tagged("alt"))}),
         ("long", True, fine | {tagged("textlabel"): "\n".join(["a", "b", "c", "d", tagged("longtext")])}),
+        ("table", rows, {"question": "Right?", "table": FRAME}),
         ("actions", rejected, ACTIONS),
         ("changed", changed, ACTIONS),
     ]

@@ -137,7 +137,7 @@ PLACES_OPEN = places(SOURCE.partition("class Hostile")[0], hostile.open_cards, h
 UNSEEN = {"atbranchzz", "atinnerzz", "atschematitlezz"}
 """Texts of a form that are not shown at first."""
 PLACES_KEPT = places(hostile.decided_cards, hostile.finished_cards, SOURCE.partition("EDITED = ")[2].partition("\n")[0])
-RECEIPTS = 12 + 2 * len(xss.chunks(1000))
+RECEIPTS = 13 + 2 * len(xss.chunks(1000))
 SHOW = """import json
 from IPython.display import display
 for data in json.load(open("data.json")):
@@ -178,7 +178,7 @@ def test_each_type_of_a_saved_output_shows_it_as_text_where_it_is_trusted(saved,
     for mime in MIMES:
         (notebook.folder / "data.json").write_text(json.dumps([{mime: data[mime]} for data in saved]))
         notebook.run(0)
-        assert PLACES_KEPT - watched.shown() == set()
+        assert (mime, PLACES_KEPT - watched.shown()) == (mime, set())
         watched.assert_calm(markup=mime == "text/html")
 
 
