@@ -7,24 +7,38 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 
 def validator_of(schema: Mapping[str, Any]) -> Any:
     """What checks data against a JSON Schema as answers are checked: with the formats of dates and times, and without ever using the network."""
-    from jsonschema import FormatChecker
-    from jsonschema.validators import Draft202012Validator, extend, validator_for
+    from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
+
+    cls = _gentle(validator_for(schema, default=Draft202012Validator))
+    # An own empty registry: the default one would fetch a remote $ref from the network.
+    return cls(dict(schema), format_checker=_formats(), registry=Registry())
+
+
+@cache
+def _gentle(base: Any) -> Any:
+    """The validator class of a draft of JSON Schema, with our exceptions from its rules."""
+    from jsonschema.validators import extend
+
+    rules = {word: _gentler(base.VALIDATORS[word], excused) for word, excused in _EXCUSED.items() if word in base.VALIDATORS}
+    return extend(base, rules)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _formats() -> Any:
+    from jsonschema import FormatChecker
 
     formats = FormatChecker()
     formats.checks("date-time", raises=ValueError)(_format(datetime.fromisoformat))
     formats.checks("date", raises=ValueError)(_format(date.fromisoformat))
     formats.checks("time", raises=ValueError)(_format(time.fromisoformat))
-    base = validator_for(schema, default=Draft202012Validator)
-    rules = {word: _gentler(base.VALIDATORS[word], fits) for word, fits in _EXCUSED.items() if word in base.VALIDATORS}
-    cls: Any = extend(base, rules)  # type: ignore[no-untyped-call]
-    # An own empty registry: the default one would fetch a remote $ref from the network.
-    return cls(dict(schema), format_checker=formats, registry=Registry())
+    return formats
 
 
 def _format(parse: Any) -> Any:
