@@ -16,9 +16,12 @@ from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers import read_script
 from hitl_nb.decisions.answers.suggestion import suggestion
 from hitl_nb.decisions.check import check_answer
+from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.rows.answer import expanded, in_words, is_decision, short_answers
 from hitl_nb.decisions.rows.table import Table
 from hitl_nb.errors import InvalidAnswerError
+from hitl_nb.responders.console import ConsoleResponder
 
 FRAME = pd.DataFrame(
     {
@@ -203,6 +206,15 @@ def test_a_recorded_answer_reads_as_counts():
     assert in_words(answer) == brief(answer) == "1 accepted, 1 edited, 2 rejected"
     assert brief(ACCEPT_ALL) == "4 accepted"
     assert brief({"accepted": [1], "edited": 2}) == '{"accepted": [1], "edited": 2}'
+
+
+def test_a_terminal_shows_the_rows_and_takes_a_short_answer():
+    typed = iter(['{"rest": "reject", "accept": [2]}', "."])
+    written, sent = [], []
+    console = ConsoleResponder(read=lambda _: next(typed), write=written.append)
+    console.ask(Request(ASKED, form_for(ASKED)), lambda answer, **_: sent.append(check_answer(ASKED, answer)))
+    assert [(a["accepted"], a["rejected"]) for a in sent] == [([2], [1, 3, 4])]
+    assert "Contoso" in "\n".join(written)
 
 
 # -- put to use ------------------------------------------------------------------------------------------------------------------------
