@@ -72,6 +72,9 @@ class Rule:
         return str(self.draw.__module__), own.__qualname__
 
 
+_TEXT_MAX: Final = 2000
+_LINE_MAX: Final = 200
+"""Characters of an error's text, and of a line of code, that a card shows."""
 _RULES: Final[dict[tuple[str, str], Rule]] = {}
 _LOCK: Final = Lock()
 
@@ -157,7 +160,7 @@ class Trouble:
     @property
     def what(self) -> str:
         """`ValueError: 3.5 stars`."""
-        return f"{type(self.error).__name__}: {shown_text(self.error)}"
+        return f"{type(self.error).__name__}: {_text(self.error)}"
 
     @property
     def where(self) -> str:
@@ -168,15 +171,17 @@ class Trouble:
         if found is None:
             return ""
         file, line = found
-        source = linecache.getline(file, line).strip()
+        source = linecache.getline(file, line).strip()[:_LINE_MAX]
         return f"{_place(file)}, line {line}{f': {source}' if source else ''}"
 
 
-def shown_text(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
+    """What the exception says, not more than anybody reads."""
     try:
-        return str(error)
+        text = str(error)
     except Exception:  # noqa: BLE001  an exception of the user's
         return "it cannot tell its text"
+    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
 
 
 def _frames(error: BaseException) -> Iterator[tuple[str, int]]:

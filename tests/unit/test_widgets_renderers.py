@@ -471,6 +471,14 @@ def test_an_error_without_text_and_an_exit_are_not_mistaken(stage):
         stage()
 
 
+def test_a_long_story_of_an_error_is_cut(stage):
+    @renderer(is_rating)
+    def rating(request):
+        raise ValueError("long " * 10_000)
+
+    assert len(stage().text) < 10_000
+
+
 def test_what_the_callback_of_a_widget_raises_is_shown_on_the_card(stage, monkeypatch):
     shell = Shell()
     monkeypatch.setattr("ipywidgets.widgets.widget.get_ipython", lambda: shell)
