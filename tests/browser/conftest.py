@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 
 import nbformat
@@ -141,10 +142,19 @@ class Server:
             for k, v in {"LAB_SETTINGS_DIR": "settings", "LAB_WORKSPACES_DIR": "ws", "_CONFIG_DIR": "cfg", "_RUNTIME_DIR": "rt"}.items()
         }
         env |= {"JUPYTER_DATA_DIR": str(b / "data"), "IPYTHONDIR": str(b / "ipython"), "PYTHONPATH": str(b), "PYTHONWARNINGS": "ignore"}
+        self.token = secrets.token_hex(12)
+        self.log = (b / "server.log").open("wb")
+        for _ in range(5):  # a port that is free now may be taken when the server wants it
+            if self.starts(env):
+                return self
+        raise RuntimeError((b / "server.log").read_text()[-3000:])
+
+    def starts(self, env):
+        """Start the server on a free port; False when it ended at once."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.token, self.url = secrets.token_hex(12), f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
         command = [
             sys.executable,
             "-m",
@@ -161,17 +171,18 @@ class Server:
             "--expose-app-in-browser",
             "--LabApp.extension_manager=readonly",
         ]
-        self.log = (b / "server.log").open("wb")
         self.process = subprocess.Popen(command, env=env, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.root, start_new_session=True)
         end = time.monotonic() + 60
-        while True:
+        while self.process.poll() is None:
             try:
                 self.api("/api/status")
-                return self
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > end:
-                    raise RuntimeError((b / "server.log").read_text()[-3000:]) from None
+                return True
+            except (OSError, HTTPException):  # it does not listen yet, or somebody else does on its port
+                if time.monotonic() > end:
+                    self.process.kill()
+                    raise RuntimeError((self.base / "server.log").read_text()[-3000:]) from None
                 time.sleep(0.2)
+        return False
 
     def __exit__(self, *_):
         self.stop_kernels()
