@@ -74,6 +74,7 @@ def test_clicks_that_come_twice_too_late_or_beside_a_waiting_cell_are_harmless(l
     assert "About the first one" in here.inner_text()
     press(here, "Show the current question")
     here.get_by_text("The second draft.").wait_for()
+    notebook.page.wait_for_function("document.activeElement.matches('.hitl-nb-card')")  # else it would make its cell the active one later
 
     # while another cell waits
     notebook.run(6)
