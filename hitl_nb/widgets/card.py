@@ -253,7 +253,7 @@ class Card(CardFrame):
             if self.state != "open":
                 return
             if act.name == "due":
-                self._fall_due()
+                self._guarded(self._fall_due)
                 return
             focus: list[str | None] = []
 

@@ -1,4 +1,4 @@
-"""What becomes of a card, with real graphs in a real kernel: it runs, is answered twice or elsewhere, is out of date, is changed, is late, is lost."""
+"""What becomes of a card, with real graphs in a real kernel: answered twice or elsewhere, out of date, running, changed, late, lost."""
 
 GRAPH = """
 import time
@@ -9,8 +9,8 @@ ran = []
 def pick(state):
     return {"draft": interrupt({"question": "Which draft?", "options": ["first", "second"]})}
 def check(state):
-    payload = {"action": "review", "question": "Publish it?", "draft": f"The {state.get('draft', 'only')} draft.", "options": ["approve", "edit", "reject"]}
-    return {"answer": interrupt(payload)}
+    draft = f"The {state.get('draft', 'only')} draft."
+    return {"answer": interrupt({"action": "review", "question": "Publish it?", "draft": draft, "options": ["approve", "edit", "reject"]})}
 def publish(state):
     ran.append(state["answer"]["action"])
 def slow(state):
@@ -85,7 +85,8 @@ def test_clicks_that_come_twice_too_late_or_beside_a_waiting_cell_are_harmless(l
     press(notebook.output(6), "Approve")
     notebook.done(7)
     notebook.run(5)
-    assert "['approve', 'reject', 'approve'] [{'action': 'approve'}] ['first', 'second', {'action': 'reject'}] done" in notebook.output(5).inner_text()
+    told = "['approve', 'reject', 'approve'] [{'action': 'approve'}] ['first', 'second', {'action': 'reject'}] done"
+    assert told in notebook.output(5).inner_text()
 
 
 def test_what_runs_is_shown_with_its_progress_and_the_answer_can_be_changed(lab):

@@ -314,6 +314,18 @@ def test_a_card_whose_deadline_passes_while_it_is_open_says_so_and_takes_no_answ
     assert desk.looks == 1
 
 
+def test_a_look_that_fails_when_the_deadline_has_passed_says_so_in_the_card(desk):
+    def broken():
+        raise OSError("the disk is gone")
+
+    desk.view.opened(Ways(broken, desk.change))
+    desk.ask(**DUE)
+    desk.now = AT + timedelta(minutes=15)
+    act(desk, "due")
+    assert "Deadline passed" in desk.text()
+    assert "OSError: the disk is gone" in desk.text()
+
+
 def test_a_late_click_is_refused_with_words_where_nothing_disabled_the_button(desk):
     def late(_):
         desk.now = AT + timedelta(hours=1)
