@@ -13,15 +13,19 @@ from hitl_nb import Drawing, Picture, forget_renderer, h, markdown, renderer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AlreadyAnsweredError, InvalidAnswerError
+from hitl_nb.widgets.markdown import looks_like_markdown
 
 AROUND = {"thread_id": tagged("thread"), "node": tagged("node"), "graph": tagged("graph"), "assignee": tagged("assignee")}
 SHARED = {
     "question": tagged("question"),
     "instruction": tagged("instruction"),
     tagged("key"): tagged("value"),
+    tagged("factkey", NAME): tagged("fact", NAME),
     "deep": {tagged("deepkey"): [tagged("deepvalue")]},
 }
 REVIEW = SHARED | {"action": "review", "draft": tagged("draft"), "options": ["approve", "edit", "reject"]}
+UNDRAWN = " ".join(text for text in PAYLOADS if not looks_like_markdown(text))
+"""A draft that is shown as it is; the others are drawn as Markdown."""
 SVG = (
     f'<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20" onload="xss(1)"><script>xss(0)</script><image href="http://{OUTSIDE}/36"/>'
     f'<style>@import url(http://{OUTSIDE}/89);</style><foreignObject><img xmlns="http://www.w3.org/1999/xhtml" src="x" onerror="xss(10)"/>'
@@ -122,6 +126,8 @@ def open_cards():
         "editor": {"action": "edit_content", "original": tagged("original")},
         "retry": {"error": tagged("error"), "question": "Fix?", "current_input": tagged("input")},
         "titled": {"type": tagged("type"), "stage": "x", "content": {tagged("contentkey"): tagged("content")}},
+        "undrawn": {"question": "Publish?", "draft": tagged("undrawn", UNDRAWN), "options": ["approve", "edit"]},
+        "data": {"question": "Publish?", "draft": {tagged("datakey"): tagged("datavalue")}, "options": ["approve", "edit"]},
         "markdown": {
             "question": "Publish?",
             "draft": f"# Title\n\n- one\n- two\n\n{tagged('markdown')}",
@@ -217,6 +223,7 @@ def finished_cards():
         ("log", True, fine | {"log": LOG}),
         ("pictures", True, fine | {"picture": Picture(SVG.encode(), alt=tagged("alt"))}),
         ("long", True, fine | {tagged("textlabel"): "\n".join(["a", "b", "c", "d", tagged("longtext")])}),
+        ("undrawn", {"action": "approve"}, {"question": "Publish?", "draft": tagged("undrawn", UNDRAWN), "options": ["approve", "edit"]}),
         ("table", rows, {"question": "Right?", "table": FRAME}),
         ("actions", rejected, ACTIONS),
         ("changed", changed, ACTIONS),

@@ -137,7 +137,7 @@ PLACES_OPEN = places(SOURCE.partition("class Hostile")[0], hostile.open_cards, h
 UNSEEN = {"atbranchzz", "atinnerzz", "atschematitlezz"}
 """Texts of a form that are not shown at first."""
 PLACES_KEPT = places(hostile.decided_cards, hostile.finished_cards, SOURCE.partition("EDITED = ")[2].partition("\n")[0])
-RECEIPTS = 13 + 2 * len(xss.chunks(1000))
+RECEIPTS = 14 + 2 * len(xss.chunks(1000))
 SHOW = """import json
 from IPython.display import display
 for data in json.load(open("data.json")):
@@ -147,7 +147,7 @@ for data in json.load(open("data.json")):
 def test_open_cards_show_it_as_text(watched):
     notebook = watched.open(["from hostile import *\nopen_cards()\ndrawn_cards()"])
     notebook.run(0)
-    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 25")
+    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 27", timeout=60_000)
     assert PLACES_OPEN - watched.shown() <= UNSEEN
     watched.assert_calm()
     watched.use(notebook)
