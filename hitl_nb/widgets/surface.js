@@ -179,7 +179,10 @@ function dress(card, model, isBar) {
   const line = card.querySelector(".hitl-nb-live");
   for (const name of ["main", "comment"]) {
     const field = card.querySelector(`.hitl-nb-${name} textarea`);
-    if (field && line) put(field, { "aria-describedby": line.id, "aria-invalid": model.get("invalid") === name });
+    if (!field || !line) continue;
+    const why = name === "main" && card.querySelector(".hitl-nb-edit .hitl-nb-why");
+    if (why) put(why, { id: why.id || `hitl-nb-why-${fresh()}` });
+    put(field, { "aria-describedby": why ? `${why.id} ${line.id}` : line.id, "aria-invalid": model.get("invalid") === name });
   }
   const foot = card.querySelector(".hitl-nb-foot");
   if (foot && !foot.querySelector(":scope > .hitl-nb-help")) {
@@ -234,15 +237,28 @@ function switchKeys(model) {
 }
 
 const keyed = (frame) => [...frame.querySelectorAll("button[data-key]")].filter((b) => seen(b) && !b.closest(".hitl-nb-keys"));
-const choices = (frame) => keyed(frame).filter((b) => b.closest(".hitl-nb-row"));
+const choices = (frame) => [...frame.querySelectorAll(".hitl-nb-row button:is([data-key], .hitl-nb-nth)")].filter((b) => seen(b) && !b.closest(".hitl-nb-keys"));
 const radios = (radio, frame) => [...frame.querySelectorAll("input[type=radio]")].filter((r) => r.name === radio.name);
 const named = (button) => button.getAttribute("aria-label") ?? button.textContent;
+
+// What a digit means: of choices that are numbers, the one with this number; else their place.
+const isNumbered = (words) => words.some((word) => /^\d/.test(word));
+function numbered(all, words, digit) {
+  if (!isNumbered(words)) return all[digit - 1];
+  const found = all.filter((_, n) => words[n].match(/^\d+/)?.[0] === digit);
+  return found.length === 1 ? found[0] : undefined;
+}
+const keysOf = (buttons) => buttons.map((b) => b.dataset.key ?? "");
+const wordsOf = (radio) => radio.closest("label")?.textContent.trim() ?? "";
 
 // What a key would press now: a button, or the n-th radio button of the group that has the keyboard.
 function meant(event, frame, on) {
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") return [...frame.querySelectorAll("button.hitl-nb-primary")].find(seen);
   if (!on || isText(event.target) || event.target.matches(".hitl-nb-stack") || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return undefined;
-  if (/[1-9]/.test(event.key)) return (event.target.type === "radio" ? radios(event.target, frame) : choices(frame))[event.key - 1];
+  if (/[0-9]/.test(event.key)) {
+    const all = event.target.type === "radio" ? radios(event.target, frame) : choices(frame);
+    return numbered(all, event.target.type === "radio" ? all.map(wordsOf) : keysOf(all), event.key);
+  }
   return keyed(frame).find((b) => b.dataset.key === event.key.toLowerCase());
 }
 
@@ -265,10 +281,10 @@ function onKey(event, frame, model) {
 
 function sheet(frame, model) {
   const on = keysOn(model), rows = [], say = (key, what) => rows.push(["div", {}, ["dt", {}, ...key.split(" ").map((k) => (k === "to" ? k : ["kbd", {}, k]))], ["dd", {}, what]]);
-  const primary = [...frame.querySelectorAll("button.hitl-nb-primary:enabled")].find(seen), numbered = choices(frame).length;
-  const pressed = (buttons) => { for (const button of buttons) if (!button.disabled) say(button.dataset.key.toUpperCase(), named(button)); };
+  const primary = [...frame.querySelectorAll("button.hitl-nb-primary:enabled")].find(seen), count = isNumbered(keysOf(choices(frame))) ? 0 : choices(frame).length;
+  const pressed = (buttons) => { for (const button of buttons) if (!button.disabled && button.dataset.key) say(button.dataset.key.toUpperCase(), named(button)); };
   if (on) pressed(choices(frame));
-  if (on && numbered) say(numbered > 1 ? `1 to ${Math.min(9, numbered)}` : "1", numbered > 1 ? "The buttons, from the left" : "The button");
+  if (on && count) say(count > 1 ? `1 to ${Math.min(9, count)}` : "1", count > 1 ? "The buttons, from the left" : "The button");
   if (on && [...frame.querySelectorAll("input[type=radio]")].some(seen)) say("1 to 9", "The choices, where one of them has the keyboard");
   if (primary) say("Ctrl Enter", named(primary));
   if ([...frame.querySelectorAll("textarea, input")].some((field) => seen(field) && isText(field))) say("Esc", "Leave the text field");

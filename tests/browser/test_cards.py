@@ -36,21 +36,18 @@ def test_each_kind_of_question_delivers_the_answer_it_promises(lab):
     assert notebook.page.locator(".hitl-nb-receipt b b, .hitl-nb-receipt script").count() == 0
 
 
-def test_a_refused_answer_says_why_and_keeps_what_was_typed(lab):
+def test_what_is_no_json_cannot_be_sent_says_why_and_stays_as_it_was_typed(lab):
     notebook = lab([f"{START}\nd.ask('json')"])
     notebook.run(0)
     field = notebook.page.locator(".hitl-nb-main textarea")
     field.fill("{low: 1}")
-    notebook.button("Send answer").click()
-    problem = notebook.page.get_by_role("status").filter(has_text="Not sent.")
-    problem.wait_for()
-    assert "JSON" in problem.inner_text()
-    assert field.input_value() == "{low: 1}"
     notebook.page.wait_for_selector(".hitl-nb-main textarea[aria-invalid=true]")
-    assert (
-        notebook.page.evaluate("document.getElementById(document.querySelector('.hitl-nb-main textarea').getAttribute('aria-describedby')).innerText")
-        != ""
-    )
+    assert notebook.button("Send answer").is_disabled()
+    assert "The JSON is not right yet." in notebook.page.get_by_role("status").first.inner_text()
+    field.press("Control+Enter")
+    ids = "document.querySelector('.hitl-nb-main textarea').getAttribute('aria-describedby').split(' ')"
+    assert "Line 1" in notebook.page.evaluate(f"{ids}.map(id => document.getElementById(id).innerText).join()")
+    assert (field.input_value(), notebook.answers()) == ("{low: 1}", [])
     field.fill('{"low": 1}')
     notebook.page.wait_for_selector(".hitl-nb-main textarea[aria-invalid=false]")
     notebook.button("Send answer").click()
