@@ -115,12 +115,13 @@ class Receipt:
             "graph": q.graph,
             "node": q.node,
             "question": self.request.form.heading,
-            "digest": q.digest,
             "answer": json.loads(as_json(d.answer)),
             "reviewer": d.reviewer,
             "how": d.how,
         }
-        return record if self.scripted else record | {"interrupt_id": d.interrupt_id, "decided_at": d.decided_at.isoformat()}
+        if self.scripted:
+            return record
+        return record | {"interrupt_id": d.interrupt_id, "decided_at": d.decided_at.isoformat(), "digest": q.digest}
 
 
 def bundle(receipts: Sequence[Receipt]) -> dict[str, Any]:
