@@ -9,11 +9,12 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from hitl_nb import Command, MemorySaver, StateGraph, interrupt, review
+from hitl_nb import Command, MemorySaver, Send, StateGraph, interrupt, review
 from hitl_nb.decisions.answers import read_script
 from hitl_nb.decisions.answers.values import from_plain, to_plain
 from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError, QuestionChangedError, UnknownThreadError, UnusedAnswersWarning
+from hitl_nb.responders.scripted import ScriptedResponder
 
 CONFIG = {"configurable": {"thread_id": "t", "reviewer": "ann"}}
 
@@ -114,11 +115,8 @@ class Person:
         submit("asked " + request.question.payload, reviewer="zoe")
 
 
+@pytest.mark.filterwarnings("ignore::hitl_nb.errors.UnusedAnswersWarning")
 def test_ask_has_a_person_decide_what_changed_and_only_that():
-    from hitl_nb.decisions.forms import form_for
-    from hitl_nb.decisions.request import Request
-    from hitl_nb.responders.scripted import ScriptedResponder
-
     text = taped("Name", "Bo").replace("on_change: fail", "on_change: ask")
     responder = ScriptedResponder(read_script(text), person=Person())
     session = review(graph_that_asks("New name"), {"log": []}, thread_id="t", responder=responder)
@@ -128,8 +126,6 @@ def test_ask_has_a_person_decide_what_changed_and_only_that():
     assert [(d.answer, d.how) for d in session.decisions] == [("Bo", "script")]
     with pytest.raises(MissingAnswerError, match="was given to another payload, and on_change: ask finds no person here"):
         replay(text, "New name")
-    question = session._saver.question(session.decisions[0].interrupt_id)
-    assert Request(question, form_for(question, reviewer="")) is not None
 
 
 def test_an_answer_that_comes_at_another_time_goes_to_what_it_was_given_to():
@@ -143,6 +139,26 @@ def test_an_answer_that_comes_at_another_time_goes_to_what_it_was_given_to():
     text = tape(first._saver, ["t"])
     with pytest.raises(QuestionChangedError):
         review(graph(["B?", "A?"]), {"log": []}, thread_id="t", answers=text)  # another place in its node is another question
+
+
+def test_a_replay_goes_on_in_a_thread_whose_questions_side_by_side_were_answered_in_another_order():
+    def graph():
+        def worker(state):
+            return {"log": [[state["n"], interrupt("Go on?")]]}
+
+        builder = StateGraph(Log).add_node("start", lambda state: {"log": []}).add_node(worker).set_entry_point("start")
+        return builder.add_conditional_edges("start", lambda state: [Send("worker", {"n": n}) for n in range(3)]).compile(MemorySaver())
+
+    first = graph()
+    asked = first.invoke({"log": []}, CONFIG).interrupts
+    first.invoke(Command(resume={i.id: f"answer {n}" for n, i in enumerate(asked)}), CONFIG)
+    text = tape(first.checkpointer, ["t"])
+    second = graph()
+    asked = second.invoke({"log": []}, CONFIG).interrupts
+    second.invoke(Command(resume={asked[2].id: "by hand"}), CONFIG)
+    with pytest.warns(UnusedAnswersWarning):
+        session = review(second, {"log": []}, thread_id="t", answers=text)
+    assert session.state["log"] == [[0, "answer 0"], [1, "answer 1"], [2, "by hand"]]
 
 
 def test_what_was_taken_back_and_what_a_deadline_decided_stand_in_comments():
