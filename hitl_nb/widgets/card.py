@@ -155,7 +155,8 @@ class Card(CardFrame):
             taken.add(key)
             look = "" if option.weight == "neutral" else option.weight
             opens = form.control == "buttons" and option.edits
-            made.append(self._button(option, option.label, look, key="" if form.control != "buttons" else key, sends_now=not opens))
+            drawn = self._button(option, option.label, look, key="" if form.control != "buttons" else key, sends_now=not opens)
+            made.append(classed(drawn, "hitl-nb-nth") if form.control == "buttons" else drawn)
         for extra in self._panel.extras():
             self._extras[extra.act] = button(extra.label, lambda act=extra.act: self._acted(Act(act, "", None, {})))  # type: ignore[misc]
             made.append(self._extras[extra.act])

@@ -262,6 +262,14 @@ function meant(event, frame, on) {
   return keyed(frame).find((b) => b.dataset.key === event.key.toLowerCase());
 }
 
+// A key that is hit twice in haste is meant for one button: the next card, which took the first one's place in between, must not hear of it.
+const TAPPED = Symbol.for("hitl-nb.tapped"), TWICE_MS = 300;
+function isSecondTap(event, button) {
+  const before = globalThis[TAPPED];
+  globalThis[TAPPED] = { key: event.key, button, at: event.timeStamp };
+  return before !== undefined && before.key === event.key && before.button !== button && event.timeStamp - before.at < TWICE_MS;
+}
+
 function onKey(event, frame, model) {
   if (event.hitlNb) return;  // the surfaces of a frame all listen, one acts
   event.hitlNb = true;
@@ -274,6 +282,7 @@ function onKey(event, frame, model) {
   const control = meant(event, frame, on);
   if (!control || control.disabled || event.repeat) return;
   done();
+  if (control.closest(".hitl-nb-row") && isSecondTap(event, control)) return;
   if (typing && event.target.closest(".hitl-nb-own")) event.target.dispatchEvent(new Event("change", { bubbles: true }));  // a number field tells no sooner
   if (control.type === "radio") control.focus();
   control.click();
@@ -328,13 +337,17 @@ function listen(card, el, model, signal) {
   frame.addEventListener("focusin", (event) => quiet(event.target), { signal });
   frame.addEventListener("keydown", (event) => onKey(event, frame, model), { signal, capture: true });  // capture: ipywidgets' text views stop keydown from bubbling
   card.addEventListener("hitl-nb-hold", () => model.send({ hold: true, ...typed(card), fields: fieldsOf(el) }), { signal });
+  let clicked = null;
   card.addEventListener("click", (event) => {
+    // The second click of a double click may land on a button that took the place of the one it was meant for: in the next card, or in this one.
+    const before = clicked;
+    clicked = event.target.closest("button");
+    if (clicked && clicked !== before && event.detail > 1) { event.stopPropagation(); return; }
     if (event.target.closest(".hitl-nb-help")) { toggleSheet(frame, model); return; }
     // ipywidgets may still hold back the last keystrokes, and a message of their own could arrive after the click's: one message brings all.
     const press = event.target.closest(".hitl-nb-send")?.className.match(/ hitl-nb-press-(\d+)/);
     if (!press) return;
     event.stopPropagation();
-    // The second click of a double click may land on the next question, which took this one's place in between.
     if (event.detail < 2) model.send({ press: Number(press[1]), ...typed(card), fields: fieldsOf(el) });
   }, { signal, capture: true });
 }

@@ -158,3 +158,63 @@ def test_a_digit_takes_the_nth_of_the_radio_buttons_that_have_the_keyboard(lab):
     notebook.page.keyboard.press("Control+Enter")
     notebook.receipts().first.wait_for()
     assert notebook.answers()[0]["how"] == "by rail"
+
+
+def test_a_digit_means_the_number_on_a_button_else_its_place(lab):
+    asks = "\n".join(
+        f"d.ask('q{n}', {{'question': 'Number {n}', 'options': {options!r}}})"
+        for n, options in enumerate([["5", "4", "3", "2", "1"], ["n", "y"], ["да", "нет", "maybe"]])
+    )
+    notebook = lab([f"{START}\n{asks}"])
+    notebook.run(0)
+    page = notebook.page
+    for n, key in enumerate("513"):
+        page.wait_for_function(f"document.querySelector('.hitl-nb-card[data-dressed] .hitl-nb-q')?.textContent === 'Number {n}'")
+        notebook.card().focus()
+        page.keyboard.press(key)
+        page.get_by_text(f"{n + 1} answered, not sent").wait_for()
+    page.keyboard.press("Control+Enter")
+    notebook.receipts().nth(2).wait_for()
+    assert notebook.answers() == ["5", "n", "maybe"]
+
+
+def test_a_digit_chooses_the_radio_button_that_says_it(lab):
+    schema = {"type": "object", "properties": {"score": {"enum": [0, 1, 2, 3]}}, "required": ["score"]}
+    notebook = lab([f"{START}\nd.ask('form', {{'question': 'How good?'}}, schema={schema!r})"])
+    notebook.run(0)
+    dressed(notebook)
+    notebook.page.locator(".hitl-nb-card input[type=radio]").first.focus()
+    notebook.page.keyboard.press("1")
+    notebook.page.keyboard.press("Control+Enter")
+    notebook.receipts().first.wait_for()
+    assert notebook.answers() == [{"score": 1}]
+
+
+def test_a_key_hit_twice_in_haste_answers_one_question(lab):
+    asks = "\n".join(f"d.ask('q{n}', {{'question': 'Number {n}?', 'action': 'approve_it'}})" for n in range(3))
+    notebook = lab([f"{START}\n{asks}"])
+    notebook.run(0)
+    dressed(notebook)
+    page, cells = notebook.page, notebook.cells()
+    # The second press comes as soon as the next card has the keyboard, within the time of a double press.
+    notebook.js(
+        """const hit = () => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key: 'a', bubbles: true, cancelable: true }));
+        document.querySelector('.hitl-nb-card').focus();
+        const before = document.activeElement, began = performance.now();
+        hit();
+        window.hitAt = null;
+        const wait = () => {
+            if (document.activeElement !== before && document.activeElement.matches('.hitl-nb-card[data-dressed]')) { window.hitAt = performance.now() - began; hit(); }
+            else requestAnimationFrame(wait);
+        };
+        wait();"""
+    )
+    page.wait_for_function("window.hitAt !== null")
+    page.get_by_text("1 answered, not sent").wait_for()
+    if notebook.js("return window.hitAt") < 300:
+        page.wait_for_timeout(500)
+        assert page.get_by_text("2 answered, not sent").count() == 0
+    page.wait_for_timeout(300)
+    page.keyboard.press("a")
+    page.get_by_text("2 answered, not sent" if notebook.js("return window.hitAt") < 300 else "3 answered, not sent").wait_for()
+    assert notebook.cells() == cells
