@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.decisions.answers import read_script
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.reviewer import reviewer_name
-from hitl_nb.decisions.answers import read_script
 from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError
 from hitl_nb.responders.choose import choose_front_end
 from hitl_nb.responders.console import ConsoleResponder

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hitl_nb.checkpoint.records import Question
-from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.answers import Script, read_script, suggestion
+from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import AnswersFileError
 
 
