@@ -337,10 +337,10 @@ class Stack:
         if before is place:
             before.put_away()
         card = place.draw(grab=grab)
+        self._refresh()
         self.box.children = (self._bar, card.box)
         if before is not None and before is not place:
             before.put_away()
-        self._refresh()
 
     def _refresh(self, *, single: bool = False) -> None:
         """The bar, and the words of the card that depend on the others."""
@@ -370,9 +370,9 @@ class Stack:
         bar = h(
             "div",
             {"class": "hitl-nb-bar", "id": "bar"},
-            _step("prev", "Previous question", "p", at - 1, off=at == 0),
+            _step("prev", "Previous question", "p", off=at == 0),
             h("span", {"id": "place"}, h("b", {}, f"{at + 1:,}"), f" of {total:,}"),
-            _step("next", "Next question", "n", at + 1, off=at == total - 1),
+            _step("next", "Next question", "n", off=at == total - 1),
             h("progress", {"id": "done", "max": total, "value": count, "aria-label": f"{count:,} of {total:,} answered"}) if many else None,
             None if many else self._segments(at),
             h("span", {"class": "hitl-nb-bar-said", "id": "said", "role": "status"}, said),
@@ -390,26 +390,28 @@ class Stack:
     def _acted(self, act: Act) -> None:
         """The person goes to another question."""
         with self._lock:
-            if act.name != "go" or self._is_sending or not act.arg.isdecimal() or int(act.arg) >= len(self._places):
+            if act.name != "go" or self._is_sending or self._at is None or self._at.state != "open":
                 return
-            place = self._places[int(act.arg)]
-            if place is not self._at and (self._at is None or self._at.state == "open"):
+            # A step counts from the question that is shown now, not from the one that the bar was drawn with.
+            at = self._places.index(self._at)
+            to = {"prev": at - 1, "next": at + 1}.get(act.arg, int(act.arg) if act.arg.isdecimal() else -1)
+            if 0 <= to < len(self._places) and to != at:
                 self._note = ""
-                self._show(place, grab=True)
+                self._show(self._places[to], grab=True)
 
 
 def _answers(count: int) -> str:
     return f"{count:,} answer{'' if count == 1 else 's'}"
 
 
-def _step(name: str, label: str, key: str, to: int, *, off: bool) -> Node:
+def _step(name: str, label: str, key: str, *, off: bool) -> Node:
     return h(
         "button",
         {
             "class": "hitl-nb-step",
             "id": name,
             "data-act": "go",
-            "data-arg": to,
+            "data-arg": name,
             "data-key": key,
             "aria-label": label,
             "title": label,
