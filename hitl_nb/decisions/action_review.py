@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hitl_nb.decisions.actions import Action, Asked, Decided, Verb, answer_of, done
 from hitl_nb.decisions.json_text import JsonTextError, read_json
+from hitl_nb.decisions.line_ends import bare, ended_like
 from hitl_nb.decisions.wording import pretty_json, readable
 from hitl_nb.errors import InvalidAnswerError
 
@@ -40,7 +41,7 @@ class Argument:
     @property
     def is_changed(self) -> bool:
         """Whether the value is another one; how its JSON is laid out does not count."""
-        if _lines(self.raw) == _lines(self.start):
+        if bare(self.raw) == bare(self.start):
             return False
         if self.is_text:
             return True
@@ -66,7 +67,7 @@ class Argument:
         if not self.is_changed:
             return self.original
         if self.is_text:
-            return _lines(self.raw).replace("\n", "\r\n") if "\r\n" in self.original else self.raw
+            return ended_like(self.original, self.raw)
         return read_json(self.raw)
 
 
@@ -193,11 +194,6 @@ class ActionReview:
                 said = {"message": state.message} if self.asked.takes_message(state.verb) and state.message else {}
                 told[f"{n + 1}. {state.action.name}"] = {"decision": self.asked.word(state.verb), **changed, **said}
         return readable(told) if told else ""
-
-
-def _lines(text: str) -> str:
-    """A browser's text field has bare newlines only."""
-    return text.replace("\r\n", "\n")
 
 
 def _same(one: Any, other: Any) -> bool:

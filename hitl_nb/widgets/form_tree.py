@@ -13,6 +13,7 @@ from hitl_nb.decisions.fields.holders import Group, Holder, Many, OneOf, Places,
 from hitl_nb.decisions.fields.leaves import Checks, Fixed, Leaf, Tick, is_consent
 from hitl_nb.decisions.fields.node import Node
 from hitl_nb.decisions.fields.reading import item_name, zone_words
+from hitl_nb.decisions.line_ends import bare
 from hitl_nb.widgets import tree
 from hitl_nb.widgets.tree import h, icon
 
@@ -190,16 +191,15 @@ class FormTree:
             return h("textarea", {"rows": 3, "class": "hitl-nb-f-code", "value": node.raw, **own, **_TYPED})
         if field.kind == "moment":
             return self._moment(node, own)
-        if field.form == "multiline" or "\n" in node.raw:
+        if field.form == "multiline" or "\n" in bare(node.raw):  # a field of one line drops line ends of any kind
             return h("textarea", {"rows": 3, "value": node.raw, **own})
         more = {} if field.kind == "text" and not field.form else _TYPED
         return h("input", {"type": "text", "inputmode": _KEYBOARDS.get(field.form), "value": node.raw, **own, **more, "autocomplete": "off"})
 
     def _moment(self, node: Leaf, own: dict[str, Any]) -> Any:
         kind, native = _NATIVE[node.field.form]
-        raw = node.raw.strip()
-        is_native = not raw or native.fullmatch(raw)
-        seconds = is_native and raw.count(":") == 2
+        is_native = not node.raw or native.fullmatch(node.raw)
+        seconds = is_native and node.raw.count(":") == 2
         control = h("input", {"type": kind if is_native else "text", "step": "any" if seconds else None, "value": node.raw, **own, **_TYPED})
         if node.field.form != "date-time" or node.field.zone == "none" or node.own_zone:
             return control

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hitl_nb.decisions.answering import build_answer
+from hitl_nb.decisions.line_ends import bare
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.decisions.rows.columns import CHOICES_MAX, Column
 from hitl_nb.decisions.rows.page import Cell, Row
@@ -294,7 +295,7 @@ def _field(row: Row, cell: Cell, column: Column) -> list[Node]:
     if words and (cell.typed == "" or cell.typed in words) and not cell.problem:
         words = ["", *words] if column.nullable else words
         control = h("select", {**own, "data-enter": "keep"}, [h("option", {"value": w}, w or "none") for w in words])
-    elif "\n" in cell.typed or len(cell.typed) > _LONG:
+    elif "\n" in bare(cell.typed) or len(cell.typed) > _LONG:
         control = h("textarea", {**own, "data-on": "input", "rows": 3, "spellcheck": "false"})
     else:
         mode = {"integer": "numeric", "float": "decimal"}.get(column.kind, "text")

@@ -10,6 +10,7 @@ import ipywidgets
 
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.json_text import JsonTextError, laid_out, read_json, rounded
+from hitl_nb.decisions.line_ends import ended_like
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.errors import InvalidAnswerError
 from hitl_nb.widgets.controls import classed
@@ -58,10 +59,7 @@ class TextPanel(Panel):
     @property
     def text(self) -> str:
         """The field's text, with the line ends of the original: a browser's text field turns them all into a bare newline."""
-        text: str = self.field.value
-        if "\r\n" not in (self.request.form.subject or ""):
-            return text
-        return text.replace("\r\n", "\n").replace("\n", "\r\n")
+        return ended_like(self.request.form.subject or "", self.field.value)
 
     @property
     def is_untouched(self) -> bool:

@@ -420,3 +420,11 @@ def test_json_is_laid_out_one_item_a_line_with_the_numbers_as_they_were_typed():
 def test_a_number_with_more_digits_than_can_be_held_is_told():
     assert rounded("[0.1, 1.10, 1e3, 5, 123456789012345678901234567890]") == []
     assert rounded('{"a": 0.12345678901234567891}') == ["0.12345678901234567891 is sent as 0.12345678901234568"]
+
+
+@pytest.mark.parametrize("text", ["a\r\nb\nc", "a\rb"])
+def test_an_argument_that_a_page_reports_with_its_own_line_ends_is_not_changed(text: str) -> None:
+    argument = Argument.of("body", text)
+    argument.raw = text.replace("\r\n", "\n").replace("\r", "\n")
+    assert not argument.is_changed
+    assert argument.value == text

@@ -535,3 +535,9 @@ def test_an_answer_reads_as_names_and_words():
     }
     assert answer_facts(field_of(answer_schema(int)), 5) == {"Answer": 5}
     assert answer_facts(field_of(answer_schema(Read)), "of another time") == {"Read": "of another time"}
+
+
+def test_an_edited_text_keeps_the_line_ends_of_its_default() -> None:
+    draft = Draft.from_value(field_of({"type": "string"}), "one\r\ntwo")
+    draft.set(draft.root.id, "one\nthree")
+    assert draft.answer() == "one\r\nthree"

@@ -340,3 +340,12 @@ def test_a_notebook_that_nobody_watches_gets_one_static_receipt_a_decision(publi
     assert len(published) == 2
     assert VIEW not in published[0][0]
     close(desk.view.box)
+
+
+@pytest.mark.parametrize("original", ["a\r\nb\nc", "a\rb", "a\r\nb"])
+def test_an_original_that_was_not_touched_is_sent_with_its_own_line_ends(original):
+    desk = Desk()
+    desk.ask(payload={"action": "edit_content", "original": original})
+    desk.type("Your edit", original.replace("\r\n", "\n").replace("\r", "\n"))
+    desk.press("Send edit")
+    assert desk.answers == [original]

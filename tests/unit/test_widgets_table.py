@@ -298,3 +298,14 @@ def test_a_refused_answer_leaves_the_decisions_as_they_are(stage):
     stage.card._submit = stage.submit
     stage.send()
     assert len(stage.sent) == 1
+
+
+@pytest.mark.parametrize("text", ["a\r\nb\nc", "a\rb", "a\r\nb\rc\n"])
+def test_the_line_ends_of_a_cell_are_no_edit_whatever_they_are(text):
+    stage = Stage({"question": "Right?", "table": pd.DataFrame({"note": [text, "z"]})})
+    stage.act("choose", 0, "edit")
+    stage.act("cell", "0-0", None, **{"cell-0-0": text.replace("\r\n", "\n").replace("\r", "\n")})
+    stage.act("choose", 0, "accept")
+    stage.act("rest")
+    stage.send()
+    assert [stage.sent[0]["accepted"], stage.sent[0]["edited"]] == [[0, 1], []]

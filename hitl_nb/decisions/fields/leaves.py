@@ -10,6 +10,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.node import ABSENT, MUST, WRONG, Node, Path, Report, Shelf
 from hitl_nb.decisions.fields.scalars import NO_ZONE, UTC_SUFFIX, UnreadableError, raw_of, same, split_zone, value_of
+from hitl_nb.decisions.line_ends import bare, ended_like
 
 
 class Leaf(Node):
@@ -40,7 +41,7 @@ class Leaf(Node):
         if written is None:
             return
         self.raw, self.zone = written
-        self._kept = (_lines(self.raw), self.zone, value)
+        self._kept = (bare(self.raw), self.zone, value)
         if explicit and not self.raw.strip():
             self.empty = value
 
@@ -49,7 +50,13 @@ class Leaf(Node):
 
     @property
     def is_untouched(self) -> bool:
-        return self._kept is not None and (_lines(self.raw), self.zone) == self._kept[:2]
+        return self._kept is not None and (bare(self.raw), self.zone) == self._kept[:2]
+
+    @property
+    def _raw(self) -> str:
+        """As it is typed, with the line ends of the text that it was started with."""
+        before = self._kept[2] if self._kept is not None else None
+        return ended_like(before, self.raw) if self.field.kind == "text" and isinstance(before, str) else self.raw
 
     @property
     def own_zone(self) -> bool:
@@ -69,7 +76,7 @@ class Leaf(Node):
             return self.empty
         else:
             try:
-                value = value_of(self.field, self.raw, self.zone)
+                value = value_of(self.field, self._raw, self.zone)
             except UnreadableError as error:
                 report.add(self, path, str(error))
                 return WRONG
@@ -79,11 +86,6 @@ class Leaf(Node):
 def is_consent(node: Leaf) -> bool:
     """Only True fits, and a person must say so: a box to tick."""
     return node.field.kind == "choice" and node.empty is MUST and [c.value for c in node.field.choices] == [True]
-
-
-def _lines(text: str) -> str:
-    """With the line ends of a browser's text field."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class Tick(Node):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
+from hitl_nb.decisions.line_ends import ended_like
 from hitl_nb.decisions.rows.answer import ACCEPT, DECISIONS, EDIT, OPEN, REJECT, Changes, Used, counted, made
 from hitl_nb.decisions.rows.columns import BadValueError, Column, is_missing, plain
 from hitl_nb.decisions.rows.page import Cell, Choice, Filter, Row
@@ -183,7 +184,7 @@ class Review:
         if number not in self._editing or not 0 <= column < len(self.columns):
             return
         of, value = self.columns[column], self.table.value(number, column)
-        text = _line_ends(text, value)
+        text = ended_like(value, text) if isinstance(value, str) else text
         self._rejected_text.pop((number, column), None)
         changed = self._changes.setdefault(number, {})
         try:
@@ -355,11 +356,6 @@ def _ordered(series: Any, *, descending: bool) -> Any:
     except (TypeError, ValueError):  # values of several types, or arrays
         texts = values.map(lambda v: v if is_missing(v) else f"{type(v).__name__} {v}")
         return texts.sort_values(ascending=not descending, kind="stable", na_position="last").index.to_numpy()
-
-
-def _line_ends(text: str, original: Any) -> str:
-    """The text with the line ends of the original: a browser's text field turns them all into a bare newline."""
-    return text.replace("\r\n", "\n").replace("\n", "\r\n") if isinstance(original, str) and "\r\n" in original else text
 
 
 def _among(rows: Any, some: list[int]) -> Any:
