@@ -116,6 +116,7 @@ def test_what_runs_is_shown_with_its_progress_and_the_answer_can_be_changed(lab)
     change.click()
     out.get_by_text("You answered “First” on").wait_for()
     page.wait_for_function("document.activeElement.matches('.hitl-nb-card')")
+    out.locator(".hitl-nb-activity").wait_for(state="detached")
     assert out.locator(".hitl-nb-card").count() == 1
     press(out, "Second")
     out.get_by_text("The second draft.").wait_for()
