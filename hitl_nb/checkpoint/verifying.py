@@ -49,8 +49,9 @@ def verify(store: ThreadReader, head: str | None = None) -> Verification:
         problems += _unlogged(store, thread_id, numbers)
         if numbers[0] > 0:
             notes.append(f"thread {thread_id!r}: its decisions 0 to {numbers[0] - 1} were made before the log began, and are not covered by it")
-    if (old := sum(e.version == 1 for e in entries)) > 0:
-        notes.append(f"the first {old} entries are of an earlier version, which held no time, no reviewer and nothing of the question")
+    if old := [e.number for e in entries if e.version == 1]:
+        several = f"entries up to {old[-1]} are" if len(old) > 1 else f"entry {old[0]} is"
+        notes.append(f"{several} of an earlier version, which held no time, no reviewer and nothing of the question")
     if head is not None:
         told, holds = _continues(entries, head.strip().lower())
         (notes if holds else problems).append(told)

@@ -57,7 +57,7 @@ def _text(report: Report, notebook: Path | None) -> str:
         return "\n".join([*lines, f"{why}, so only the file itself was checked. It can be read. With the store of a run: --store DIR"])
     if report.matches:
         limits = (24, 20, 9, 48, 30, 40)
-        rows = [(m.thread_id, m.node, m.status, m.question, m.entry or "-", m.answer) for m in report.matches]
+        rows = [(m.thread_id, m.node, m.status, m.question, (m.entry or "-").removeprefix(f"{report.file}, "), m.answer) for m in report.matches]
         lines += ["", table(("thread", "node", "status", "question", "answered by", "with"), rows, limits)]
     else:
         lines.append(f"The store {report.store} holds no questions.")

@@ -253,10 +253,24 @@ def test_entries_of_the_earlier_version_go_on_in_the_same_chain(saver, write):
     saver.answer("new", [write.decision(question)])
     found = verify(saver)
     assert found.problems == ()
-    assert found.notes == ("the first 1 entries are of an earlier version, which held no time, no reviewer and nothing of the question",)
+    assert found.notes == ("entry 0 is of an earlier version, which held no time, no reviewer and nothing of the question",)
     assert told(saver, "thread_id", "version", "before") == [("old", 1, b""), ("new", 2, link)]
     overwrite(saver, "d/000000000000", pack(["old", 1, *entry[2:], link]))
     assert not verify(saver).ok
+
+
+def test_an_earlier_version_can_go_on_with_a_log_of_this_one(decided, write):
+    _, (question,) = write.waiting("old")
+    decided.answer("old", [write.decision(question)])
+    count, last = 3, list(log_entries(decided))[2].hash
+    entry = ["old", 0, blake2b(decided._read("a/0000000000/old"), digest_size=16).digest(), last]  # as it wrote them, behind the head that it read
+    link = blake2b(pack(entry), digest_size=16).digest()
+    overwrite(decided, "d/000000000003", pack([*entry, link]))
+    overwrite(decided, "d!head", pack([count + 1, link]))
+    _, (question,) = write.waiting("new")
+    decided.answer("new", [write.decision(question)])
+    assert verify(decided).problems == ()
+    assert told(decided, "thread_id", "version")[2:] == [("t2", 2), ("old", 1), ("new", 2)]
 
 
 def test_a_store_of_before_the_log_begins_it_and_says_from_where(saver, write):

@@ -16,7 +16,9 @@ from test_changed_minds import Wavering
 from test_random_runs import CONFIG, LARGE, common, pytestmark
 
 from hitl_nb import Command, MemorySaver, Send, StateGraph, interrupt, review
+from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
+from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.decisions.tape import tape
 
 __all__ = ["pytestmark"]
@@ -29,6 +31,16 @@ def decided(saver: Any, thread_id: str) -> Counter[str]:
         question = saver.question(decision.interrupt_id)
         found[repr((question.place, question.key, question.position, decision.answer, decision.payload_digest))] += 1
     return found
+
+
+def assert_logged(saver: Any) -> None:
+    """The log is whole, and each decision and each withdrawal of one is in it once."""
+    assert verify(saver).problems == ()
+    entries = list(log_entries(saver))
+    assert [e.interrupt_id for e in entries if e.kind == "decision"] == [d.interrupt_id for d in saver.decisions(THREAD)]
+    withdrawn = [e.interrupt_id for e in entries if e.kind == "withdrawn"]
+    assert len(set(withdrawn)) == len(withdrawn)
+    assert set(withdrawn).isdisjoint(d.interrupt_id for d in standing_decisions(saver, THREAD))
 
 
 class Decided(Wavering):
@@ -52,6 +64,7 @@ def test_the_tape_of_a_random_run_gives_the_same_decisions_and_state_on_a_new_st
     reviewer.begin()
     while graph.get_state(CONFIG).next:
         reviewer.answer()
+    assert_logged(saver)
     text = tape(saver, [THREAD])
     assert text == tape(saver, [THREAD])
     anew = MemoryStore().open(Process())
