@@ -461,3 +461,30 @@ def test_ten_thousand_rows_are_decided_without_work_for_each_of_them(monkeypatch
     review.accept_rest()
     review.undo()
     assert review.counts == (1, 0, 5000, 4999)
+
+
+def test_a_new_value_is_shown_as_it_is_sent_however_its_column_is_rounded():
+    review = Review(Table(pd.DataFrame({"amount": [1.25, 2.5], "whole": [1.0, 2.0], "day": pd.to_datetime(["2026-01-01", "2026-01-02"])})))
+    review.choose(0, "edit")
+    for column, typed in enumerate(["12.3456", "12.5", "2026-01-03 10:30"]):
+        review.type(0, column, typed)
+    assert [c.new for c in review.rows()[0].cells] == ["12.3456", "12.5", "2026-01-03 10:30:00"]
+    # What its fields hold when it is edited once more makes the same answer.
+    review.choose(1, "accept")
+    before = review.answer()
+    review.choose(0, "edit")
+    for cell in review.rows()[0].cells:
+        review.type(0, cell.column, cell.typed)
+    assert review.answer() == before
+    assert before["edited"][0]["changes"]["day"]["to"] == "2026-01-03T10:30:00"
+
+
+def test_a_number_that_would_be_rounded_is_not_taken():
+    review = Review(Table(pd.DataFrame({"x": [1.25, 2.5]})))
+    review.choose(0, "edit")
+    review.type(0, 0, "0.12345678901234567891")
+    assert review.rows()[0].cells[0].problem == "0.12345678901234567891 has more digits than are kept; the nearest number is 0.12345678901234568"
+    assert "to correct" in review.missing
+    for typed in ("0.1", "1e-7", "-2.", ".5", "12345678901234567000"):
+        review.type(0, 0, typed)
+        assert review.rows()[0].cells[0].problem == ""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 Kind = Literal["text", "integer", "float", "bool", "category", "time", "duration", "date", "mixed", "fixed"]
@@ -27,6 +28,7 @@ _INFERRED: Final[Mapping[str, Kind]] = {
     "mixed-integer-float": "float",
     "date": "date",
 }
+_MIDNIGHT: Final = re.compile(r"T00:00:00(?!\.)")
 _WORDS: Final = {True: "yes", False: "no"}
 _NAMED: Final = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -76,6 +78,11 @@ class Column:
             return f"{float(value):,.{self.decimals}f}" if self.grouped or self.decimals else f"{float(value):.0f}"
         return self.written(value)
 
+    def shown_exactly(self, value: Any) -> str:
+        """The value for a reader, in full where it has more decimals than the values of its column are shown with."""
+        text = self.shown(value)
+        return text if self.kind != "float" or is_missing(value) or float(text.replace(",", "")) == value else self.written(value)
+
     def all_shown(self, series: Any) -> list[str]:
         """`shown` of every value of the column, with the short ways that ten thousand of them are worth."""
         if self.kind == "time" and series.dtype.kind == "M" and not series.hasnans and getattr(series.dtype, "tz", None) is None:
@@ -102,7 +109,7 @@ class Column:
         if isinstance(data, bool):
             return _WORDS[data]
         if self.kind == "time" and isinstance(data, str):
-            return data[:10] if self.days else data.replace("T", " ")
+            return data[:10] if self.days and _MIDNIGHT.match(data, 10) else data.replace("T", " ")
         if self.kind == "float" and isinstance(data, float):
             if data.is_integer() and abs(data) < 1e15:
                 return str(int(data))
@@ -132,7 +139,10 @@ class Column:
         if kind == "float":
             if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.IGNORECASE) or len(text) > 400:
                 raise BadValueError(f"{_cut(text)} is no number{_separated(text)}")
-            return plain(self.check(float(text), now))
+            made = self.check(float(text), now)
+            if Decimal(repr(made)) != Decimal(text):
+                raise BadValueError(f"{_cut(text)} has more digits than are kept; the nearest number is {made!r}")
+            return plain(made)
         if kind == "text":
             return self.check(text, now)
         return plain(self.check(text, now))

@@ -100,7 +100,7 @@ class Review:
         new = None
         if column.number in changed:
             to = changed[column.number]
-            new = "" if to is None else column.shown(column.check(to, value))
+            new = "" if to is None else column.shown_exactly(column.check(to, value))
         if not editing:
             return Cell(column.number, text, missing, new)
         typed, problem = self._rejected_text.get((number, column.number), (None, ""))
