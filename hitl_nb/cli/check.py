@@ -51,7 +51,7 @@ def check(answers: Path | None, notebook: Path | None, store: Path | None, *, st
 
 
 def _text(report: Report, notebook: Path | None) -> str:
-    lines = [f"{report.file}: {report.entries} entries, {report.defaults} defaults"]
+    lines = [f"{report.file}: {_count(report.entries, 'entry', 'entries')}, {_count(report.defaults, 'default', 'defaults')}"]
     if report.store is None:
         why = f"The questions of {notebook} are known only when it runs" if notebook is not None else "No store was named"
         return "\n".join([*lines, f"{why}, so only the file itself was checked. It can be read. With the store of a run: --store DIR"])
@@ -65,4 +65,8 @@ def _text(report: Report, notebook: Path | None) -> str:
         lines += ["", f"{found.level}: {clean(found.message)}"]
         lines += ["", *(f"    {line}" for line in found.yaml.split("\n"))] if found.yaml else []
     warnings = len(report.findings) - report.errors
-    return "\n".join([*lines, "", f"{report.errors} error{'s' * (report.errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"])
+    return "\n".join([*lines, "", f"{_count(report.errors, 'error', 'errors')}, {_count(warnings, 'warning', 'warnings')}"])
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

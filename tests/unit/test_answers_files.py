@@ -156,7 +156,7 @@ def test_defaults_answer_what_no_entry_fits_any_number_of_times_and_are_never_un
 def test_two_entries_that_fit_as_exactly_and_answer_otherwise_are_an_error_that_names_both():
     script = answers({"when": {"a": 1}, "answer": "yes"}, {"when": {"b": 2}, "answer": "no"})
     assert take(script, question(payload={"a": 1})) == "yes"
-    script = answers({"when": {"a": 1}, "answer": "yes"}, {"when": {"b": 2}, "answer": "no"})
+    script = answers({"when": {"a": 1}, "answer": {"action": "yes"}}, {"when": {"b": 2}, "answer": {"action": "yes", "feedback": "no"}})
     with pytest.raises(AmbiguousAnswerError, match=r"answers=, entry 1 and answers=, entry 2.*Give one of them a further condition") as caught:
         script.entry_for(question(payload={"a": 1, "b": 2}))
     assert caught.value.node == "review"

@@ -133,7 +133,7 @@ def test_without_a_store_or_with_a_notebook_only_the_file_is_checked_and_it_says
     monkeypatch.delenv("HITL_NB_STORE", raising=False)
     Path("a.yaml").write_text("- approve\n")
     Path("n.ipynb").write_text("{}")
-    assert run("check", "a.yaml").startswith("a.yaml: 1 entries, 0 defaults\nNo store was named, so only the file itself was checked.")
+    assert run("check", "a.yaml").startswith("a.yaml: 1 entry, 0 defaults\nNo store was named, so only the file itself was checked.")
     assert "The questions of n.ipynb are known only when it runs, so only the file itself was checked" in run("check", "a.yaml", "n.ipynb")
     Path("a.yaml").write_text("answers: 1\n")
     assert "Error: a.yaml: answers is 1; expected a list of entries" in run("check", "a.yaml", code=1)

@@ -33,8 +33,8 @@ class Script:
     """For a taped answer whose question reads otherwise now."""
     on_unused: OnUnused = "warn"
     """For entries that were not asked for when the thread has ended."""
-    _asked: dict[tuple[str, tuple[str, ...], str], list[str]] = field(default_factory=dict)
-    """By thread, node and kind: the tasks that asked, in the order in which they came to it."""
+    _asked: dict[tuple[str, tuple[str, ...], str], dict[str, int]] = field(default_factory=dict)
+    """By thread, node and kind: the tasks that asked, each with its number in the order in which they came to it."""
 
     def fresh(self) -> Script:
         """The same script, of which nothing was used."""
@@ -52,10 +52,8 @@ class Script:
 
     def nth(self, question: Question) -> int:
         """How often the question's node has come to ask in its thread: 1 the first time. All questions of one time have the same number."""
-        asked = self._asked.setdefault((question.thread_id, question.place, question.kind), [])
-        if question.task_id not in asked:
-            asked.append(question.task_id)
-        return asked.index(question.task_id) + 1
+        asked = self._asked.setdefault((question.thread_id, question.place, question.kind), {})
+        return asked.setdefault(question.task_id, len(asked) + 1)
 
     def entry_for(self, question: Question) -> Entry | None:
         """The entry that answers this question, or None. The caller adds 1 to its `used` once the answer was taken.
@@ -87,7 +85,7 @@ class Script:
                 other is not entry
                 and all(theirs >= ours for theirs, ours in zip(other.exactness, entry.exactness, strict=True))
                 and other.conditions != entry.conditions
-                and not (other.edits == entry.edits and equal(entry.answer, other.answer))
+                and not (other.edits == entry.edits and equal(entry.answer, other.answer) and equal(other.answer, entry.answer))
                 and other.fits(question, nth)
             ):
                 return other
