@@ -27,6 +27,9 @@ def build_answer(form: Form, choice: Any, *, text: str | None = None, filled: An
     if typed and text is None and filled is UNSET:
         raise InvalidAnswerError(f"{option.label} needs a text; nothing was sent", path=["text"])
     value = filled if filled is not UNSET else _parsed(text) if typed and form.parse and text is not None else text
+    if form.shape == "decision" and comment and not option.needs_comment:
+        other = next((f", or press {o.label}" for o in form.options if o.needs_comment), "")
+        raise InvalidAnswerError(f"{option.label} sends no amendments, so what is written there would be lost; clear it{other}", path=["comment"])
     match form.shape:
         case "value":
             return option.value

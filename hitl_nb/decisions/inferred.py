@@ -16,7 +16,7 @@ from hitl_nb.decisions.fields.walker import field_of, spoken_title
 from hitl_nb.decisions.request import Form, Option, Shape, Weight
 from hitl_nb.decisions.rows.answer import IN_SHORT
 from hitl_nb.decisions.rows.table import Found
-from hitl_nb.decisions.wording import NEGATIVE, POSITIVE, label, pretty_json
+from hitl_nb.decisions.wording import NEGATIVE, POSITIVE, label, pretty_json, told_apart
 
 BUTTONS_MAX: Final = 12
 """Choices up to which each gets a button."""
@@ -153,12 +153,12 @@ def _choice(form: Form, words: list[str], shape: Shape, *, comment: bool = False
     made = [
         Option(
             value=w,
-            label=label(w),
+            label=shown,
             weight=_weight(w, primary),
             edits=dicts and w.lower() in _EDITS,
             needs_comment=dicts and comment and w.lower() in _WANTS_COMMENT,
         )
-        for w in words
+        for w, shown in zip(words, told_apart(words, [label(w) for w in words]), strict=True)
     ]
     order: tuple[Weight, ...] = ("primary", "neutral", "danger")
     made.sort(key=lambda o: order.index(o.weight))

@@ -1,9 +1,10 @@
-"""Keys and values of a payload as a person reads them. Plain text: whoever draws it escapes it."""
+"""Keys, values and counts as a person reads them. Plain text: whoever draws it escapes it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from hitl_nb.checkpoint.pictures import picture_in
 _DEPTH_MAX: Final = 6
 _BYTES_SHOWN: Final = 200
 """Bytes up to which bytes are written out."""
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What sets the direction of the text behind it: `Reject` could be written to read as something else."""
 POSITIVE: Final = ("approve", "approved", "yes", "accept", "accepted", "confirm")
 NEGATIVE: Final = ("reject", "rejected", "no", "deny", "denied", "decline", "cancel", "refuse", "give_up")
 
@@ -23,8 +26,39 @@ def says_yes(option: Any) -> bool:
 
 def label(word: Any) -> str:
     """`request_changes` as "Request changes"."""
-    text = " ".join(str(word).replace("_", " ").split())
+    return capital(" ".join(str(word).replace("_", " ").split()))
+
+
+def capital(text: str) -> str:
+    """The text with a capital in front, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 row`, `3,400 rows`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def cut(text: str, most: int = 60) -> str:
+    """At most so many characters of the text, the last one a sign that there are more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def told_apart(values: Sequence[Any], labels: Sequence[str]) -> list[str]:
+    """Labels that a person can tell apart, one a value: as they are, or the value as JSON for those that look alike, like nothing, or turn around.
+
+    >>> told_apart(["yes", "Yes", "no"], ["Yes", "Yes", "No"])
+    ['"yes"', '"Yes"', 'No']
+    """
+    seen = ["".join(letter for letter in text if unicodedata.category(letter) != "Cf").strip() for text in labels]
+    doubtful = (not s or seen.count(s) > 1 or bool(_TURNING & set(text)) for s, text in zip(seen, labels, strict=True))
+    return [_exactly(value) if odd else text for odd, value, text in zip(doubtful, values, labels, strict=True)]
+
+
+def _exactly(value: Any) -> str:
+    """The value as JSON, with what cannot be seen written out."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cf", "Cc", "Zl", "Zp") else c for c in text)
 
 
 def facts_of(values: Mapping[Any, Any], names: Mapping[Any, str] | None = None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -15,6 +14,7 @@ import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.answering import build_answer, sends
+from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.errors import (
     AlreadyAnsweredError,
@@ -343,9 +343,9 @@ class Card(CardFrame):
         if self._plain is None or dressed:
             return self._panel.answer(option, self._commented)
         try:
-            filled = json.loads(self._plain.value)
-        except ValueError as error:
-            raise InvalidAnswerError(f"this is no JSON ({error}); write the whole answer as JSON", path=[]) from None
+            filled = read_json(self._plain.value)
+        except JsonTextError as error:
+            raise InvalidAnswerError(f"this is no JSON. {error} Write the whole answer as JSON", path=[]) from None
         return build_answer(self._panel.form, option.value, filled=filled, comment=self._commented)
 
     def _broken(self, error: Exception) -> None:

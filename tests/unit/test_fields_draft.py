@@ -141,7 +141,10 @@ REFUSED = [
     (bool, "", "Must be chosen."),
     (Any, "{a: 1}", "Must be JSON"),
     (Any, "NaN", "Must be JSON"),
-    (Any, "[" * 100_000, "Is nested too deeply."),
+    (Any, "[" * 100_000, "It is nested too deeply."),
+    (Any, '{"a": 1, "a": 2}', 'The key "a" stands twice.'),
+    (Any, "1e999", "1e999 is too large a number."),
+    (Any, "0.12345678901234567891", "0.12345678901234567891 is sent as 0.12345678901234568"),
 ]
 
 

@@ -306,7 +306,7 @@ def test_every_answer_a_form_makes_passes_the_check(payload):
     q = question(payload)
     f = form_for(q, reviewer="r")
     for option in f.options:
-        answer = build_answer(f, option.value, text="t", comment="c")
+        answer = build_answer(f, option.value, text="t", comment="c" if f.shape != "decision" or option.needs_comment else "")
         assert check_answer(q, answer) == answer
 
 
@@ -396,3 +396,25 @@ def test_options_that_are_many_or_no_texts_are_chosen_in_a_form_and_checked(list
 def test_a_short_text_over_the_fields_of_a_schema_is_their_heading():
     made = form("Complete the refund", schema={"type": "object", "properties": {"amount": {"type": "number"}}})
     assert (made.heading, made.subject) == ("Complete the refund", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [
+        (["yes", "Yes", "no"], ['"yes"', '"Yes"', "No"]),
+        (["\u202etcejer", "approve"], ["Approve", '"\\u202etcejer"']),
+        (["approve", "approve\u200b"], ['"approve"', '"approve\\u200b"']),
+        (["", " "], ['""', '" "']),
+        (["ok\nReject", "می\u200cشود"], ["Ok Reject", "می\u200cشود"]),
+    ],
+)
+def test_buttons_can_be_told_apart_and_read_as_what_they_send(options, labels):
+    assert [o.label for o in form_for(question({"question": "Which?", "options": options})).options] == labels
+
+
+def test_amendments_that_the_button_would_not_send_are_not_dropped_without_a_word():
+    f = form_for(question({"contract_preview": "…", "risk_score": 8, "recommendation": "amend", "options": ["approve", "reject", "amend"]}))
+    with pytest.raises(InvalidAnswerError, match="Approve sends no amendments, .* clear it, or press Amend") as caught:
+        build_answer(f, "approve", comment="cap liability")
+    assert caught.value.path == ["comment"]
+    assert build_answer(f, "approve", comment=" \n") == {"decision": "approve"}

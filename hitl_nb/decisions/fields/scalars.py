@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from hitl_nb.decisions.fields.field import Field
+from hitl_nb.decisions.json_text import JsonTextError, read_json, rounded
 from hitl_nb.decisions.problems import format_example, number_words
 
 UTC_SUFFIX: Final = "Z"
@@ -217,12 +218,10 @@ def _written_moment(field: Field, value: Any) -> tuple[str, str] | None:
 
 
 def _parsed(text: str) -> Any:
-    def refused(name: str) -> Any:
-        raise ValueError(f"{name} is no JSON number")
-
     try:
-        return json.loads(text, parse_constant=refused)
-    except RecursionError:
-        raise UnreadableError("Is nested too deeply.") from None
-    except ValueError as error:
-        raise UnreadableError(f'Must be JSON ({error}); a text goes into quotes: "like this".') from None
+        value, changed = read_json(text), rounded(text)
+    except JsonTextError as error:
+        raise UnreadableError(f"Must be JSON. {error}") from None
+    if changed:
+        raise UnreadableError(f"Has more digits than are kept: {'; '.join(changed)}.")
+    return value

@@ -12,7 +12,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Choice, Field, Member, Variant, Zone
 from hitl_nb.decisions.fields.limits import limits
 from hitl_nb.decisions.fields.references import flat, merge, notes_off
-from hitl_nb.decisions.wording import label
+from hitl_nb.decisions.wording import label, told_apart
 
 CHECKS_MAX: Final = 12
 """Values of a set up to which each gets a checkbox."""
@@ -163,9 +163,8 @@ def _kind(field: Field, plain: dict[str, Any], name: str) -> Field:
 def _chosen(field: Field, values: list[Any], names: Any = None) -> Field:
     """A choice of these values. One that is alone is nothing to decide, but a True must be said by a person."""
     texts = names if isinstance(names, list) and len(names) == len(values) else [None] * len(values)
-    made = tuple(
-        Choice(v, str(t) if t else _spoken(v)) for v, t in zip(values, texts, strict=True) if v is not None or not field.nullable or len(values) == 1
-    )
+    kept = [(v, str(t) if t else _spoken(v)) for v, t in zip(values, texts, strict=True) if v is not None or not field.nullable or len(values) == 1]
+    made = tuple(map(Choice, (v for v, _ in kept), told_apart([v for v, _ in kept], [t for _, t in kept])))
     alone = len(made) == 1 and made[0].value is not True and not field.nullable
     return replace(field, kind="fixed" if alone else "choice", choices=made)
 
