@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from html import escape
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Option, Request
+from hitl_nb.errors import NotSerializableError
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.controls import button, classed, close
@@ -20,6 +20,8 @@ from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.panel import Panel
 from hitl_nb.widgets.surface import Held, Press
 from hitl_nb.widgets.text_panel import TextPanel
+
+_CODEC: Final = Serde()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +278,8 @@ class StackCard(Card):
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, also for what has no plain ==, as a DataFrame, or is not equal to itself, as NaN."""
-    with suppress(Exception):  # a value of the user's may not be written
-        if pickle.dumps(one) == pickle.dumps(other):
-            return True
-    return type(one) is type(other) and bool(one == other)
+    """Equal as they would be stored: 1 is neither True nor 1.0, and NaN is equal to itself. What cannot be stored is compared by ==."""
+    try:
+        return _CODEC.digest(one, "answer") == _CODEC.digest(other, "answer")
+    except NotSerializableError:
+        return type(one) is type(other) and bool(one == other)

@@ -416,3 +416,14 @@ def test_the_end_frees_every_widget_of_the_stack(desk):
     desk.elsewhere("q-1", answer="y")
     desk.view.finished()
     assert {type(ipywidgets.widgets.widget._instances[i]).__name__ for i in instances() - before} <= {"HTML", "HTMLStyle", "Layout"}
+
+
+@pytest.mark.parametrize(("before", "after"), [("1", "true"), ('{"n": 1}', '{"n": 1.0}'), ("[0]", "[false]")])
+def test_what_python_calls_equal_is_another_answer_all_the_same(desk, before, after):
+    desk.ask({"anything": "else"}, "Two?")
+    desk.field("Your answer, as JSON").value = before
+    desk.press("Keep answer")
+    desk.go(0)
+    assert "1 answered" in desk.bar
+    desk.field("Your answer, as JSON").value = after
+    assert "1 answered" not in desk.bar
