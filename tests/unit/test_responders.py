@@ -221,6 +221,22 @@ def test_the_first_there_is_of_responder_answers_parameter_environment_console_a
     assert choose_front_end(responder=own, answers=["given"]).responder is own
 
 
+def test_a_script_that_says_ask_has_whoever_sits_here_decide_what_changed(main: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    payload, taped = {"question": "Publish?", "options": ["approve", "reject"]}, {"answer": "approve", "payload": "blake2b:of another payload"}
+    monkeypatch.setattr(sys, "stdin", Tty("reject\n"))
+    monkeypatch.setattr(sys, "stdout", Tty())
+    responder = choose_front_end(answers={"on_change": "ask", "answers": [taped]}).responder
+    desk, told = Desk(request(payload)), []
+
+    def submit(answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision:
+        told.append(how)
+        return desk(answer, reviewer=reviewer)
+
+    responder.ask(desk.asked, submit)
+    assert ([answer for answer, _ in desk.taken], told, responder.answers_later) == (["reject"], ["console"], False)
+    assert choose_front_end(answers={"on_change": "fail", "answers": [taped]}).responder.answers_later is False
+
+
 def test_a_parameter_that_is_none_and_an_empty_variable_count_as_not_given(main: ModuleType, monkeypatch: pytest.MonkeyPatch):
     main.hitl_answers = None
     monkeypatch.setenv("HITL_NB_ANSWERS", "")
