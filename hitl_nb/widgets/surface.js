@@ -200,7 +200,7 @@ function typed(card) {
 // After an answer the next card takes the keyboard, unless the person has gone on to something else, or holds a button of the stack's bar.
 function grab(card) {
   const at = document.activeElement;
-  if (at?.closest(".hitl-nb-bar")) return;
+  if (at?.closest(".hitl-nb-bar") || (card.contains(at) && isText(at))) return;
   if (!at || at === document.body || at.closest(".hitl-nb-session") || at.matches(".jp-Notebook, .jp-Cell, .jp-WindowedPanel-outer")) {
     card.focus({ preventScroll: true });
     card.scrollIntoView({ block: "nearest" });

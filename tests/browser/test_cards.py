@@ -146,3 +146,20 @@ def test_untrusted_text_is_shown_as_text(lab):
     assert evil in notebook.receipts().first.inner_text()
     assert notebook.page.evaluate("window.hacked") is None
     assert notebook.page.locator(".jp-OutputArea img, .jp-OutputArea script").count() == 0
+
+
+def test_the_next_card_takes_no_keyboard_from_somebody_who_types_in_it_already(lab):
+    notebook = lab([f"{START}\nd.ask('approve', after=lambda r, x: d.ask('text', id='second'))"])
+    notebook.run(0)
+    notebook.page.wait_for_selector(".hitl-nb-btn[data-key=a]")
+    notebook.page.evaluate(
+        """() => {
+            const met = new WeakSet();  // the output is drawn twice
+            new MutationObserver(() => {
+                for (const field of document.querySelectorAll('.hitl-nb-typed textarea')) if (!met.has(field)) { met.add(field); field.focus(); }
+            }).observe(document.body, { childList: true, subtree: true });
+        }"""
+    )
+    notebook.button("Approve").click()
+    notebook.page.wait_for_selector(".hitl-nb-card[data-dressed] .hitl-nb-typed textarea")
+    assert notebook.page.evaluate("document.activeElement.matches('.hitl-nb-typed textarea')")
