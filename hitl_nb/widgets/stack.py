@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import RLock
-from typing import Any, Final
+from typing import Any
 
 import ipywidgets
 
@@ -18,15 +18,13 @@ from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets.card_frame import State
 from hitl_nb.widgets.controls import classed
+from hitl_nb.widgets.outcome import Outcome
+from hitl_nb.widgets.stack_bar import answers, bar
 from hitl_nb.widgets.stack_card import Draft, Finish, Kept, StackCard
 from hitl_nb.widgets.surface import Act, Surface
-from hitl_nb.widgets.tree import Node, h, icon
 
 SendAll = Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | HitlError]]
 """Records these answers together; for each, what became of it. Raises when nothing could be recorded."""
-_SEGMENTS_MAX: Final = 30
-"""More questions are shown as a bar with words."""
-_WIDE_SEGMENTS_MAX: Final = 12
 
 
 class Place:
@@ -234,7 +232,7 @@ class Stack:
     @property
     def finish(self) -> Finish | None:
         count = len(self._kept)
-        return Finish(f"Send {_answers(count)}", count == len(self._places)) if count else None
+        return Finish(f"Send {answers(count)}", count == len(self._places)) if count else None
 
     def go_on(self, place: Place) -> None:
         """An answer is kept: show the next question without one. After the last, the card stays and offers to send them."""
@@ -320,6 +318,15 @@ class Stack:
     # -- what is drawn
 
     @property
+    def _number(self) -> int:
+        """Of the question that is shown, from 0."""
+        return 0 if self._at is None else self._places.index(self._at)
+
+    @property
+    def _kept_by_place(self) -> list[Outcome | None]:
+        return [None if p.kept is None else p.kept.outcome for p in self._places]
+
+    @property
     def _kept(self) -> list[Place]:
         return [p for p in self._places if p.kept is not None]
 
@@ -348,7 +355,7 @@ class Stack:
         with self._bar.hold_sync():
             told = f"{total:,} question{'' if total == 1 else 's'}" + (f", {count:,} answered, not sent" if count else "")
             self._bar.label = told if self.is_stacked else ""
-            self._bar.tree = self._drawn_bar(count, total) if self.is_stacked or self._note else []
+            self._bar.tree = bar(self._kept_by_place if self.is_stacked else (), self._number, self._note)
         card = None if self._at is None else self._at.card
         if card is None:
             return
@@ -356,36 +363,9 @@ class Stack:
             card.redraw()
         else:
             card.restack()
-        gone = f" {_answers(count)} {'was' if count == 1 else 'were'} not sent." if count else ""
+        gone = f" {answers(count)} {'was' if count == 1 else 'were'} not sent." if count else ""
         stored = "The question is stored." if total == 1 else "The questions are stored."
         card.say_lost(f"<b>This card lost its kernel.</b>{gone} {stored} Run the cell again to answer {'it' if total == 1 else 'them'}.")
-
-    def _drawn_bar(self, count: int, total: int) -> list[Node]:
-        at = 0 if self._at is None else self._places.index(self._at)
-        note = h("p", {"class": "hitl-nb-stack-note", "role": "status"}, self._note) if self._note else None
-        if not self.is_stacked:
-            return [note] if note else []
-        many = total > _SEGMENTS_MAX
-        said = f"{count:,} answered, not sent" if count else ""
-        bar = h(
-            "div",
-            {"class": "hitl-nb-bar", "id": "bar"},
-            _step("prev", "Previous question", "p", off=at == 0),
-            h("span", {"id": "place"}, h("b", {}, f"{at + 1:,}"), f" of {total:,}"),
-            _step("next", "Next question", "n", off=at == total - 1),
-            h("progress", {"id": "done", "max": total, "value": count, "aria-label": f"{count:,} of {total:,} answered"}) if many else None,
-            None if many else self._segments(at),
-            h("span", {"class": "hitl-nb-bar-said", "id": "said", "role": "status"}, said),
-        )
-        return [bar, note] if note else [bar]
-
-    def _segments(self, at: int) -> Node:
-        small = " hitl-nb-many" if len(self._places) > _WIDE_SEGMENTS_MAX else ""
-        return h(
-            "ol",
-            {"class": f"hitl-nb-segs{small}", "id": "segs", "aria-label": "Questions"},
-            (_segment(n, p, here=n == at) for n, p in enumerate(self._places)),
-        )
 
     def _acted(self, act: Act) -> None:
         """The person goes to another question."""
@@ -393,38 +373,8 @@ class Stack:
             if act.name != "go" or self._is_sending or self._at is None or self._at.state != "open":
                 return
             # A step counts from the question that is shown now, not from the one that the bar was drawn with.
-            at = self._places.index(self._at)
+            at = self._number
             to = {"prev": at - 1, "next": at + 1}.get(act.arg, int(act.arg) if act.arg.isdecimal() else -1)
             if 0 <= to < len(self._places) and to != at:
                 self._note = ""
                 self._show(self._places[to], grab=True)
-
-
-def _answers(count: int) -> str:
-    return f"{count:,} answer{'' if count == 1 else 's'}"
-
-
-def _step(name: str, label: str, key: str, *, off: bool) -> Node:
-    return h(
-        "button",
-        {
-            "class": "hitl-nb-step",
-            "id": name,
-            "data-act": "go",
-            "data-arg": name,
-            "data-key": key,
-            "aria-label": label,
-            "title": label,
-            "disabled": off,
-        },
-        icon(name),
-    )
-
-
-def _segment(number: int, place: Place, *, here: bool) -> Node:
-    kept = place.kept
-    look = "" if kept is None else " hitl-nb-ok" if kept.outcome.good else " hitl-nb-bad"
-    words = f"Question {number + 1}: {'open' if kept is None else f'{kept.outcome.label}, not sent'}"
-    # Not a stop for Tab: with many questions the way to the card would be long, and the arrows before them lead everywhere.
-    more = {"tabindex": -1, "data-act": "go", "data-arg": number, "aria-current": "step" if here else None}
-    return h("li", {}, h("button", {"class": f"hitl-nb-seg{look}", "aria-label": words, "title": words, **more}))
