@@ -61,6 +61,7 @@ def audit(threads: tuple[str, ...], store: Path, head: str | None, *, verify: bo
 
 def _verify(saver: Checkpointer, head: str | None, *, as_json: bool) -> None:
     from hitl_nb.checkpoint.verifying import verify
+    from hitl_nb.decisions.wording import plural
 
     found = verify(saver, head)
     if as_json:
@@ -70,7 +71,7 @@ def _verify(saver: Checkpointer, head: str | None, *, as_json: bool) -> None:
             click.echo(f"PROBLEM  {clean(problem)}")
         for note in found.notes:
             click.echo(f"note     {clean(note)}")
-        state = "whole" if found.ok else f"NOT WHOLE ({len(found.problems)} problem{'s' * (len(found.problems) != 1)})"
+        state = "whole" if found.ok else f"NOT WHOLE ({plural(len(found.problems), 'problem')})"
         click.echo(f"The log of {found.count} entries is {state}.{f' Head: {found.head}' if found.head else ''}")
     if not found.ok:
         sys.exit(FAILED)

@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
+from hitl_nb.decisions.wording import cut
 from hitl_nb.errors import HitlError
 
 P = ParamSpec("P")
@@ -67,7 +68,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[str]], limits: Sequence[
 def clean(text: str, limit: int | None = None) -> str:
     """One line of at most `limit` characters, without what a terminal would obey."""
     line = "".join(c if c.isprintable() else " " for c in text)
-    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+    return line if limit is None else cut(line, limit)
 
 
 def _width(text: str) -> int:

@@ -19,6 +19,7 @@ from hitl_nb.decisions.rows.answer import expanded, is_meant_as_rows
 from hitl_nb.decisions.rows.table import Table, found_in
 from hitl_nb.decisions.typed import adapter_of, generator, no_schema, type_name
 from hitl_nb.decisions.validator import validator_of
+from hitl_nb.decisions.wording import capital
 from hitl_nb.errors import GraphError, HitlError, InvalidAnswerError, shown
 
 CHOICE_KEYS: Final = ("action", "decision", "type")
@@ -130,7 +131,7 @@ def problems(question: Question, answer: Any) -> list[Problem]:
             if found := _all_problems(question, answer):
                 return found
         why = error.reason or str(error)
-        return [Problem(tuple(error.path), why[:1].upper() + why[1:])]
+        return [Problem(tuple(error.path), capital(why))]
     return []
 
 

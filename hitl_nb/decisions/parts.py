@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.pictures import Picture, picture_in
 from hitl_nb.decisions.chats import Message, messages_of
-from hitl_nb.decisions.wording import facts_of, label, labels_of, readable
+from hitl_nb.decisions.wording import cut, facts_of, label, labels_of, plural, readable
 
 ROWS_MAX: Final = 100
 """Rows of a table that a card shows; the rest is a count."""
@@ -62,7 +62,7 @@ class Table:
     def count(self, rows: int) -> str:
         """`20 of 3,400 rows` when so many rows of it are shown."""
         rows = min(rows, len(self.rows))
-        words = f"{self.total:,} row{'' if self.total == 1 else 's'}"
+        words = plural(self.total, "row")
         words = words if rows == self.total else f"{rows:,} of {words}"
         return words if len(self.columns) == self.total_columns else f"{words}, {len(self.columns)} of {self.total_columns:,} columns"
 
@@ -198,13 +198,8 @@ def _indented(text: str) -> list[str]:
 
 
 def _aligned(table: Table, rows: int, most: int = 40) -> Iterator[str]:
-    cut = [[_cut(cell, most) for cell in row] for row in (table.columns, *table.rows[:rows])]
-    widths = [max(len(row[n]) for row in cut) for n in range(len(table.columns))]
-    for row in cut:
+    short = [[cut(" ".join(cell.split()), most) for cell in row] for row in (table.columns, *table.rows[:rows])]
+    widths = [max(len(row[n]) for row in short) for n in range(len(table.columns))]
+    for row in short:
         cells = (cell.rjust(width) if n in table.numbers else cell.ljust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True)))
         yield "  ".join(cells).rstrip()
-
-
-def _cut(text: str, most: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hitl_nb.decisions.wording import capital, cut, plural
+
 _SHOWN: Final = 60
 """Characters of a value that a message repeats."""
 _LISTED: Final = 8
@@ -96,7 +98,7 @@ def _sentence(text: str) -> str:
         return "Must be filled in."
     if text.startswith("Input should "):
         text = "Must " + text.removeprefix("Input should ")
-    text = text[:1].upper() + text[1:]
+    text = capital(text)
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
@@ -166,33 +168,28 @@ def _words(rule: str, limit: Any, value: Any, error: Any) -> str:
         case "multipleOf":
             return f"Must be a multiple of {number_words(limit)}."
         case "minLength":
-            return f"Needs at least {_count(limit, 'character')}." + (f" It has {len(value)}." if value else "")
+            return f"Needs at least {plural(limit, 'character')}." + (f" It has {len(value)}." if value else "")
         case "maxLength":
-            return f"Must have at most {_count(limit, 'character')}. It has {len(value)}."
+            return f"Must have at most {plural(limit, 'character')}. It has {len(value)}."
         case "pattern":
             return f"Must fit the pattern {limit}" if len(limit) <= _SHOWN else "Does not have the expected form."
         case "format":
             return f"Must be {_FORMATS[limit]}." if limit in _FORMATS else f"Must have the format {limit}."
         case "minItems":
-            return f"Needs at least {_count(limit, 'entry', 'entries')}."
+            return f"Needs at least {plural(limit, 'entry', 'entries')}."
         case "maxItems":
-            return f"Must have at most {_count(limit, 'entry', 'entries')}."
+            return f"Must have at most {plural(limit, 'entry', 'entries')}."
         case "minProperties":
-            return f"Needs at least {_count(limit, 'entry', 'entries')}."
+            return f"Needs at least {plural(limit, 'entry', 'entries')}."
         case "maxProperties":
-            return f"Must have at most {_count(limit, 'entry', 'entries')}."
+            return f"Must have at most {plural(limit, 'entry', 'entries')}."
         case "uniqueItems":
             return "Must not hold the same entry twice."
         case "oneOf":
             return "Fits more than one of the kinds that are expected here."
     message = str(error.message)
-    return f"{message[:1].upper()}{message[1:]}." if len(message) <= 2 * _SHOWN else "Does not fit."
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{capital(message)}." if len(message) <= 2 * _SHOWN else "Does not fit."
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), _SHOWN)

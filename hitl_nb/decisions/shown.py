@@ -11,7 +11,7 @@ from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import allowed_options
 from hitl_nb.decisions.parts import divided, parts_of
 from hitl_nb.decisions.request import Form
-from hitl_nb.decisions.wording import label, pretty_json, readable
+from hitl_nb.decisions.wording import label, plural, pretty_json, readable
 
 _SUBJECTS: Final = ("original", "draft", "content", "document", "text", "contract_preview", "data", "current_input")
 _HEADINGS: Final = ("question", "prompt", "message")
@@ -85,7 +85,7 @@ def _titled(question: Question, payload: Mapping[Any, Any]) -> tuple[Form, str]:
         return Form(f"Approve at level {payload['level']}?"), "level"
     if isinstance(payload.get("action_requests"), (list, tuple)):
         count = len(payload["action_requests"])
-        return Form(f"Run {count} action{'s' if count != 1 else ''}?"), ""
+        return Form(f"Run {plural(count, 'action')}?"), ""
     return Form(_asks(question)), ""
 
 

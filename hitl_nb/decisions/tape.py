@@ -25,6 +25,7 @@ from hitl_nb.decisions.answers.reading import TAPE_VERSION
 from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.suggestion import escaped, one_line
 from hitl_nb.decisions.answers.values import to_plain
+from hitl_nb.decisions.wording import plural
 from hitl_nb.errors import AnswersFileError, UnknownThreadError
 
 
@@ -35,7 +36,7 @@ def tape(saver: Checkpointer, thread_ids: Iterable[str], *, times: bool = False)
     """
     named = sorted(set(thread_ids))
     lines = [
-        f"# The decisions of {_count(len(named), 'thread')}, written by hitl_nb. review(graph, input, thread_id=…, answers=PATH_OF_THIS_FILE)",
+        f"# The decisions of {plural(len(named), 'thread')}, written by hitl_nb. review(graph, input, thread_id=…, answers=PATH_OF_THIS_FILE)",
         "# gives these answers again. on_change: what becomes of an answer whose question reads otherwise now (fail, ask or accept).",
         f"tape: {TAPE_VERSION}",
         "on_change: fail",
@@ -62,7 +63,7 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
     head = saver.head(thread_id)
     if head is None:
         made = len(saver.decisions(thread_id, deleted=True))
-        was = f"was deleted; hitl-nb audit shows its {_count(made, 'decision')}" if made else "is not in the store; hitl-nb audit lists what is"
+        was = f"was deleted; hitl-nb audit shows its {plural(made, 'decision')}" if made else "is not in the store; hitl-nb audit lists what is"
         raise UnknownThreadError(f"thread {thread_id!r} {was}. Nothing was taped", thread_id=thread_id)
     counts = {d.interrupt_id: d for d in standing_decisions(saver, thread_id)}
     asked = asked_in_order(saver, thread_id)
@@ -112,7 +113,3 @@ def _place(question: Question) -> str:
 
 def _shown(decision: Decision) -> str:
     return one_line(brief(decision.answer))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

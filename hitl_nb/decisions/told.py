@@ -93,7 +93,7 @@ def _rows(answer: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Part, ...]]:
 
 def _ids(rows: list[Any]) -> str:
     listed = ", ".join(map(str, rows[:_IDS_MAX]))
-    return f"row{'' if len(rows) == 1 else 's'} {listed}" + (f" and {len(rows) - _IDS_MAX:,} more" if len(rows) > _IDS_MAX else "")
+    return f"{'row' if len(rows) == 1 else 'rows'} {listed}" + (f" and {len(rows) - _IDS_MAX:,} more" if len(rows) > _IDS_MAX else "")
 
 
 def _cell(value: Any) -> str:

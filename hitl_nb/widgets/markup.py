@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.wording import plural
 from hitl_nb.widgets import times
 
 
@@ -127,6 +128,4 @@ def problem(message: str) -> str:
 
 def _words(content: str) -> str:
     count = len(content.split())
-    if not count:
-        return "empty"
-    return f"{count} word{'' if count == 1 else 's'}"
+    return plural(count, "word") if count else "empty"

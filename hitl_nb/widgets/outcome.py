@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hitl_nb.decisions.request import Form, Option
 from hitl_nb.decisions.told import summary
-from hitl_nb.decisions.wording import pretty_json
+from hitl_nb.decisions.wording import capital, pretty_json
 
 _CHOICE_KEYS: Final = ("action", "decision", "type", "retry")
 _COMMENT_KEYS: Final = ("feedback", "comments", "notes")
@@ -59,7 +59,7 @@ def outcome(form: Form, answer: Any) -> Outcome:
 
 def _done(label: str) -> str:
     sent = label.removeprefix("Send ") if label.startswith("Send ") else ""
-    return _DONE.get(label.lower()) or (f"{sent[:1].upper()}{sent[1:]} sent" if sent else label)
+    return _DONE.get(label.lower()) or (f"{capital(sent)} sent" if sent else label)
 
 
 def _comment(answer: Any) -> str:

@@ -14,6 +14,7 @@ from hitl_nb.checkpoint.pictures import Picture
 from hitl_nb.decisions.chats import Message
 from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Messages, Part, Table, Text
 from hitl_nb.decisions.request import Form
+from hitl_nb.decisions.wording import plural
 from hitl_nb.widgets import markdown, markup
 
 _KEPT_ROWS: Final = 20
@@ -81,7 +82,7 @@ def _chat(part: Messages, *, static: bool) -> str:
     count = len(part.items)
     turns = "".join(map(_turn, part.items))
     return (
-        f"<div>{markup.caption(part.label, f'{count:,} messages' if count > 1 else '1 message')}"
+        f"<div>{markup.caption(part.label, plural(count, 'message'))}"
         f'<div class="hitl-nb-scroll hitl-nb-chat"{markup.reach(part.label, static=static)}><div>{turns}</div></div></div>'
     )
 

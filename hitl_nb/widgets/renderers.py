@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar
 
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.wording import cut
 from hitl_nb.errors import InvalidAnswerError, RendererError, shown
 from hitl_nb.widgets.markdown import render
 from hitl_nb.widgets.tree import h
@@ -181,7 +182,7 @@ def _text(error: BaseException) -> str:
         text = str(error)
     except Exception:  # noqa: BLE001  an exception of the user's
         return "it cannot tell its text"
-    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"
+    return cut(text, _TEXT_MAX)
 
 
 def _frames(error: BaseException) -> Iterator[tuple[str, int]]:

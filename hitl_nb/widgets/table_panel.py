@@ -14,6 +14,7 @@ from hitl_nb.decisions.rows.page import Cell, Row
 from hitl_nb.decisions.rows.review import COLUMNS_MAX, PAGE_SIZES, Review
 from hitl_nb.decisions.rows.rule import example_for
 from hitl_nb.decisions.rows.table import Table, found_in
+from hitl_nb.decisions.wording import capital, plural
 from hitl_nb.widgets.panel import Extra, Panel
 from hitl_nb.widgets.surface import Act
 from hitl_nb.widgets.tree import Node, h, icon
@@ -31,7 +32,7 @@ _KEPT: Final[dict[str, Review]] = {}
 def _review_of(request: Request) -> Review:
     kept = _KEPT.get(request.question.id)
     if kept is not None:
-        return kept
+        return kept.copy()  # two cards of one question show and send each its own
     asked = found_in(request.question.payload)
     if asked is None:
         raise TypeError("the payload of this question holds no table")
@@ -59,7 +60,8 @@ class TablePanel(Panel):
 
     def act(self, act: Act) -> str | None:
         review, arg = self.review, act.arg
-        _KEPT[self.request.question.id] = _KEPT.pop(self.request.question.id, review)
+        _KEPT.pop(self.request.question.id, None)
+        _KEPT[self.request.question.id] = review
         while len(_KEPT) > _KEPT_MAX:
             del _KEPT[next(iter(_KEPT))]
         match act.name:
@@ -153,7 +155,7 @@ class TablePanel(Panel):
         review = self.review
         hits, said = review.hits, f"for example {self._example}"
         if review.rule_problem:
-            said = review.rule_problem[:1].upper() + review.rule_problem[1:]
+            said = capital(review.rule_problem)
         elif review.rule:
             said = f"{hits:,} of {len(review.table):,} rows match"
         return h(
@@ -255,7 +257,7 @@ class TablePanel(Panel):
         first = review.page * review.page_size
         span = f"{first + 1:,}-{min(first + review.page_size, review.shown):,} of {review.shown:,}"
         if review.pages == 1:
-            span = f"{review.shown:,} row{'' if review.shown == 1 else 's'}"
+            span = plural(review.shown, "row")
         sizes = [h("option", {"value": size}, f"{size} a page") for size in PAGE_SIZES]
         turns = len(review.table) > PAGE_SIZES[0]
         return h(
@@ -302,7 +304,7 @@ def _field(row: Row, cell: Cell, column: Column) -> list[Node]:
         typing = {"type": "text", "inputmode": mode, "data-on": "input", "data-enter": "keep", "autocomplete": "off", "spellcheck": "false"}
         control = h("input", {**own, **typing})
     if cell.problem:
-        return [control, h("p", {"id": f"{name}-note", "class": "hitl-nb-bad"}, cell.problem[:1].upper() + cell.problem[1:])]
+        return [control, h("p", {"id": f"{name}-note", "class": "hitl-nb-bad"}, capital(cell.problem))]
     if cell.new is not None:
         return [control, h("p", {"id": f"{name}-note", "class": "hitl-nb-mut"}, "was ", h("del", {}, "none" if cell.missing else cell.text))]
     return [control]

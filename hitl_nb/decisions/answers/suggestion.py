@@ -16,6 +16,7 @@ from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.rows.answer import short_answers
+from hitl_nb.decisions.wording import cut
 
 _FIELDS_MAX: Final = 6
 _TEXT_MAX: Final = 80
@@ -52,7 +53,7 @@ def change(question: Question, entry: Entry) -> str:
 def one_line(text: str, most: int = 100) -> str:
     """Safe inside a YAML comment: one line, nothing that a parser or a terminal would act on."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= most else line[:most] + "…"
+    return cut(line, most)
 
 
 def scalar(text: str) -> str:

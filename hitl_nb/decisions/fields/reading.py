@@ -11,7 +11,7 @@ from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.node import Rules
 from hitl_nb.decisions.fields.scalars import same, split_zone
 from hitl_nb.decisions.fields.walker import spoken_title
-from hitl_nb.decisions.wording import facts_of, label
+from hitl_nb.decisions.wording import capital, facts_of, label
 
 
 def answer_facts(field: Field, answer: Any) -> dict[str, Any]:
@@ -79,6 +79,5 @@ def item_name(item: Field | None, title: str) -> str:
         if title.lower().endswith(ending) and not title.lower().endswith(("ss", "us", "is")):
             return title[: -len(ending)] + single
     if item is not None and item.title:
-        words = spoken_title(item)
-        return words[:1].upper() + words[1:]
+        return capital(spoken_title(item))
     return "Item"

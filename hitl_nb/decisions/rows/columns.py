@@ -10,6 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from hitl_nb.decisions.wording import cut
+
 Kind = Literal["text", "integer", "float", "bool", "category", "time", "duration", "date", "mixed", "fixed"]
 """mixed: the value in the cell says what it takes. fixed: shown, but a new value could not be told from a text."""
 NUMBERS: Final = ("integer", "float")
@@ -130,18 +132,18 @@ class Column:
             return self._emptied() if text == "" else self._not_among(text)
         if kind == "bool":
             if text.lower() not in _NAMED:
-                raise BadValueError(f"{_cut(text)} is neither yes nor no")
+                raise BadValueError(f"{cut(text)} is neither yes nor no")
             return _NAMED[text.lower()]
         if kind == "integer":
             if not re.fullmatch(r"[+-]?\d{1,40}", text):
-                raise BadValueError(f"{_cut(text)} is no whole number{_separated(text)}")
+                raise BadValueError(f"{cut(text)} is no whole number{_separated(text)}")
             return plain(self.check(int(text), now))
         if kind == "float":
             if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.IGNORECASE) or len(text) > 400:
-                raise BadValueError(f"{_cut(text)} is no number{_separated(text)}")
+                raise BadValueError(f"{cut(text)} is no number{_separated(text)}")
             made = self.check(float(text), now)
             if Decimal(repr(made)) != Decimal(text):
-                raise BadValueError(f"{_cut(text)} has more digits than are kept; the nearest number is {made!r}")
+                raise BadValueError(f"{cut(text)} has more digits than are kept; the nearest number is {made!r}")
             return plain(made)
         if kind == "text":
             return self.check(text, now)
@@ -187,15 +189,15 @@ class Column:
             raise BadValueError("this column takes no empty cell")
 
     def _not_among(self, text: str) -> Any:
-        known = ", ".join(_cut(str(plain(v))) for v in self.values[:6]) + (f" and {len(self.values) - 6} more" if len(self.values) > 6 else "")
-        raise BadValueError(f"{_cut(text)} is none of its categories: {known}")
+        known = ", ".join(cut(str(plain(v))) for v in self.values[:6]) + (f" and {len(self.values) - 6} more" if len(self.values) > 6 else "")
+        raise BadValueError(f"{cut(text)} is none of its categories: {known}")
 
     def _integer(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             return _refuse(value, "a whole number")  # type: ignore[no-any-return]
         low, high = _bounds(self.dtype)
         if low is not None and not low <= value <= high:
-            raise BadValueError(f"{_cut(str(value))} is out of range; {self.dtype} takes {low} to {high}")
+            raise BadValueError(f"{cut(str(value))} is out of range; {self.dtype} takes {low} to {high}")
         return value
 
     def _float(self, value: Any) -> float:
@@ -206,7 +208,7 @@ class Column:
         except OverflowError:
             made = math.inf
         if not math.isfinite(made) or abs(made) > _largest(self.dtype):
-            raise BadValueError(f"{_cut(str(value))} is too large for a number of this column" if value == value else "nan is no number")  # noqa: PLR0124
+            raise BadValueError(f"{cut(str(value))} is too large for a number of this column" if value == value else "nan is no number")  # noqa: PLR0124
         return made
 
     def _time(self, text: str) -> Any:
@@ -223,9 +225,9 @@ class Column:
         except BadValueError:
             raise
         except Exception as error:  # out of bounds, an hour that a clock skipped: pandas raises many classes
-            raise BadValueError(f"{_cut(text)} is no time; expected one like {example}") from error
+            raise BadValueError(f"{cut(text)} is no time; expected one like {example}") from error
         if exact != made:
-            raise BadValueError(f"{_cut(text)} is more exact than this column, which counts in {unit}")
+            raise BadValueError(f"{cut(text)} is more exact than this column, which counts in {unit}")
         return exact
 
     @staticmethod
@@ -237,9 +239,9 @@ class Column:
                 raise ValueError(text)
             made = pd.Timedelta(text)
         except Exception as error:
-            raise BadValueError(f"{_cut(text)} is no length of time; expected one like 2 days 03:30:00") from error
+            raise BadValueError(f"{cut(text)} is no length of time; expected one like 2 days 03:30:00") from error
         if made is pd.NaT:
-            raise BadValueError(f"{_cut(text)} is no length of time; expected one like 2 days 03:30:00")
+            raise BadValueError(f"{cut(text)} is no length of time; expected one like 2 days 03:30:00")
         return made
 
 
@@ -385,7 +387,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text.strip())
     except ValueError as error:
-        raise BadValueError(f"{_cut(text)} is no day; expected one like 2026-11-20") from error
+        raise BadValueError(f"{cut(text)} is no day; expected one like 2026-11-20") from error
 
 
 def _separated(text: str) -> str:
@@ -393,8 +395,4 @@ def _separated(text: str) -> str:
 
 
 def _refuse(value: Any, expected: str) -> Any:
-    raise BadValueError(f"{_cut(repr(value))} is not {expected}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else text[:60] + "…"
+    raise BadValueError(f"{cut(repr(value))} is not {expected}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -13,6 +14,7 @@ from hitl_nb.decisions.rows.columns import BadValueError, Column, is_missing, pl
 from hitl_nb.decisions.rows.page import Cell, Choice, Filter, Row
 from hitl_nb.decisions.rows.rule import BadRuleError, rows_hit
 from hitl_nb.decisions.rows.table import Table
+from hitl_nb.decisions.wording import plural
 from hitl_nb.errors import InvalidAnswerError
 
 PAGE_SIZES: Final = (10, 25, 50)
@@ -69,6 +71,15 @@ class Review:
         self._done: list[_Done] = []
         self._order: Any = None
         self._view = np.arange(len(table))
+
+    def copy(self) -> Review:
+        """A review of its own that goes on from here."""
+        made = copy(self)
+        made._choices = self._choices.copy()
+        made._changes = {row: dict(changed) for row, changed in self._changes.items()}
+        made._rejected_text, made._editing = dict(self._rejected_text), dict(self._editing)
+        made._rules, made._done = list(self._rules), list(self._done)
+        return made
 
     # -- what is shown
 
@@ -331,7 +342,7 @@ class Review:
         """What is missing before the answer can be sent; empty when nothing is."""
         wrong = len(self._rejected_text)
         if wrong:
-            return f"{wrong} cell{'s' if wrong != 1 else ''} to correct"
+            return f"{plural(wrong, 'cell')} to correct"
         left = self.counts[3]
         return f"{left:,} open" if left else ""
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, Final
 
+from hitl_nb.decisions.wording import cut
+
 LENGTH_MAX: Final = 1000
 
 _METHODS: Final[Mapping[str, frozenset[str]]] = {
@@ -326,7 +328,7 @@ class _Rule:
         text = ast.unparse(node)
         for made, name in self._quoted.items():
             text = text.replace(made, f"`{name}`")
-        return text if len(text) <= 60 else text[:60] + "…"
+        return cut(text)
 
 
 def _holds_text(value: Any) -> bool:

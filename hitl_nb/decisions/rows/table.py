@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from hitl_nb.decisions.rows.columns import Column, columns_of
+from hitl_nb.decisions.wording import plural
 
 KEYS: Final = ("table", "data", "frame", "rows", "original", "draft", "content")
 """Where a DataFrame of a payload is the thing to judge, the most telling first."""
@@ -35,7 +36,7 @@ class Found:
     @property
     def facts(self) -> dict[str, str]:
         """What there is to say of a payload that holds nothing else."""
-        return {} if self.rest else {"Table": f"{len(self.value):,} row{'s' if len(self.value) != 1 else ''}"}
+        return {} if self.rest else {"Table": plural(len(self.value), "row")}
 
     def as_text(self, most: int = 40) -> str:
         """The first rows, for a terminal."""
