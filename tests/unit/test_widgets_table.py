@@ -309,3 +309,17 @@ def test_the_line_ends_of_a_cell_are_no_edit_whatever_they_are(text):
     stage.act("rest")
     stage.send()
     assert [stage.sent[0]["accepted"], stage.sent[0]["edited"]] == [[0, 1], []]
+
+
+def test_two_cards_of_one_question_send_each_what_it_shows(stage):
+    stage.act("choose", 1, "reject")
+    stage.act("rest")
+    again = Stage()
+    again.act("choose", 1, "accept")
+    again.act("choose", 2, "edit")
+    again.act("cell", "2-1", "21", **{"cell-2-1": "21"})
+    assert "3 accepted, 1 rejected" in stage.line
+    stage.send()
+    assert [stage.sent[0]["rejected"], stage.sent[0]["edited"]] == [[12], []]
+    assert "1 edited" in Stage().line
+    close(again.card.box)
