@@ -48,7 +48,8 @@ Each pickles, so that it crosses a process pool, and carries what it is about as
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,24 @@ def shown(value: object, most: int = 200) -> str:
     except Exception:  # noqa: BLE001  # a repr of the user's, or a number of too many digits; the message must come out all the same
         return f"<{type(value).__name__}, which cannot be shown>"
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
+def said(error: BaseException, tell: Callable[[BaseException], str] = str) -> str:
+    """What an exception says, as a text that can be stored and shown; also of one whose own code raises when it is asked."""
+    try:
+        return tell(error).encode("utf-8", "backslashreplace").decode()
+    except Exception as unspeakable:  # noqa: BLE001  # code of the error's own class; that it was raised must be told all the same
+        return f"<it cannot be told: {type(unspeakable).__name__}>"
+
+
+def told(error: BaseException) -> str:
+    """`ValueError: 3.5 stars`: what an exception is and says."""
+    return f"{type(error).__name__}: {said(error)}"
+
+
+def utc(at: datetime) -> str:
+    """`2026-11-20 09:41:07 UTC`: a time as an error message says it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class HitlError(Exception):

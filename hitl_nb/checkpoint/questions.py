@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET, Decision, Escalated, Question, from_epoch, to_epoch
 from hitl_nb.checkpoint.serde import Serde
-from hitl_nb.errors import DeadlinePassedError
+from hitl_nb.errors import DeadlinePassedError, utc
 
 LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """No deadline is later: a little behind it, time itself ends."""
@@ -76,8 +76,8 @@ class OpenQuestion:
         else:
             way = f"it has no default; to ask it anew, graph.reopen(config, {self.interrupt_id!r}), then graph.invoke(None, config)"
         raise DeadlinePassedError(
-            f"the question of node {self.node!r} (thread {self.thread_id!r}) could be answered until {self.deadline:%Y-%m-%d %H:%M:%S} UTC; this "
-            f"answer came at {decision.decided_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC and was not taken. Now {way}",
+            f"the question of node {self.node!r} (thread {self.thread_id!r}) could be answered until {utc(self.deadline)}; this "
+            f"answer came at {utc(decision.decided_at)} and was not taken. Now {way}",
             thread_id=self.thread_id,
             node=self.node,
             interrupt_id=self.interrupt_id,

@@ -40,6 +40,7 @@ from hitl_nb.errors import (
     AlreadyAnsweredError,
     CorruptStoreError,
     UnknownInterruptError,
+    utc,
 )
 
 
@@ -215,7 +216,7 @@ def already_answered(decision: Decision) -> AlreadyAnsweredError:
     """The error for whoever comes second: it names who was first, and when."""
     return AlreadyAnsweredError(
         f"the question of node {decision.node!r} (thread {decision.thread_id!r}) was answered by {decision.reviewer} at "
-        f"{decision.decided_at:%Y-%m-%d %H:%M:%S} UTC; this answer was not taken. "
+        f"{utc(decision.decided_at)}; this answer was not taken. "
         f"To change the decision: graph.reopen(config, {decision.interrupt_id!r})",
         thread_id=decision.thread_id,
         node=decision.node,

@@ -26,7 +26,7 @@ from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.suggestion import escaped, one_line
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.wording import plural
-from hitl_nb.errors import AnswersFileError, UnknownThreadError
+from hitl_nb.errors import AnswersFileError, UnknownThreadError, utc
 
 
 def tape(saver: Checkpointer, thread_ids: Iterable[str], *, times: bool = False) -> str:
@@ -82,7 +82,7 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
             lines.append(f"# {_place(question)} got its default {_shown(decision)}, as nobody answered in time; the deadline decides, no entry does")
             continue
         if times:
-            lines.append(f"# {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC, {one_line(decision.how)}")
+            lines.append(f"# {utc(decision.decided_at)}, {one_line(decision.how)}")
         nth = numbers.nth(question) if rounds[question.place] > 1 else None
         lines.append(dump([_entry(saver, question, decision, nth, in_round=question.place in several)]).rstrip("\n"))
     for decision in saver.decisions(thread_id):

@@ -14,6 +14,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
+from hitl_nb.errors import said
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Done, Raised
@@ -196,8 +197,8 @@ class Run:
     def failed(self, task: PlannedTask, error: BaseException, for_handler: Raised | None = None) -> Failed:
         """What is stored of a failure; `for_handler`: the outcome, when the node's error handler deals with it."""
         kind = type(error)
-        text = f"{kind.__module__}.{kind.__qualname__}: {_own_words(lambda: str(error))}"
-        trace = _own_words(lambda: "".join(format_exception(error, limit=-_TRACE_MAX)))
+        text = f"{kind.__module__}.{kind.__qualname__}: {said(error)}"
+        trace = said(error, lambda raised: "".join(format_exception(raised, limit=-_TRACE_MAX)))
         failed = Failed(task.id, text[:10_000], trace[-20_000:], self.now().timestamp())
         if for_handler is None:
             return failed
@@ -219,11 +220,3 @@ class Run:
         """Somebody else answered meanwhile."""
         if self.further:
             self.further.disturbed = True
-
-
-def _own_words(tell: Callable[[], str]) -> str:
-    """What an error says of itself, as text that can be stored; when even that raises, this is what is stored."""
-    try:
-        return tell().encode("utf-8", "backslashreplace").decode()
-    except Exception as unspeakable:  # noqa: BLE001  # code of the error's own class; the failure is recorded all the same
-        return f"<it cannot be told: {type(unspeakable).__name__}>"

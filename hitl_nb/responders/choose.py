@@ -11,6 +11,7 @@ from typing import Any, Final
 from hitl_nb.decisions.answers import OnMissing, read_script
 from hitl_nb.responders.base import FrontEnd, Responder
 from hitl_nb.responders.console import ConsoleResponder
+from hitl_nb.responders.kernel import running_kernel
 from hitl_nb.responders.plain import PlainView, wait_by_looking
 from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder
 
@@ -42,10 +43,7 @@ def choose_front_end(*, responder: Responder | None = None, answers: Any = None,
 
 def _notebook() -> FrontEnd | None:
     """The front end of the notebook that runs in this process."""
-    if "ipykernel" not in sys.modules or "IPython" not in sys.modules:
-        return None
-    shell = sys.modules["IPython"].get_ipython()
-    if getattr(shell, "kernel", None) is None:
+    if running_kernel() is None:
         return None
     for name in FRONT_ENDS:
         module, _, function = name.partition(":")

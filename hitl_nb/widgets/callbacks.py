@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
 
+from hitl_nb.responders.kernel import running_shell
+
 
 def hear_errors(widget: Any, say: Callable[[BaseException], None], after: Callable[[], None]) -> None:
     """From now on tell `say` what the callbacks of this widget raise when a person uses it. `after` is called after each use."""
@@ -33,7 +35,7 @@ def hear_no_more(widget: Any) -> None:
 @contextmanager
 def errors_told(say: Callable[[BaseException], None]) -> Iterator[None]:
     """IPython is asked to show an exception of this thread: `say` is told instead. Without IPython nothing changes."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = running_shell()
     if shell is None:
         yield
         return

@@ -25,6 +25,7 @@ from hitl_nb.errors import (
     StaleCheckpointError,
     ThreadMovedError,
     UnknownInterruptError,
+    told,
 )
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.card_frame import CardFrame
@@ -273,7 +274,7 @@ class Card(CardFrame):
         except InvalidAnswerError as error:
             self._refuse(error)
         except Exception as error:  # noqa: BLE001
-            self._say_problem(f"{type(error).__name__}: {error}", "")
+            self._say_problem(told(error), "")
         else:
             return True
         return False
@@ -326,7 +327,7 @@ class Card(CardFrame):
         except _OVERTAKEN as error:
             self._lose(error)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
-            self._reopen(partial(self._say_problem, f"{type(error).__name__}: {error}", ""))
+            self._reopen(partial(self._say_problem, told(error), ""))
         else:
             self._taken(decision)
 
@@ -354,7 +355,7 @@ class Card(CardFrame):
         if other is not None:
             self._use(other)
         else:
-            self._say_problem(f"{type(error).__name__}: {error}", "")
+            self._say_problem(told(error), "")
 
     def _refuse(self, error: InvalidAnswerError, *, dressed: bool = True) -> None:
         """Say at its field, and below the buttons, why the answer was not taken."""

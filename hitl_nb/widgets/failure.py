@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
+from pathlib import Path
 from typing import Final
 
 import ipywidgets
 
+from hitl_nb.errors import said
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.foot import Foot
@@ -18,6 +21,7 @@ from hitl_nb.widgets.surface import Surface
 from hitl_nb.widgets.times import utc_now
 
 _LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> Nothing was lost. Run the cell again to go on.</div>'
+_OWN: Final = str(Path(__file__).parents[1]) + os.sep
 _SHOWN: Final = 4
 """Nodes that failed side by side and are each shown with their error."""
 _MESSAGE_MAX: Final = 4_000
@@ -66,7 +70,7 @@ class FailureCard:
         return f"{node} raised {kind}" if isinstance(node, str) else f"The run stopped with {kind}"
 
     def _draw(self) -> None:
-        trace = "".join(traceback.format_exception(self._error))[-_TRACE_MAX:] if self._shows_traceback else ""
+        trace = _trace(self._error)[-_TRACE_MAX:] if self._shows_traceback else ""
         details = (
             f'<div class="hitl-nb-text hitl-nb-code hitl-nb-trace" tabindex="0" role="region" aria-label="Traceback">{escape(trace)}</div>'
             if trace
@@ -88,7 +92,7 @@ class FailureCard:
             more = len(self._nodes) - _SHOWN
             errors = parts + (f"<span>and {more} more</span>" if more > 0 else "")
         else:
-            errors = _one(self._title, _words(self._error))
+            errors = _one(self._title, said(self._error))
         return f'<div class="hitl-nb-err" role="alert">{errors}<span>{escape(self._safe())}</span></div>'
 
     def _safe(self) -> str:
@@ -103,16 +107,21 @@ class FailureCard:
         self._draw()
 
 
+def _trace(error: BaseException) -> str:
+    """The traceback without the lines of this package that lie between the others: a person looks for a line of theirs."""
+    told = traceback.TracebackException.from_exception(error)
+    part: traceback.TracebackException | None = told
+    while part is not None:
+        yours = [n for n, frame in enumerate(part.stack) if not frame.filename.startswith(_OWN)]
+        last = yours[-1] if yours else -1
+        part.stack = traceback.StackSummary.from_list([frame for n, frame in enumerate(part.stack) if n > last or n in yours])
+        part = part.__cause__ or part.__context__
+    return "".join(told.format())
+
+
 def _one(title: str, message: str) -> str:
     words = f'<div class="hitl-nb-msg" tabindex="0">{escape(message[:_MESSAGE_MAX])}</div>' if message else ""
     return f"<b>{escape(title)}</b>{words}"
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  a class of the user's: its failure must be shown all the same
-        return ""
 
 
 def _class(text: str) -> str:

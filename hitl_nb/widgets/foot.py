@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 
+from hitl_nb.errors import told
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import button, classed
 
@@ -60,6 +61,6 @@ class Foot:
         try:
             press()
         except Exception as error:  # noqa: BLE001 - shown where the person looks
-            self._line.value = markup.line(f'<span class="hitl-nb-bad">{escape(f"{type(error).__name__}: {error}")}</span>')
+            self._line.value = markup.line(f'<span class="hitl-nb-bad">{escape(told(error))}</span>')
             return False
         return True

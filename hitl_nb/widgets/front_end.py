@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.base import FrontEnd
+from hitl_nb.responders.kernel import running_kernel
 from hitl_nb.widgets import pump
 from hitl_nb.widgets.sight import Sight
 from hitl_nb.widgets.static import StaticView
@@ -21,7 +21,7 @@ _SEEN_WITHIN_S: Final = 5.0
 
 def open_front_end() -> FrontEnd | None:
     """The front end of the running notebook cell; None outside a notebook kernel. Shows nothing yet, and does not wait."""
-    kernel = _kernel()
+    kernel = running_kernel()
     if kernel is None:
         return None
     if not person_can_answer(kernel):
@@ -54,11 +54,6 @@ def person_can_answer(kernel: Any) -> bool:
 
 def _in_voila() -> bool:
     return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
-
-
-def _kernel() -> Any:
-    ipython = sys.modules.get("IPython")
-    return getattr(ipython.get_ipython(), "kernel", None) if ipython is not None else None
 
 
 def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final, Self
 
 from hitl_nb.errors import StillWaitingError
+from hitl_nb.responders.kernel import running_kernel
 from hitl_nb.widgets.backlog import Backlog
 
 _WIDGETS: Final = frozenset({"comm_open", "comm_msg", "comm_close"})
@@ -59,8 +60,7 @@ async def settle() -> None:
 
 def _kernel() -> Any:
     """The kernel of the running cell, if it can be waited in."""
-    ipython = sys.modules.get("IPython")
-    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython is not None else None
+    kernel = running_kernel()
     if kernel is None or not hasattr(kernel, "session"):
         raise StillWaitingError(f"Waiting needs a notebook kernel, and none runs here. {_WAY_OUT}")
     if threading.current_thread() is not threading.main_thread():

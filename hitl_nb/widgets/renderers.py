@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 import re
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import cut
-from hitl_nb.errors import InvalidAnswerError, RendererError, shown
+from hitl_nb.errors import InvalidAnswerError, RendererError, shown, told
+from hitl_nb.responders.kernel import running_shell
 from hitl_nb.widgets.markdown import render
 from hitl_nb.widgets.tree import h
 
@@ -160,8 +160,8 @@ class Trouble:
 
     @property
     def what(self) -> str:
-        """`ValueError: 3.5 stars`."""
-        return f"{type(self.error).__name__}: {_text(self.error)}"
+        """`ValueError: 3.5 stars`, not more of it than anybody reads."""
+        return cut(told(self.error), _TEXT_MAX)
 
     @property
     def where(self) -> str:
@@ -176,15 +176,6 @@ class Trouble:
         return f"{_place(file)}, line {line}{f': {source}' if source else ''}"
 
 
-def _text(error: BaseException) -> str:
-    """What the exception says, not more than anybody reads."""
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001  an exception of the user's
-        return "it cannot tell its text"
-    return cut(text, _TEXT_MAX)
-
-
 def _frames(error: BaseException) -> Iterator[tuple[str, int]]:
     for frame, line in traceback.walk_tb(error.__traceback__):
         yield frame.f_code.co_filename, line
@@ -194,6 +185,5 @@ def _place(file: str) -> str:
     """The file's name; of a notebook's cell, whose file nobody knows, its number."""
     if re.search(r"[/\\]ipykernel_\d+[/\\]", file) is None:
         return PurePath(file).name
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    number = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(file)
+    number = getattr(getattr(running_shell(), "compile", None), "_filename_map", {}).get(file)
     return f"cell {number}" if number else "a cell"

@@ -19,7 +19,7 @@ from hitl_nb.decisions.answers.script import Script, ways_out
 from hitl_nb.decisions.answers.suggestion import change, escaped, one_line, suggestion
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
-from hitl_nb.errors import HitlError
+from hitl_nb.errors import HitlError, utc
 
 Level = Literal["error", "warning"]
 Code = Literal["missing", "invalid", "ambiguous", "changed", "late", "unused"]
@@ -125,8 +125,8 @@ def _look(script: Script, question: Question, saver: Checkpointer, report: Repor
             answer = one_line(brief(check_answer(question, entry.given(question))))
         except HitlError as error:
             find("invalid", f"{entry.place} does not fit it: {getattr(error, 'reason', '') or error}", change(question, entry))
-        if opened is not None and opened.overdue(now):
-            find("late", f"its deadline passed at {opened.deadline:%Y-%m-%d %H:%M} UTC, so no answer is taken; graph.expire() decides it")
+        if opened is not None and opened.deadline is not None and opened.overdue(now):
+            find("late", f"its deadline passed at {utc(opened.deadline)}, so no answer is taken; graph.expire() decides it")
     status: Literal["open", "decided"] = "decided" if opened is None else "open"
     place = None if entry is None else entry.place
     report.matches.append(Match(question.thread_id, "/".join(question.place), heading, status, question.id, place, answer))

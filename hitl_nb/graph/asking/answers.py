@@ -21,6 +21,7 @@ from hitl_nb.errors import (
     NotWaitingError,
     StaleCheckpointError,
     shown,
+    utc,
 )
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -128,7 +129,7 @@ def _nothing_open(saver: Checkpointer, thread_id: str, head: Head) -> NotWaiting
         if decision is not None:
             return already_answered(decision)
     made = saver.decisions(thread_id)[-1:]
-    last = "".join(f"; its last question (node {d.node!r}) was answered by {d.reviewer} at {d.decided_at:%Y-%m-%d %H:%M:%S} UTC" for d in made)
+    last = "".join(f"; its last question (node {d.node!r}) was answered by {d.reviewer} at {utc(d.decided_at)}" for d in made)
     return NotWaitingError(
         f"thread {thread_id!r} has no open question{last}. The answer was not taken", thread_id=thread_id, last_decision=made[0] if made else None
     )

@@ -10,7 +10,7 @@ from hitl_nb.checkpoint.questions import LATEST
 from hitl_nb.checkpoint.records import UNSET, Question, from_epoch, to_epoch
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.reviewer import checked_name
-from hitl_nb.errors import GraphError, InvalidAnswerError, shown
+from hitl_nb.errors import GraphError, InvalidAnswerError, shown, utc
 
 
 def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any, escalate_to: Any) -> Question:
@@ -49,7 +49,7 @@ def _due(question: Question, deadline: Any) -> datetime:
         raise GraphError(text, node=question.node, thread_id=question.thread_id)
     if due <= now:
         raise GraphError(
-            f"deadline={shown(deadline)} of node {question.node!r} has passed already: it is {now:%Y-%m-%d %H:%M:%S} UTC, and nobody could "
+            f"deadline={shown(deadline)} of node {question.node!r} has passed already: it is {utc(now)}, and nobody could "
             f"answer. Give a later one, or a timedelta, which counts from the asking",
             node=question.node,
             thread_id=question.thread_id,

@@ -1,0 +1,16 @@
+"""The notebook kernel of this process, if there is one. Looks at what is loaded already, and loads nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def running_shell() -> Any:
+    """IPython's shell; None where no IPython runs."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+
+def running_kernel() -> Any:
+    """The kernel that runs the shell; None on a terminal, and where no IPython runs."""
+    return getattr(running_shell(), "kernel", None)
