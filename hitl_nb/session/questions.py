@@ -52,6 +52,10 @@ class Questions:
         self._keep(request, decision)
         self._view.decided(request, decision)
 
+    def is_answered(self, interrupt_id: str) -> bool:
+        """Whether it was answered here since the graph told that it is open."""
+        return interrupt_id in self._receipts and self._saver.open_question(interrupt_id) is None
+
     def undone(self, interrupt_id: str) -> None:
         """Its decision was discarded here."""
         request, decision = self._receipts.pop(interrupt_id, (None, None))

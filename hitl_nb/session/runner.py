@@ -296,7 +296,7 @@ class Runner:
         self._head = self._saver.head(self.thread_id)
         self._questions.catch_up(result.interrupts, moved=moved)
         for interrupt in result.interrupts:
-            if self._asks and interrupt.id not in self._questions.asked:
+            if self._asks and interrupt.id not in self._questions.asked and not self._questions.is_answered(interrupt.id):
                 self._ask(self._questions.request(interrupt.id))
         if self._turn.is_wanted:
             return

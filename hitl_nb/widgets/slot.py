@@ -88,6 +88,7 @@ class Slot:
         self.request, self.card, self.receipt, self.taken_back, self._current = request, card, None, None, None
         self._is_outdated = self._compares = False
         self._put()
+        self._box = None  # it leaves the page now, and is freed with it
 
     def decide(self, request: Request, decision: Decision) -> None:
         """Show the receipt."""

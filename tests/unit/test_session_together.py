@@ -173,3 +173,29 @@ def test_when_the_store_fails_nothing_is_recorded_and_the_same_answers_can_be_se
     assert room.saver.decisions("t") == []
     room.answer(True, True, True, True)
     assert room.session.result(10)["said"] == [(n, True) for n in range(4)]
+
+
+def test_a_question_that_was_answered_while_the_others_were_asked_is_not_asked():
+    class Quick(Person):
+        def ask(self, request, submit):
+            super().ask(request, submit)
+            if len(self.asked) == 1:  # from another Python thread, say
+                [other] = [r for r in desk.session.pending if r.question.id != request.question.id]
+                self.ways.answer([(other, "other")])
+
+    def item(state):
+        return {"said": [interrupt({"n": state["n"]})]}
+
+    class Desk:
+        build = StateGraph(State).add_node("item", item).add_edge("item", END)
+        build.add_conditional_edges(START, lambda state: [Send("item", {"n": n}) for n in range(2)])
+        saver, person = MemorySaver(), Quick()
+        graph = build.compile(checkpointer=saver)
+        session = ReviewSession(graph, saver, "t", FrontEnd(person, person, wait_by_looking), "Dana", now=lambda: AT, sleep=lambda s: None)
+
+    desk = Desk()
+    desk.session.open({})
+    assert len(desk.person.asked) == 1
+    assert len(desk.session.pending) == 1
+    desk.person.ways.answer([(desk.person.asked[0], "first")])
+    assert sorted(desk.session.result(timeout_s=20)["said"]) == ["first", "other"]

@@ -393,3 +393,22 @@ def test_while_the_input_of_a_failed_step_is_edited_giving_up_is_as_near_as_befo
     assert desk.buttons() == ["Retry", "Give up", "Discard edit"]
     desk.press("Give up")
     assert desk.sent == [{"retry": False}]
+
+
+def test_the_receipt_of_a_changed_answer_is_drawn_where_the_first_one_was(desk):
+    request = decided(desk)
+    desk.view.undone(request, desk.decision(request, {"action": "approve"}))
+    desk.ask("q-2")
+    desk.press("Reject")
+    assert desk.text().count("Rejected") == 1
+    assert "AttributeError" not in desk.text()
+    assert all(widget.comm is not None for widget in below(desk.view.box))
+
+
+def test_a_question_that_is_asked_once_more_after_its_answer_was_drawn_has_a_box_that_lives(desk):
+    """Its answer was recorded while the graph told which questions are open."""
+    request = desk.request()
+    desk.view.decided(request, desk.decision(request, {"action": "approve"}))
+    desk.ask()
+    desk.elsewhere(request, {"action": "approve"})
+    assert all(widget.comm is not None for widget in below(desk.view.box))
