@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hitl_nb.decisions.actions import Action, Asked, Decided, Verb, answer_of, done
-from hitl_nb.decisions.json_text import JsonTextError, read_json
+from hitl_nb.decisions.json_text import JsonTextError, read_json, rounded
 from hitl_nb.decisions.line_ends import bare, ended_like
 from hitl_nb.decisions.wording import pretty_json, readable
 from hitl_nb.errors import InvalidAnswerError
@@ -59,6 +59,8 @@ class Argument:
             value = read_json(self.raw)
         except JsonTextError as error:
             return str(error) if self.raw.strip() else "Empty. Write null for no value."
+        if changed := rounded(self.raw):
+            return f"Has more digits than are kept: {changed[0]}."
         return "" if self.name != ALL or isinstance(value, dict) else "Write the arguments as an object in braces."
 
     @property

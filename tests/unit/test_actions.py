@@ -428,3 +428,11 @@ def test_an_argument_that_a_page_reports_with_its_own_line_ends_is_not_changed(t
     argument.raw = text.replace("\r\n", "\n").replace("\r", "\n")
     assert not argument.is_changed
     assert argument.value == text
+
+
+def test_an_argument_whose_number_would_be_rounded_is_not_sent() -> None:
+    argument = Argument.of("rate", 0.5)
+    argument.raw = "0.12345678901234567891"
+    assert argument.problem == "Has more digits than are kept: 0.12345678901234567891 is sent as 0.12345678901234568."
+    argument.raw = "0.25"
+    assert argument.problem == ""
