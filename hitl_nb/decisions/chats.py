@@ -149,5 +149,7 @@ def _call(call: Any) -> tuple[str, Any]:
         with contextlib.suppress(ValueError):
             arguments = json.loads(arguments)
     rest = {k: v for k, v in told.items() if k not in ("name", "args", "arguments", "function", "type") and not _is_empty(v)}
-    shown = {**(arguments if isinstance(arguments, Mapping) else {"arguments": arguments}), **rest} if rest else arguments
+    shown = dict(arguments if isinstance(arguments, Mapping) else {"arguments": arguments}) if rest else arguments
+    for name, value in rest.items():
+        shown[f"{name} of the call" if name in shown else name] = value
     return f"Calls {told.get('name') or 'a tool'}", readable(shown)

@@ -37,7 +37,7 @@ class FormPanel(Panel):
         }
 
     def tree(self) -> Sequence[Node]:
-        return [FormTree(self.draft).drawn()]
+        return [FormTree(self.draft, self.request.form.heading).drawn()]
 
     def take(self, fields: Mapping[str, Any]) -> None:
         self.draft.take(fields)

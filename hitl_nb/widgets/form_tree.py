@@ -37,16 +37,17 @@ _TYPED: Final = {"autocomplete": "off", "spellcheck": "false"}
 
 
 class FormTree:
-    """One drawing of a draft as it is now."""
+    """One drawing of a draft as it is now. A description that the question above it says already is not said again."""
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
+    def __init__(self, draft: Draft, question: str = "") -> None:
+        self._draft, self._question = draft, question
 
     def drawn(self) -> tree.Node:
         """The whole form."""
         root = self._draft.root
         if isinstance(root, Group) and root.is_given:
-            hint = h("p", {"class": "hitl-nb-f-hint"}, root.field.hint) if root.field.hint else None
+            is_said = _as_said(root.field.hint) == _as_said(self._question)
+            hint = h("p", {"class": "hitl-nb-f-hint hitl-nb-f-about"}, root.field.hint) if root.field.hint and not is_said else None
             return h("div", {"class": "hitl-nb-form"}, hint, self._parts(root))
         return h("div", {"class": "hitl-nb-form"}, self._node(root, root.field.title or "Your answer"))
 
@@ -257,6 +258,10 @@ def _label(tag: str, title: str, node: Node | None, *, optional: bool | None = N
     is_optional = node.optional if optional is None and node is not None else bool(optional)
     own = {"class": "hitl-nb-f-label", "for": node.id if node is not None else None}
     return h(tag, own, title, h("span", {"class": "hitl-nb-mut"}, " (optional)") if is_optional else None)
+
+
+def _as_said(words: str) -> str:
+    return words.strip().rstrip(".?!:").casefold()
 
 
 def _is_long(field: Field) -> bool:

@@ -17,6 +17,8 @@ from hitl_nb.decisions.request import Form
 from hitl_nb.decisions.wording import plural
 from hitl_nb.widgets import markdown, markup
 
+_SOURCE: Final = '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'
+"""The beginning of the text as it is, which takes the place of what was drawn of it."""
 _KEPT_ROWS: Final = 20
 """Rows of a table that a receipt keeps."""
 _CODE: Final = re.compile(r"(?m)^(?: {4,}|\t|@@ |[-+]{3} |#!|Traceback \(most recent)")
@@ -41,7 +43,7 @@ def text(caption: str, content: str, *, code: bool = False, static: bool = False
         return markup.text(caption, content, code=code, static=static, mono=not code and bool(_CODE.search(content)))
     return (
         f'<div class="hitl-nb-drawn">{markup.counted(caption, content)}'
-        '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'
+        f"{_SOURCE}"
         f'<div class="hitl-nb-text"{markup.reach(f"{caption}, source")}>{escape(content)}</div></details>'
         f'<div class="hitl-nb-text"{markup.reach(caption)}>{markdown.render(content)}</div></div>'
     )
@@ -80,17 +82,24 @@ def picture(shown: Picture, label: str = "") -> str:
 
 def _chat(part: Messages, *, static: bool) -> str:
     count = len(part.items)
-    turns = "".join(map(_turn, part.items))
+    turns = "".join(_turn(message, static=static) for message in part.items)
     return (
         f"<div>{markup.caption(part.label, plural(count, 'message'))}"
         f'<div class="hitl-nb-scroll hitl-nb-chat"{markup.reach(part.label, static=static)}><div>{turns}</div></div></div>'
     )
 
 
-def _turn(message: Message) -> str:
-    said = f'<div class="hitl-nb-plain"{markup.lines(message.text)}>{escape(message.text)}</div>' if message.text else ""
+def _turn(message: Message, *, static: bool) -> str:
     pictures = "".join(map(picture, message.pictures))
+    said = _said(message.text, static=static) if message.text else ""
     return f'<div class="hitl-nb-turn"><b class="hitl-nb-role">{escape(message.role)}</b>{said}{markup.facts(message.facts)}{pictures}</div>'
+
+
+def _said(words: str, *, static: bool) -> str:
+    source = f'<div class="hitl-nb-plain"{markup.lines(words)}>{escape(words)}</div>'
+    if static or not markdown.looks_like_markdown(words):
+        return source
+    return f'<div class="hitl-nb-drawn">{_SOURCE}{source}</details>{markdown.render(words)}</div>'
 
 
 # -- tables

@@ -71,10 +71,10 @@ function fill(node, [tag, attributes, ...children], view) {
   if (tag === "button") put(node, { type: "button" });
   node.hitl = { names, rev: own.rev };
   if (tag !== "textarea" && tag !== "input") grow(node, children, view);
+  if (tag === "progress") { if ("value" in own) put(node, { value: own.value }); else node.removeAttribute("value"); }  // no person changes it
   if (!renewed) return;
   if (own.type === "checkbox" || own.type === "radio") { node.checked = "checked" in own; if ("value" in own) node.setAttribute("value", own.value); }
   else if (tag === "option") node.setAttribute("value", own.value ?? "");
-  else if (tag === "progress") { if ("value" in own) put(node, { value: own.value }); else node.removeAttribute("value"); }
   else if (tag === "input" || tag === "textarea" || tag === "select") node.value = own.value ?? "";
 }
 

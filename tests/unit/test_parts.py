@@ -95,6 +95,10 @@ class Turn:
             [("AI", "x", {"Calls f": "none", "Calls f (2)": "B: 2"})],
         ),
         (
+            [{"role": "ai", "content": "x", "tool_calls": [{"name": "f", "args": {"id": 7}, "id": "c1"}]}],
+            [("AI", "x", {"Calls f": "Id: 7\nId of the call: c1"})],
+        ),
+        (
             [{"role": "ai", "content": "x", "tool_calls": [{"function": {"name": "f", "arguments": "{half"}}]}],
             [("AI", "x", {"Calls f": "{half"})],
         ),

@@ -207,6 +207,14 @@ def test_a_rule_of_the_authors_class_is_told_at_its_field(stage):
     assert stage.messages == [{"focus": note}]
 
 
+def test_a_description_that_says_what_the_question_says_is_not_told_twice():
+    about = {"description": "Complete the refund.", "type": "object", "properties": {"n": {"type": "integer"}}}
+    hints = [words([tag, own, *inner]) for tag, own, inner in Stage(about).nodes() if tag == "p" and "f-hint" in own.get("class", "")]
+    assert hints == []
+    hints = [words([tag, own, *inner]) for tag, own, inner in Stage(about, "Pay?").nodes() if tag == "p" and "f-hint" in own.get("class", "")]
+    assert hints == ["Complete the refund."]
+
+
 def test_nothing_is_chosen_before_a_person_does(stage):
     checked = [own for tag, own, _ in stage.nodes() if tag == "input" and "checked" in own]
     assert [(own["type"], own["value"] if own["type"] == "radio" else stage.id("Notify")) for own in checked] == [

@@ -1,16 +1,19 @@
 """The live view without a browser: the widgets are real, their front end is not there."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Thread
 
 import ipywidgets
 import pytest
 
+import hitl_nb
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AlreadyAnsweredError
+from hitl_nb.graph.builder import StateGraph
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.live import LiveView
@@ -254,6 +257,29 @@ def test_a_failure_says_what_is_safe_and_offers_both_ways_on(desk):
     desk.view.running(["publish"])
     assert "✓ Approved" in desk.text()
     assert "Failed" not in desk.text()
+
+
+def test_a_traceback_leaves_out_this_packages_lines_between_the_others(desk):
+    def fetch():
+        raise ConnectionError("down")
+
+    def told(fails):
+        graph = StateGraph().add_node("node", fails).set_entry_point("node").compile()
+        desk.view.failed(_error_of(lambda: graph.invoke({"n": 1})), lambda: None, None)
+        desk.press("Show traceback")
+        return desk.text()
+
+    traced = told(lambda _: fetch())
+    assert "in fetch" in traced
+    assert str(Path(hitl_nb.__file__).parent) not in traced
+    assert "in invoke" in told(lambda _: 5)  # what this package raises itself
+
+
+def _error_of(call):
+    try:
+        call()
+    except Exception as error:
+        return error
 
 
 def test_a_failure_before_any_answer_offers_to_retry_only(desk):

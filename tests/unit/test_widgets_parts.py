@@ -191,6 +191,16 @@ def test_a_chat_counts_its_messages_and_shows_the_latest_one_first_in_sight():
     assert "1 message<" in part_html(parts_of("Chat", [{"role": "user", "content": "one"}])[0])
 
 
+def test_what_was_said_in_markdown_is_drawn_and_a_press_away_as_it_is_but_not_in_a_receipt():
+    chat = parts_of("Chat", [{"role": "ai", "content": "It is **late**.\n\n- one\n- two"}])[0]
+    drawn, kept = part_html(chat), part_html(chat, static=True)
+    assert "<strong>late</strong>" in drawn
+    assert "Source</span>" in drawn
+    for html in (drawn, kept):
+        assert "It is **late**." in html
+    assert Page(kept).names <= {"div", "b", "span"}
+
+
 def test_a_card_shows_facts_then_parts_then_the_text_to_judge():
     form = Form("Q?", facts={"Customer": "Marta"}, parts=(Text("Log", "l1\nl2\nl3\nl4"),), subject="The draft")
     html = "".join(shown(form))
