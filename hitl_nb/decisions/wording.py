@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -13,6 +14,8 @@ from hitl_nb.checkpoint.pictures import picture_in
 _DEPTH_MAX: Final = 6
 _BYTES_SHOWN: Final = 200
 """Bytes up to which bytes are written out."""
+_JSON_MAX: Final = 4_000
+"""Characters of JSON that a person is shown."""
 _TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What sets the direction of the text behind it: `Reject` could be written to read as something else."""
 POSITIVE: Final = ("approve", "approved", "yes", "accept", "accepted", "confirm")
@@ -115,3 +118,25 @@ def pretty_json(value: Any) -> str:
         return json.dumps(value, indent=2, ensure_ascii=False, default=readable)
     except (TypeError, ValueError):  # a key that is no text, a value that holds itself
         return readable(value)
+
+
+def as_json(value: Any) -> str:
+    """The value as one line of JSON; what JSON does not have is written as its text."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=readable, allow_nan=False)
+    except (TypeError, ValueError):  # keys that are no text, numbers that are none
+        return json.dumps(_plain(value), ensure_ascii=False, default=readable)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else readable(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def readable_json(value: Any) -> str:
+    """The same, as far as a person may read it: of an answer about ten thousand rows, the record has the rest."""
+    text = as_json(value)
+    return text if len(text) <= _JSON_MAX else f"{text[:_JSON_MAX]}… ({len(text):,} characters)"

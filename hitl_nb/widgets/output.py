@@ -12,8 +12,9 @@ from uuid import uuid4
 import ipywidgets
 
 from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.bundle import bundle, open_bundle
 from hitl_nb.widgets.controls import classed, close
-from hitl_nb.widgets.receipt import AS_IS, Receipt, bundle, open_bundle
+from hitl_nb.widgets.receipt import AS_IS, Receipt
 from hitl_nb.widgets.style import card_css
 
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"

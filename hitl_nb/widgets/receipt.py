@@ -1,9 +1,9 @@
-"""The static record of decided questions: one bundle of HTML, Markdown, plain text and JSON that needs neither kernel nor script."""
+"""The static record of a decided question: what it reads like, and its part for machines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final
@@ -13,14 +13,12 @@ from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.parts import Part
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.told import asked_table, told
+from hitl_nb.decisions.wording import as_json, readable_json
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
 from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.parts import part_html, text
-from hitl_nb.widgets.receipt_text import as_json, as_text, markdown, plain, readable_json
-from hitl_nb.widgets.style import parts_css, receipt_css
 
-MIME: Final = "application/vnd.hitl-nb.decision.v1+json"
 AS_IS: Final = "mathjax_ignore tex2jax_ignore"
 """Classes by which JupyterLab and an HTML export leave "$5 and $6" alone, which they would set as a formula."""
 _PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code", EXPIRED: "nowhere: the default counts"}
@@ -122,33 +120,6 @@ class Receipt:
         if self.scripted:
             return record
         return record | {"interrupt_id": d.interrupt_id, "decided_at": d.decided_at.isoformat(), "digest": q.digest}
-
-
-def bundle(receipts: Sequence[Receipt]) -> dict[str, Any]:
-    """The MIME bundle of these receipts, for `display(..., raw=True)`."""
-    css = receipt_css() + (parts_css() if any(r.has_parts for r in receipts) else "")
-    return {
-        "text/html": f"<style>{css}</style>" + "".join(r.html() for r in receipts),
-        "text/markdown": "\n".join(map(markdown, receipts)),
-        "text/plain": "\n".join(map(plain, receipts)),
-        MIME: {"version": 1, "decisions": [r.record() for r in receipts]},
-    }
-
-
-def open_bundle(receipts: Sequence[Receipt], requests: Sequence[Request], note: str) -> dict[str, Any]:
-    """The same while questions are open: what a saved notebook shows in place of the live cards. `note` says what to do."""
-    lines = [r.line() for r in receipts] + [f"○ Open: {r.form.heading} ({r.question.thread_id})" for r in requests]
-    items = "".join(f'<div class="{AS_IS}">{escape(text)}</div>' for text in lines)
-    return {
-        "text/html": f'{items}<p style="opacity:.7">{escape(note)}</p>',
-        "text/markdown": "\n".join([f"- {as_text(text)}" for text in lines] + ["", as_text(note)]),
-        "text/plain": "\n".join([*lines, note]),
-        MIME: {
-            "version": 1,
-            "decisions": [r.record() for r in receipts],
-            "open": [{"thread_id": r.question.thread_id, "node": r.question.node, "question": r.form.heading} for r in requests],
-        },
-    }
 
 
 def _shortened(value: Any) -> Any:

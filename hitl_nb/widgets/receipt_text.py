@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from difflib import unified_diff
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from hitl_nb.decisions.parts import Messages, Part, Table, Text, lines
-from hitl_nb.decisions.wording import readable
-
-if TYPE_CHECKING:
-    from hitl_nb.widgets.receipt import Receipt
+from hitl_nb.decisions.wording import readable_json
+from hitl_nb.widgets.receipt import Receipt
 
 _LINES_MAX: Final = 40
 """Lines of a text or a comparison; more are counted."""
 _ROWS_MAX: Final = 20
-_JSON_MAX: Final = 4_000
-"""Characters of an answer's JSON."""
 
 
 def plain(receipt: Receipt) -> str:
@@ -62,28 +56,6 @@ def as_text(value: str) -> str:
     """Text that a Markdown renderer shows as it is: markup and line starts are neutralised."""
     flat = " ".join(value.split())
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~$-" else {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(c, c) for c in flat)
-
-
-def as_json(value: Any) -> str:
-    """The answer as one line of JSON; what JSON does not have is written as its text."""
-    try:
-        return json.dumps(value, ensure_ascii=False, default=readable, allow_nan=False)
-    except (TypeError, ValueError):  # keys that are no text, numbers that are none
-        return json.dumps(_plain(value), ensure_ascii=False, default=readable)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k if isinstance(k, str) else readable(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def readable_json(value: Any) -> str:
-    """The same, as far as a person may read it: ten thousand decided rows are in the record."""
-    text = as_json(value)
-    return text if len(text) <= _JSON_MAX else f"{text[:_JSON_MAX]}… ({len(text):,} characters)"
 
 
 def _facts(values: Any) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
 from hitl_nb.responders.base import View
-from hitl_nb.widgets.receipt import Receipt, bundle
+from hitl_nb.widgets.bundle import bundle
+from hitl_nb.widgets.receipt import Receipt
 
 
 class StaticView(View):

@@ -14,10 +14,11 @@ from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.decisions.check import answer_schema, check_answer, remember_schema
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.bundle import bundle
 from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.form_panel import FormPanel
-from hitl_nb.widgets.receipt import Receipt, bundle
+from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.surface import Surface
 
 AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)

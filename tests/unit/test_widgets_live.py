@@ -14,10 +14,10 @@ from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AlreadyAnsweredError
 from hitl_nb.graph.builder import StateGraph
+from hitl_nb.widgets.bundle import MIME
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.live import LiveView
-from hitl_nb.widgets.receipt import MIME
 from hitl_nb.widgets.static import StaticView
 from hitl_nb.widgets.surface import Surface
 

@@ -18,8 +18,9 @@ from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.bundle import MIME, bundle, open_bundle
 from hitl_nb.widgets.outcome import outcome
-from hitl_nb.widgets.receipt import MIME, Receipt, bundle, open_bundle
+from hitl_nb.widgets.receipt import Receipt
 
 AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)
 RECEIPT_TAGS = {
