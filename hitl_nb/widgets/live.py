@@ -140,7 +140,7 @@ class LiveView(View):
         """An answer was not taken because the question is not open any more."""
         with self._lock:
             slot = next((s for s in self._slots.values() if s.card is card), None)
-            if slot is None:
+            if slot is None or slot.receipt is not None:  # it is told already
                 return
             at = getattr(error, "answered_at", None)
             if at is not None:
@@ -161,7 +161,7 @@ class LiveView(View):
             if slot is not None and slot.receipt is not None and slot.receipt.decision.number == decision.number:
                 return
             card = None if slot is None else slot.card
-            if card is not None and card.state in ("sending", "sent"):
+            if card is not None and card.state in ("sending", "sent") and decision.how == self.how:
                 self._follows = True
             elif card is not None and card.unsent:  # answered past the card: what was typed here stays on the page until the session ends
                 self.decided_elsewhere(request, decision)

@@ -427,3 +427,24 @@ def test_what_python_calls_equal_is_another_answer_all_the_same(desk, before, af
     assert "1 answered" in desk.bar
     desk.field("Your answer, as JSON").value = after
     assert "1 answered" not in desk.bar
+
+
+def test_an_answer_from_code_that_comes_first_while_the_kept_ones_are_sent_is_told_with_what_was_kept(desk):
+    desk.ask("One?", "Two?")
+    desk.press("Approve")
+    taken = desk.take
+
+    def take(given):
+        request = desk.requests["q-1"]
+        desk.view.decided(request, Decision("q-1", "t-1", "check", 1, False, "Sam Ito", AT, "code"))
+        desk.trouble["q-1"] = AlreadyAnsweredError("taken", interrupt_id="q-1", reviewer="Sam Ito", answered_at=AT)
+        return taken(given)
+
+    desk.view.opened(Ways(lambda: None, lambda key: None, take))
+    desk.press("Send 1 answer")
+    assert desk.heading == "Two?"
+    assert "Answered elsewhere" in desk.text
+    assert "Your answer, not sent" in desk.text
+    assert "Show receipt" in desk.buttons
+    desk.view.finished()
+    assert "Rejected" in desk.text
