@@ -11,6 +11,7 @@ from hitl_nb.decisions.actions import Verb, asked_actions, fact_key
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.decisions.wording import label, readable
 from hitl_nb.errors import InvalidAnswerError
+from hitl_nb.widgets.markup import is_long
 from hitl_nb.widgets.panel import Extra, Panel
 from hitl_nb.widgets.surface import Act
 from hitl_nb.widgets.tree import Node, h, icon
@@ -74,10 +75,9 @@ class ActionsPanel(Panel):
     @staticmethod
     def _fact(name: str, value: Any) -> list[Node]:
         text = readable(value)
-        long = len(text) > 700 or text.count("\n") > 8
         return [
             h("dt", {}, label(name)),
-            h("dd", {"tabindex": "0" if long else None}, text or h("span", {"class": "hitl-nb-mut"}, "empty")),
+            h("dd", {"tabindex": "0" if is_long(text) else None}, text or h("span", {"class": "hitl-nb-mut"}, "empty")),
         ]
 
     def _field(self, n: int, k: int, state: ActionState, argument: Argument) -> Node:

@@ -16,7 +16,7 @@ from hitl_nb.widgets.surface import Surface
 
 State = Literal["open", "sending", "sent", "over"]
 """over: it can no longer be answered here, and says why."""
-_LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> The question is stored. Run the cell again to answer it.</div>'
+_LOST: Final = "The question is stored. Run the cell again to answer it."
 
 
 class CardFrame:
@@ -33,7 +33,7 @@ class CardFrame:
         self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
         self._line = classed(ipywidgets.HTML(), "hitl-nb-live")
         self._foot = classed(ipywidgets.VBox([self._row, self._line]), "hitl-nb-foot")
-        self._lost = ipywidgets.HTML(_LOST)
+        self._lost = ipywidgets.HTML(markup.lost(_LOST))
         self._surface = Surface(label=request.form.heading, grab=grab)
         self.box = classed(ipywidgets.VBox(), "hitl-nb-card")
         self._took_keyboard = grab

@@ -20,7 +20,7 @@ from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.surface import Surface
 from hitl_nb.widgets.times import utc_now
 
-_LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> Nothing was lost. Run the cell again to go on.</div>'
+_LOST: Final = "Nothing was lost. Run the cell again to go on."
 _OWN: Final = str(Path(__file__).parents[1]) + os.sep
 _SHOWN: Final = 4
 """Nodes that failed side by side and are each shown with their error."""
@@ -53,7 +53,7 @@ class FailureCard:
         if reopen is not None:
             foot.add("Change my answer", reopen, key="c")
         self._trace = foot.toggle("Show traceback", self._toggle, look="quiet", key="t")
-        self.box = classed(ipywidgets.VBox([self._read, foot.box, ipywidgets.HTML(_LOST), Surface(label=self._title)]), "hitl-nb-card")
+        self.box = classed(ipywidgets.VBox([self._read, foot.box, ipywidgets.HTML(markup.lost(_LOST)), Surface(label=self._title)]), "hitl-nb-card")
         self._draw()
 
     @property
@@ -71,19 +71,13 @@ class FailureCard:
 
     def _draw(self) -> None:
         trace = _trace(self._error)[-_TRACE_MAX:] if self._shows_traceback else ""
-        details = (
-            f'<div class="hitl-nb-text hitl-nb-code hitl-nb-trace" tabindex="0" role="region" aria-label="Traceback">{escape(trace)}</div>'
-            if trace
-            else ""
-        )
+        details = f'<div class="hitl-nb-text hitl-nb-code hitl-nb-trace"{markup.reach("Traceback")}>{escape(trace)}</div>' if trace else ""
         if self._receipt is None:
             self._read.value = markup.head("bad", "Failed") + f'<div class="hitl-nb-body">{self._box()}{details}</div>'
             return
-        request, outcome = self._receipt.request, self._receipt.outcome
-        yours = markup.facts({"Your answer": outcome.label} | ({"Comment": outcome.comment} if outcome.comment else {}))
-        self._read.value = markup.head("bad", "Failed after your answer", markup.where(request), markup.since(request, self._now())) + markup.body(
-            request, yours, self._box(), details, instruction=False
-        )
+        request, yours = self._receipt.request, markup.facts(self._receipt.outcome.facts)
+        head = markup.head_of(request, "bad", "Failed after your answer", self._now())
+        self._read.value = head + markup.body(request, yours, self._box(), details, instruction=False)
 
     def _box(self) -> str:
         """What went wrong, and first of all what is safe."""

@@ -33,6 +33,11 @@ def head(state: str, word: str, where: str = "", when: str = "") -> str:
     return f'<div class="hitl-nb-head"><span class="hitl-nb-st hitl-nb-{state}">{ICONS[state]}{escape(word)}</span>{where}{when}</div>'
 
 
+def head_of(request: Request, state: str, word: str, now: datetime) -> str:
+    """The header of a question that no answer is waited for any more."""
+    return head(state, word, where(request), since(request, now))
+
+
 def where(request: Request) -> str:
     q = request.question
     return f'<span class="hitl-nb-where">{escape(q.origin)} &ensp;<code>{escape(q.thread_id)}</code></span>'
@@ -77,9 +82,14 @@ def facts(values: Mapping[str, Any]) -> str:
     rows = ""
     for key, value in values.items():
         text = str(value)
-        reach = ' tabindex="0"' if len(text) > 700 or text.count("\n") > 8 else ""
+        reach = ' tabindex="0"' if is_long(text) else ""
         rows += f"<dt>{escape(str(key))}</dt><dd{reach}{lines(text)}>{escape(text)}</dd>"
     return f'<dl class="hitl-nb-facts">{rows}</dl>'
+
+
+def is_long(text: str) -> bool:
+    """Whether the value of a fact scrolls, so that the keyboard has to reach it."""
+    return len(text) > 700 or text.count("\n") > 8
 
 
 def text(name: str, content: str, *, code: bool = False, static: bool = False, mono: bool = False) -> str:
@@ -119,6 +129,11 @@ def plain(name: str, content: str) -> str:
 def line(content: str, hint: str = "") -> str:
     """The small line below the buttons. Both arguments are HTML."""
     return f'<div class="hitl-nb-line"><span>{content}</span><span class="hitl-nb-hint">{hint}</span></div>'
+
+
+def lost(words: str) -> str:
+    """What is seen once the kernel is gone. `words` is HTML: what became of the question, and what to do."""
+    return f'<div class="hitl-nb-lost"><b>This card lost its kernel.</b> {words}</div>'
 
 
 def problem(message: str) -> str:

@@ -41,6 +41,11 @@ class Outcome:
     edited: str | None = None
     """The text that was sent in place of the form's subject; None when it was not edited."""
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the person who has just given it is told of it."""
+        return {"Your answer": self.label} | ({"Comment": self.comment} if self.comment else {})
+
 
 def outcome(form: Form, answer: Any) -> Outcome:
     """Never raises: an answer that no button of this form makes is simply `Answered`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision
@@ -12,15 +11,13 @@ from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Part, lines
 from hitl_nb.decisions.request import Form, Request
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
-from hitl_nb.widgets.receipt import Receipt
-
-_PLACES: Final = {"card": "in a notebook", "console": "in the terminal", "script": "by an answers file", "code": "from code", "invoke": "from code"}
+from hitl_nb.widgets.receipt import PLACES, Receipt
 
 
 def elsewhere(request: Request, now: datetime, unsent: Mapping[str, str], *, by: str, at: datetime | None, answer: str = "") -> str:
     """Who was first, and when."""
     told = {"Answer": answer, "By": by, "When": times.absolute(at) if at else ""}
-    return _head(request, now, "ok", "Answered elsewhere") + markup.body(
+    return markup.head_of(request, "ok", "Answered elsewhere", now) + markup.body(
         request, markup.facts({k: v for k, v in told.items() if v}), *_kept(unsent), instruction=False
     )
 
@@ -29,7 +26,8 @@ def who(decision: Decision) -> str:
     """`Sam Ito, in the terminal`."""
     if decision.how == EXPIRED:
         return "nobody in time: the default counts"
-    return f"{decision.reviewer}, {_PLACES.get(decision.how, decision.how)}"
+    _, from_where = PLACES.get(decision.how, ("", decision.how))
+    return f"{decision.reviewer}, {from_where}"
 
 
 def outdated(request: Request, now: datetime, current: Request | None, unsent: Mapping[str, str], *, compared: bool) -> str:
@@ -42,7 +40,7 @@ def outdated(request: Request, now: datetime, current: Request | None, unsent: M
     parts = [markup.note(why)]
     if compared and current is not None:
         parts.append(_compared(request.form, current.form, "When this card was drawn"))
-    return _head(request, now, "late", "Out of date") + markup.body(request, *parts, *_kept(unsent), instruction=False)
+    return markup.head_of(request, "late", "Out of date", now) + markup.body(request, *parts, *_kept(unsent), instruction=False)
 
 
 def last_words(request: Request, receipt: Receipt | None, unsent: Mapping[str, str]) -> str:
@@ -71,10 +69,6 @@ def asked_again(earlier: Receipt, request: Request) -> str:
 def is_mine(receipt: Receipt) -> bool:
     """Whether the person in front of the card gave this answer."""
     return receipt.decision.reviewer == receipt.request.form.reviewer
-
-
-def _head(request: Request, now: datetime, state: str, word: str) -> str:
-    return markup.head(state, word, markup.where(request), markup.since(request, now))
 
 
 def _kept(unsent: Mapping[str, str]) -> list[str]:

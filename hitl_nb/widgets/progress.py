@@ -24,7 +24,7 @@ _TIMES_EVERY_S: Final = 1.0
 """How often the times are drawn while nothing changes."""
 _NAMES: Final = 3
 """Nodes that the header names."""
-_LOST: Final = '<div class="hitl-nb-lost"><b>This card lost its kernel.</b> What was done so far is stored. Run the cell again to go on.</div>'
+_LOST: Final = "What was done so far is stored. Run the cell again to go on."
 _ICONS: Final = {"running": "run", "done": "ok", "asked": "open", "failed": "bad"}
 
 
@@ -42,7 +42,7 @@ class Activity:
         self._stopped = Event()
         self._read = ipywidgets.HTML()
         self._surface = Surface(label="What runs now" if receipt is None else receipt.request.form.heading)
-        self.box = classed(ipywidgets.VBox([self._read, self._surface, ipywidgets.HTML(_LOST)]), "hitl-nb-card hitl-nb-activity")
+        self.box = classed(ipywidgets.VBox([self._read, self._surface, ipywidgets.HTML(markup.lost(_LOST))]), "hitl-nb-card hitl-nb-activity")
         self.refresh()
         self._thread = Thread(target=self._keep_fresh, name="hitl-nb-progress", daemon=True)
         self._thread.start()
@@ -77,9 +77,8 @@ class Activity:
         if self._receipt is None:
             return markup.head("run", f"Running {names}")
         request, outcome = self._receipt.request, self._receipt.outcome
-        yours = {"Your answer": outcome.label} | ({"Comment": outcome.comment} if outcome.comment else {})
-        head = markup.head("run", f"{outcome.label}, running {names}", markup.where(request), markup.since(request, self._now()))
-        return head + markup.body(request, markup.facts(yours), instruction=False)
+        head = markup.head_of(request, "run", f"{outcome.label}, running {names}", self._now())
+        return head + markup.body(request, markup.facts(outcome.facts), instruction=False)
 
 
 def tree(glance: Glance) -> list[Node]:

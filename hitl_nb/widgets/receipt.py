@@ -21,7 +21,14 @@ from hitl_nb.widgets.parts import part_html, text
 
 AS_IS: Final = "mathjax_ignore tex2jax_ignore"
 """Classes by which JupyterLab and an HTML export leave "$5 and $6" alone, which they would set as a formula."""
-_PLACES: Final = {"card": "notebook", "console": "terminal", "script": "answers file", "invoke": "code", EXPIRED: "nowhere: the default counts"}
+PLACES: Final = {
+    "card": ("notebook", "in a notebook"),
+    "console": ("terminal", "in the terminal"),
+    "script": ("answers file", "by an answers file"),
+    "code": ("code", "from code"),
+    "invoke": ("code", "from code"),
+}
+"""How an answer was given: where it came from, and in a sentence about who gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Receipt:
     def _origin(self) -> dict[str, str]:
         q, d = self.request.question, self.decision
         asked = {"Asked": q.assignee} if q.assignee is not None and q.assignee != d.reviewer else {}
-        place = _PLACES.get(d.how, d.how)
+        place = "nowhere: the default counts" if d.how == EXPIRED else PLACES.get(d.how, (d.how, ""))[0]
         waited_s = (d.decided_at - q.created_at).total_seconds()
         after = "" if self.scripted or d.how == EXPIRED or waited_s < 1 else f", after {times.took(waited_s)}"
         return {"Thread": q.thread_id, "Node": q.origin, **asked, "Answered in": place + after}
