@@ -30,7 +30,8 @@ from hitl_nb.errors import (
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.card_frame import CardFrame
 from hitl_nb.widgets.controls import button, classed, close
-from hitl_nb.widgets.panel import Extra, Panel, panel_for
+from hitl_nb.widgets.drawing_panel import panel_for
+from hitl_nb.widgets.panel import Extra, Panel
 from hitl_nb.widgets.parts import shown
 from hitl_nb.widgets.surface import Act, Held, Press
 from hitl_nb.widgets.text_panel import TextPanel
@@ -84,7 +85,7 @@ class Card(CardFrame):
         self._use(self._first_panel())
 
     def _first_panel(self) -> Panel:
-        return panel_for(self.request, self._typed)
+        return panel_for(self.request)
 
     def _use(self, panel: Panel) -> None:
         """Draw the card with this panel."""

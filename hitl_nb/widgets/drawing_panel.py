@@ -14,17 +14,18 @@ from hitl_nb.decisions.wording import label, readable
 from hitl_nb.errors import InvalidAnswerError
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.drawing_view import DrawingView, notice, open_widgets, shown_as
-from hitl_nb.widgets.panel import Panel, panel_of_kind
+from hitl_nb.widgets.panel import Panel
+from hitl_nb.widgets.panel_kinds import panel_of_kind
 from hitl_nb.widgets.renderers import Drawing, Rule, Trouble, rule_for
 
 _UNREAD: Final = object()
 
 
-def drawing_panel(request: Request) -> Panel | None:
-    """The panel of the renderer that wants this request; None when none does. When one raised: the panel as always, with the reason above it."""
+def panel_for(request: Request) -> Panel:
+    """The panel of the renderer that wants this request, else that of its kind. When a renderer raised: the panel as always, the reason above it."""
     rule, troubles = rule_for(request)
     if rule is None and not troubles:
-        return None
+        return panel_of_kind(request)
     before = open_widgets()
     drawing, parts = None, []
     if rule is not None:

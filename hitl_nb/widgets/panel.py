@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.request import Form, Option, Request
@@ -92,36 +92,3 @@ class Panel:
     def unsent(self) -> Mapping[str, str]:
         """What a person has filled in, by name, for a card that is answered elsewhere meanwhile."""
         return {}
-
-
-_KINDS: Final[dict[str, str]] = {
-    "actions": "hitl_nb.widgets.actions_panel:ActionsPanel",
-    "form": "hitl_nb.widgets.form_panel:FormPanel",
-    "table": "hitl_nb.widgets.table_panel:TablePanel",
-}
-"""The panel class of each control that is drawn as a tree, as `module:Class`: loaded when it is met."""
-
-
-def panel_for(request: Request, changed: Callable[[], None]) -> Panel:
-    """The panel of this request, drawn by the user's own renderer where one wants it. `changed` is called when a person typed into its widget."""
-    from hitl_nb.widgets.drawing_panel import drawing_panel
-
-    panel = drawing_panel(request) or panel_of_kind(request)
-    panel.changed = changed
-    return panel
-
-
-def panel_of_kind(request: Request) -> Panel:
-    """The panel for the control of the request's form."""
-    from hitl_nb.widgets.text_panel import TextPanel
-
-    form = request.form
-    if form.control in _KINDS:
-        from importlib import import_module
-
-        module, _, name = _KINDS[form.control].partition(":")
-        made: Panel = getattr(import_module(module), name)(request)
-        return made
-    if form.control == "buttons" and not any(o.edits for o in form.options):
-        return Panel(request)
-    return TextPanel(request)

@@ -115,7 +115,7 @@ def test_an_answer_that_comes_after_the_deadline_is_an_error(tmp_path, monkeypat
     graph_on(saver, lambda state: {"x": interrupt("Go?", deadline=timedelta(hours=1))}).invoke({}, {"configurable": {"thread_id": "t"}})
     report = checked("answers:\n- answer: true\n", code=1)
     assert found(report) == [("error", "late")]
-    assert "its deadline passed at 2026-05-01 13:00 UTC, so no answer is taken; graph.expire() decides it" in str(report)
+    assert "its deadline passed at 2026-05-01 13:00:00 UTC, so no answer is taken; graph.expire() decides it" in str(report)
     saver.close()
 
 

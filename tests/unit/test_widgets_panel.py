@@ -88,7 +88,7 @@ class Stage:
 
 @pytest.fixture
 def stage(monkeypatch):
-    monkeypatch.setattr(card_module, "panel_for", lambda request, changed: Counting(request))
+    monkeypatch.setattr(card_module, "panel_for", Counting)
     made = Stage()
     yield made
     close(made.card.box)
