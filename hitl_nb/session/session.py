@@ -154,8 +154,9 @@ class ReviewSession(Runner):
 
     def __repr__(self) -> str:
         status = self.status
-        asked = ", ".join(r.form.heading for r in self.pending) if status == "waiting" else ""
-        return f"<ReviewSession {self.thread_id!r}: {status}{f', asks {asked!r}' if asked else ''}>"
+        pending = self.pending if status == "waiting" else []
+        more = f" and {len(pending) - 1:,} more" if len(pending) > 1 else ""
+        return f"<ReviewSession {self.thread_id!r}: {status}{f', asks {pending[0].form.heading!r}{more}' if pending else ''}>"
 
     def _only_question(self) -> Request:
         pending = self.pending

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from pydantic import BaseModel, field_validator
 
-from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, Runtime, StateGraph, interrupt, review
+from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, Runtime, Send, StateGraph, interrupt, review
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions import check
 from hitl_nb.decisions.request import Request
@@ -129,6 +129,13 @@ def test_a_finished_thread_shows_its_receipts_and_runs_nothing(capsys: pytest.Ca
     assert capsys.readouterr().out == first == 'Publish? "approve", by dana (script)\n'
     assert again.result()["log"] == ["write", "asked:approve"]
     assert repr(again) == "<ReviewSession 't': done>"
+
+
+def test_of_many_open_questions_it_names_the_first():
+    builder = StateGraph().add_node("ask", lambda state: {"a": interrupt(f"Add {state['n']}?")})
+    builder.add_conditional_edges(START, lambda _: [Send("ask", {"n": n}) for n in range(3)])
+    session = review(builder.compile(checkpointer=MemorySaver()), {"n": 0}, thread_id="t", answers=[], on_missing="leave_open")
+    assert repr(session) == "<ReviewSession 't': waiting, asks 'Add 0?' and 2 more>"
 
 
 def test_without_an_answer_it_fails_at_once_and_the_question_stays_open():
