@@ -204,7 +204,8 @@ def test_a_key_hit_twice_in_haste_answers_one_question(lab):
         hit();
         window.hitAt = null;
         const wait = () => {
-            if (document.activeElement !== before && document.activeElement.matches('.hitl-nb-card[data-dressed]')) { window.hitAt = performance.now() - began; hit(); }
+            const at = document.activeElement;
+            if (at !== before && at.matches('.hitl-nb-card[data-dressed]')) { window.hitAt = performance.now() - began; hit(); }
             else requestAnimationFrame(wait);
         };
         wait();"""

@@ -475,7 +475,7 @@ def test_what_was_typed_can_be_read_whatever_a_page_reports():
 
 def test_a_list_too_long_to_draw_is_edited_as_json():
     value = list(range(5000))
-    draft = Draft.from_value(field_of(answer_schema(list[int])), value)
+    draft = Draft(field_of(answer_schema(list[int])), value=value)
     assert draft.root.field.kind == "json"
     assert draft.answer() == value
 
@@ -489,11 +489,11 @@ def test_many_wrong_fields_are_a_few_names_and_a_count():
 def test_what_no_control_can_hold_is_edited_as_json_and_comes_back_as_it_was():
     schema = answer_schema(Person)
     value = {"home": {"city": 5}, "second": "nowhere", "third": None, "more": [1]}
-    draft = Draft.from_value(field_of(schema), value)
+    draft = Draft(field_of(schema), value=value)
     assert [n.field.kind for n in (part(draft, "home", "city"), part(draft, "second"))] == ["json", "json"]
     with pytest.raises(InvalidAnswerError):
         draft.answer()
-    assert Draft.from_value(field_of({"properties": {"a": {"type": "integer"}}}), {"a": 1, "b": {"c": 2}}).answer() == {"a": 1, "b": {"c": 2}}
+    assert Draft(field_of({"properties": {"a": {"type": "integer"}}}), value={"a": 1, "b": {"c": 2}}).answer() == {"a": 1, "b": {"c": 2}}
 
 
 @pytest.mark.parametrize(
@@ -541,6 +541,6 @@ def test_an_answer_reads_as_names_and_words():
 
 
 def test_an_edited_text_keeps_the_line_ends_of_its_default() -> None:
-    draft = Draft.from_value(field_of({"type": "string"}), "one\r\ntwo")
+    draft = Draft(field_of({"type": "string"}), value="one\r\ntwo")
     draft.set(draft.root.id, "one\nthree")
     assert draft.answer() == "one\r\nthree"

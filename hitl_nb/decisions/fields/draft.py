@@ -24,7 +24,8 @@ _NAMED_MAX: Final = 5
 class Draft:
     """The state of one form. Every control has an id that stays the same as long as it is there.
 
-    `check` tells everything that is wrong with a complete answer, rules included that the form does not know.
+    `check` tells everything that is wrong with a complete answer, rules included that the form does not know. `value`: an answer that is filled in;
+    what no control can hold of it is edited as JSON, so that `answer` gives the same value again.
 
     Nothing that a person must decide is chosen beforehand: a yes or no without a default is a choice of two with none taken, a kind of a union too.
     A field with a default of the schema starts with it. A field left empty is left out, or None where only that fits; a default that was deleted is
@@ -39,11 +40,6 @@ class Draft:
             self.root.give()
         self.errors: dict[str, str] = {}
         """What is wrong, in words, by id of the field; in the order of the form after `answer`."""
-
-    @classmethod
-    def from_value(cls, field: Field, value: Any, *, check: Callable[[Any], Sequence[Problem]] = lambda _: ()) -> Draft:
-        """The form as it looks with this answer filled in. What no control can hold is edited as JSON, so `answer` gives the same value again."""
-        return cls(field, check=check, value=value)
 
     # -- what a person does
 

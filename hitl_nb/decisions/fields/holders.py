@@ -111,14 +111,18 @@ class Places(Holder):
         return WRONG if any(v is WRONG for v in built) else self._own_rules(built, path, report)
 
 
-class Many(Holder):
-    """A list: items are added, taken away and moved."""
+class Growing(Holder):
+    """Parts are added and taken away. Without any, it is empty or missing."""
+
+    kind: type
+    """Of its value."""
+    least: str
+    """The rule of the schema that demands a number of parts."""
 
     def __init__(self, shelf: Shelf, field: Field, parent: Node | None, *, required: bool) -> None:
         super().__init__(shelf, field, parent, required=required)
-        self.items: list[Node] = []
         self._stays = False
-        """It was an empty list, and no missing one."""
+        """It was empty, and not missing."""
 
     @property
     def can_skip(self) -> bool:
@@ -126,11 +130,26 @@ class Many(Holder):
 
     @property
     def optional(self) -> bool:
-        return self.empty is not MUST or not self.field.schema.get("minItems")
+        return self.empty is not MUST or not self.field.schema.get(self.least)
 
     def start(self, value: Any, *, explicit: bool) -> None:
-        self._stays = isinstance(value, list)
+        self._stays = isinstance(value, self.kind)
         super().start(value, explicit=explicit)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is left out: it has no parts, and did not come as an empty value."""
+        return not any(True for _ in self.children()) and self.empty is ABSENT and not self._stays and not self.can_skip
+
+
+class Many(Growing):
+    """A list: items are added, taken away and moved."""
+
+    kind, least = list, "minItems"
+
+    def __init__(self, shelf: Shelf, field: Field, parent: Node | None, *, required: bool) -> None:
+        super().__init__(shelf, field, parent, required=required)
+        self.items: list[Node] = []
 
     def begin(self, value: Any) -> None:
         if isinstance(value, list):
@@ -164,31 +183,20 @@ class Many(Holder):
         self.items.insert(to, self.items.pop(at))
 
     def build_parts(self, path: Path, report: Report) -> Any:
-        if not self.items and self.empty is ABSENT and not self._stays and not self.can_skip:
+        if self.is_missing:
             return ABSENT
         built = [node.build((*path, n), report) for n, node in enumerate(self.items)]
         return WRONG if any(v is WRONG for v in built) else self._own_rules(built, path, report)
 
 
-class Rows(Holder):
+class Rows(Growing):
     """Names and values."""
+
+    kind, least = dict, "minProperties"
 
     def __init__(self, shelf: Shelf, field: Field, parent: Node | None, *, required: bool) -> None:
         super().__init__(shelf, field, parent, required=required)
         self.rows: list[tuple[Node, Node]] = []
-        self._stays = False
-
-    @property
-    def can_skip(self) -> bool:
-        return self.field.nullable and super().can_skip
-
-    @property
-    def optional(self) -> bool:
-        return self.empty is not MUST or not self.field.schema.get("minProperties")
-
-    def start(self, value: Any, *, explicit: bool) -> None:
-        self._stays = isinstance(value, dict)
-        super().start(value, explicit=explicit)
 
     def begin(self, value: Any) -> None:
         if isinstance(value, dict):
@@ -219,7 +227,7 @@ class Rows(Holder):
             node.drop()
 
     def build_parts(self, path: Path, report: Report) -> Any:
-        if not self.rows and self.empty is ABSENT and not self._stays and not self.can_skip:
+        if self.is_missing:
             return ABSENT
         built = self.build_rows(path, report)
         return WRONG if built is None else self._own_rules(built, path, report)
