@@ -324,6 +324,7 @@ class LiveView(View):
         for slot in self._slots.values():
             slot.arrange(tail if slot is self._host else None, self._way_to_change(slot))
         below = [tail.box] if tail is not None and self._host is None else []
-        self._output.show([s.box for s in self._slots.values() if not s.is_open], *([] if self._stack is None else [self._stack.box]), *below)
+        past = [s.box if s.record is None else s.record for s in self._slots.values() if not s.is_open]
+        self._output.show(past, *([] if self._stack is None else [self._stack.box]), *below)
         if fresh or not self._output.is_live:
             self._output.publish(self._receipts(), [s.request for s in self._slots.values() if s.is_open])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from functools import cache
 from html import escape
@@ -18,6 +18,8 @@ from hitl_nb.widgets.receipt import AS_IS, Receipt
 from hitl_nb.widgets.style import card_css
 
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
+_RUN_MAX: Final = 50
+"""Texts that one widget shows."""
 _NOTE: Final = "Run the cell again to see the cards."
 
 
@@ -40,6 +42,8 @@ class Output:
         if _style().comm is None:  # somebody closed all widgets of the kernel
             _style.cache_clear()
         self._past = ipywidgets.VBox()
+        self._texts: list[Any] = []
+        """The widgets that show texts."""
         self.box = classed(ipywidgets.VBox([_style(), self._past]), "hitl-nb hitl-nb-session")
         self.box._view_count = 0  # makes the front end report how many views it has drawn
 
@@ -49,15 +53,36 @@ class Output:
         return bool(self.box._view_count)
 
     def show(self, past: Sequence[Any], *live: Any) -> None:
-        """Put these into the page, in this order; what leaves it is freed. What lives is not drawn anew when the others come and go."""
+        """Put these into the page, in this order; what leaves it is freed. What lives is not drawn anew when the others come and go.
+
+        past: widgets, and HTML as text. A page draws a widget slowly and a text quickly, so texts in a row share one.
+        """
         before = (*self._past.children, *self.box.children[2:])
-        for box, children in ((self._past, tuple(past)), (self.box, (_style(), self._past, *live))):
+        gone_by = tuple(self._joined(past))
+        for box, children in ((self._past, gone_by), (self.box, (_style(), self._past, *live))):
             if box.children != children:
                 box.children = children
-        kept = {id(w) for w in (*past, *live)}
+        kept = {id(w) for w in (*gone_by, *live)}
         for old in before:
             if id(old) not in kept:
                 close(old)
+
+    def _joined(self, past: Sequence[Any]) -> Iterator[Any]:
+        """The widgets, and one for each run of texts; a long run has several, so that one more text is not a reason to send all of them again."""
+        before, self._texts = self._texts, []
+        run: list[str] = []
+        for item in (*past, None):
+            if isinstance(item, str):
+                run.append(item)
+            if run and (not isinstance(item, str) or len(run) == _RUN_MAX):
+                drawn = before[len(self._texts)] if len(self._texts) < len(before) else ipywidgets.HTML()
+                self._texts.append(drawn)
+                if drawn.value != (html := "".join(run)):
+                    drawn.value = html
+                yield drawn
+                run = []
+            if item is not None and not isinstance(item, str):
+                yield item
 
     def publish(self, receipts: Sequence[Receipt], asked: Sequence[Request]) -> None:
         """Show the widgets; where there are none, in a saved notebook, what is decided and what is open."""
@@ -71,7 +96,7 @@ class Output:
         """
         self.is_live = False
         told = "".join(f'<p class="hitl-nb hitl-nb-note {AS_IS}">{escape(n)}</p>' for n in notes)
-        self.show([ipywidgets.HTML(html) for html in (*(r.html() for r in receipts), told) if html])
+        self.show([html for html in (*(r.html() for r in receipts), told) if html])
         data = bundle(receipts)
         self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *notes])})
 

@@ -46,6 +46,8 @@ class Slot:
         self._receipt_opens = False
         self._change: Foot | None = None
         self._box: Any = None
+        self._record: str | None = None
+        """The receipt as HTML while that is all there is to show."""
 
     @property
     def box(self) -> Any:
@@ -53,6 +55,11 @@ class Slot:
         if self._box is None:
             self._box = classed(ipywidgets.VBox(), "hitl-nb-slot")
         return self._box
+
+    @property
+    def record(self) -> str | None:
+        """The receipt as HTML while that is all there is to show: then it needs no widget of its own. None: `box` is to be shown."""
+        return self._record
 
     @property
     def key(self) -> str:
@@ -93,7 +100,7 @@ class Slot:
     def decide(self, request: Request, decision: Decision) -> None:
         """Show the receipt."""
         self.leave()
-        self.request, self.card, self.receipt = request, None, Receipt(request, decision)
+        self.request, self.card, self.receipt, self._record = request, None, Receipt(request, decision), None
         self.arrange(None, None)
 
     def give_away(self, decision: Decision | None, by: str, at: datetime | None, show: Callable[[], None]) -> None:
@@ -126,7 +133,13 @@ class Slot:
         """The receipt; with what runs below it, or what failed in its place, or with `change` in its details."""
         shown = self.receipt or self.taken_back
         if self.card is not None or shown is None:
+            self._record = None
             return
+        if tail is None and change is None and self.receipt is not None and not self._receipt_opens:
+            self._box = self._change = None  # it leaves the page now, and is freed with it
+            self._record = self._record or self.receipt.html()
+            return
+        self._record = None
         if tail is not None and tail.replaces_receipt:
             self._put(tail.box)
             return
