@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.request import Form, Option
 from hitl_nb.decisions.rows.answer import in_words, is_decision
-from hitl_nb.decisions.wording import says_yes
+from hitl_nb.decisions.wording import exactly, says_yes
 from hitl_nb.errors import InvalidAnswerError
 
 
@@ -90,7 +89,7 @@ def _parsed(text: str) -> Any:
 def _literal(value: Any) -> str:
     """The value as it is written in Python, texts in double quotes, a long one as its length."""
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False) if len(value) <= 60 else f'"… {len(value)} characters"'
+        return exactly(value) if len(value) <= 60 else f'"… {len(value)} characters"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):

@@ -55,11 +55,11 @@ def told_apart(values: Sequence[Any], labels: Sequence[str]) -> list[str]:
     """
     seen = ["".join(letter for letter in text if unicodedata.category(letter) != "Cf").strip() for text in labels]
     doubtful = (not s or seen.count(s) > 1 or bool(_TURNING & set(text)) for s, text in zip(seen, labels, strict=True))
-    return [_exactly(value) if odd else text for odd, value, text in zip(doubtful, values, labels, strict=True)]
+    return [exactly(value) if odd else text for odd, value, text in zip(doubtful, values, labels, strict=True)]
 
 
-def _exactly(value: Any) -> str:
-    """The value as JSON, with what cannot be seen written out."""
+def exactly(value: Any) -> str:
+    """The value as JSON, with what cannot be seen, or turns the text behind it around, written out."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cf", "Cc", "Zl", "Zp") else c for c in text)
 

@@ -418,3 +418,8 @@ def test_amendments_that_the_button_would_not_send_are_not_dropped_without_a_wor
         build_answer(f, "approve", comment="cap liability")
     assert caught.value.path == ["comment"]
     assert build_answer(f, "approve", comment=" \n") == {"decision": "approve"}
+
+
+def test_what_is_sent_is_told_with_every_letter_that_turns_or_hides():
+    f = form_for(question({"question": "Which?", "options": ["\u202ecejer", "ok\u200b"]}))
+    assert sends(f) == '"\\u202ecejer" | "ok\\u200b"'
