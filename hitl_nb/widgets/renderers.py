@@ -90,12 +90,13 @@ def renderer(wants: Callable[[Request], Any]) -> Callable[[Draw], Draw]:
 
     Raises RendererError for what cannot be called, and for a lambda as the decorated function, which has no name to be known by.
 
-    >>> from hitl_nb import Drawing, h, renderer, renderers
+    >>> from hitl_nb import Drawing, forget_renderer, h, renderer, renderers
     >>> @renderer(lambda request: request.payload["kind"] == "greeting")
     ... def greeting(request):
     ...     return Drawing(h("p", {}, "Hello ", h("b", {}, request.payload["name"])))
     >>> renderers()[-1] is greeting
     True
+    >>> forget_renderer(greeting)  # questions are drawn as always again
     """
     if not callable(wants):
         raise RendererError(f"renderer() takes a function that says which questions it draws, got {shown(wants)}; write @renderer(lambda request: …)")

@@ -40,11 +40,13 @@ ONLY_IN = {
     "diskcache": ("hitl_nb.checkpoint.bytes_disk", "hitl_nb.checkpoint.disk"),
     "filelock": ("hitl_nb.checkpoint.disk",),
     "click": ("hitl_nb.cli",),
+    "markdown_it": ("hitl_nb.widgets.markdown",),
+    "nh3": ("hitl_nb.widgets.markdown",),
 }
 
 # What may be imported when a module is loaded; everything else inside the function that needs it.
 AT_MODULE_LEVEL = {
-    "hitl_nb.widgets": {"IPython", "ipywidgets", "anywidget", "traitlets", "markdown_it", "nh3"},
+    "hitl_nb.widgets": {"IPython", "ipywidgets", "anywidget", "traitlets"},
     "hitl_nb.checkpoint.disk": {"diskcache", "filelock"},
     "hitl_nb.checkpoint.bytes_disk": {"diskcache"},
     # Loaded when a value of theirs is met, see test_import_cost.
