@@ -33,6 +33,7 @@ class FailureCard:
     """`box` is the widget to put into the page. `receipt` is the answer that the node ran with; None when it had none.
 
     nodes: each node that failed, with its error as `module.Class: message`; the first one raised `error`. None: nobody knows which one did.
+    grab: take the keyboard, because the person has just answered here.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class FailureCard:
         reopen: Callable[[], None] | None,
         nodes: Sequence[tuple[str, str]] = (),
         *,
+        grab: bool = False,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._error, self._receipt, self._nodes, self._now = error, receipt, nodes, now
@@ -53,7 +55,8 @@ class FailureCard:
         if reopen is not None:
             foot.add("Change my answer", reopen, key="c")
         self._trace = foot.toggle("Show traceback", self._toggle, look="quiet", key="t")
-        self.box = classed(ipywidgets.VBox([self._read, foot.box, ipywidgets.HTML(markup.lost(_LOST)), Surface(label=self._title)]), "hitl-nb-card")
+        parts = [self._read, foot.box, ipywidgets.HTML(markup.lost(_LOST)), Surface(label=self._title, grab=grab)]
+        self.box = classed(ipywidgets.VBox(parts), "hitl-nb-card")
         self._draw()
 
     @property

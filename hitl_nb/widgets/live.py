@@ -48,7 +48,7 @@ class LiveView(View):
         """The question that was decided last: below its receipt stands what runs, and what failed."""
         self._changeable: str | None = None
         self._follows = False
-        """An answer was just given here, so the next card takes the keyboard."""
+        """An answer was just given here, so the next card takes the keyboard, also one that says what failed."""
         self._changes = False
         """A decision is being changed here."""
         self._progress = Progress()
@@ -235,7 +235,8 @@ class LiveView(View):
     ) -> None:
         with self._lock:
             receipt = self._stand_below()
-            self._failure = FailureCard(error, receipt, retry, None if reopen is None else lambda: self._change(reopen), nodes, now=self._now)
+            change = None if reopen is None else lambda: self._change(reopen)
+            self._failure = FailureCard(error, receipt, retry, change, nodes, grab=self._follows, now=self._now)
             self._draw()
 
     def finished(self) -> None:

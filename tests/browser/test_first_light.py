@@ -110,6 +110,7 @@ def test_a_failed_node_is_retried_with_the_same_answer_or_the_answer_is_changed(
     notebook.button("Approve").click()
     notebook.page.get_by_text("Failed after your answer").wait_for()
     assert "the site is down" in notebook.page.get_by_role("alert").inner_text()
+    notebook.page.wait_for_function("document.activeElement.matches('.hitl-nb-card')")
     retry = notebook.button("Retry").element_handle()
     retry.click()
     retry.wait_for_element_state("hidden")  # the card of the second failure has buttons of its own
