@@ -54,12 +54,16 @@ def keep(notebook, name):
 
 
 def then_text_field(notebook, answer):
-    """Give the answer; returns the field of the next card, once the output is drawn anew for it."""
-    notebook.page.evaluate("document.querySelector('.hitl-nb-session').dataset.before = ''")
+    """Give the answer; returns the field of the next card. Right after an answer the output is drawn anew, and no person is that fast."""
     answer()
-    field = notebook.page.locator(".hitl-nb-session:not([data-before]) .hitl-nb-card[data-dressed] .hitl-nb-typed textarea")
-    field.wait_for()
-    return field
+    notebook.page.wait_for_function(
+        """() => {
+            const node = document.querySelector('.hitl-nb-card[data-dressed] .hitl-nb-typed textarea'), now = performance.now();
+            if (node !== window.stands?.node) window.stands = { node, since: now };
+            return node && now - window.stands.since > 500;
+        }"""
+    )
+    return notebook.page.locator(".hitl-nb-typed textarea")
 
 
 def test_run_all_waits_for_a_click_and_for_what_is_typed_and_the_receipts_outlive_the_kernel(opened):

@@ -55,7 +55,13 @@ def test_the_cards_are_answered_one_after_the_other_and_a_cell_that_would_wait_i
     told = notebook.page.get_by_text("in Voila no cell can wait").inner_text()
     assert "Leave result() out of this notebook" in told
     field = notebook.page.get_by_role("textbox", name="Title")
-    field.wait_for()
+    notebook.page.wait_for_function(  # right after an answer the output is drawn anew, and no person is that fast
+        """() => {
+            const node = document.querySelector('.hitl-nb-card[data-dressed] .hitl-nb-surface input'), now = performance.now();
+            if (node !== window.stands?.node) window.stands = { node, since: now };
+            return node && now - window.stands.since > 500;
+        }"""
+    )
     field.focus()
     notebook.page.keyboard.type(TYPED)
     notebook.page.keyboard.press("Control+Enter")
