@@ -15,7 +15,7 @@ def receipt_css() -> str:
 @cache
 def card_css() -> str:
     """What a live card needs: the receipt's rules and its own."""
-    return receipt_css() + parts_css() + _read("card.css")
+    return receipt_css() + parts_css() + _read("card.css") + _read("panels.css")
 
 
 @cache
