@@ -236,7 +236,7 @@ class Card(CardFrame):
                 return
         self._send(option, dressed=True)
 
-    def _take(self, held: Press | Held) -> bool:
+    def _take(self, held: Held) -> bool:
         """What the page holds is what counts. False: it cannot be read, and the card says why."""
         text = None if self._text is None else self._text.field
         for field, value in ((text, held.text), (self._comment, held.comment)):

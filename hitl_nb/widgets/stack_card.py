@@ -270,7 +270,7 @@ class StackCard(Card):
         self._typed()
         self._place.send()
 
-    def _held(self, held: Press | Held) -> None:
+    def _held(self, held: Held) -> None:
         """The person goes to another question, or sends what is kept: what the page holds here is not lost, and not overlooked."""
         with self._lock:
             if self.state == "open" and self._take(held):

@@ -18,11 +18,9 @@ KEYS_VARIABLE: Final = "HITL_NB_KEYS"
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
-    """An answer button was pressed, with exactly what the card held at that moment."""
+class Held:
+    """Exactly what the card holds at a moment: when the person leaves it without pressing an answer button, or when one is pressed."""
 
-    number: int
-    """Which button."""
     text: str | None
     """Of the main field; None when there is none."""
     comment: str | None
@@ -31,13 +29,11 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the card holds at a moment when the person leaves it without pressing an answer button."""
+class Press(Held):
+    """An answer button was pressed."""
 
-    text: str | None
-    """As in `Press`."""
-    comment: str | None
-    fields: Mapping[str, Any]
+    number: int
+    """Which button."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +68,7 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         super().__init__(_esm=script(), **traits)
         self._echoes: dict[int, Callable[[], None]] = {}
         self._echo_numbers = count()
-        self.on_msg(self._echoed)
+        self._hear(self._echoed)
 
     @traitlets.default("single_keys")
     def _single_keys(self) -> bool:
@@ -88,39 +84,48 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         self._echoes[number] = then
         self.send({"echo": number})
 
-    def _echoed(self, _: Any, message: Any, __: Any) -> None:
-        number = message.get("echoed") if isinstance(message, dict) else None
+    def _echoed(self, said: Mapping[str, Any]) -> None:
+        number = said.get("echoed")
         then = self._echoes.pop(number, None) if isinstance(number, int) else None
         if then is not None:
             then()
 
     def on_press(self, press: Callable[[Press], None]) -> None:
-        def receive(_: Any, message: Any, __: Any) -> None:
-            said = message if isinstance(message, dict) else {}
-            number, text, comment = said.get("press"), said.get("text"), said.get("comment")
-            if isinstance(number, int):
-                press(Press(number, text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)))
+        def hear(said: Mapping[str, Any]) -> None:
+            if isinstance(said.get("press"), int):
+                press(Press(*_held(said), said["press"]))
 
-        self.on_msg(receive)
+        self._hear(hear)
 
     def on_hold(self, hold: Callable[[Held], None]) -> None:
-        def receive(_: Any, message: Any, __: Any) -> None:
-            said = message if isinstance(message, dict) else {}
-            text, comment = said.get("text"), said.get("comment")
+        def hear(said: Mapping[str, Any]) -> None:
             if said.get("hold") is True:
-                hold(Held(text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)))
+                hold(Held(*_held(said)))
 
-        self.on_msg(receive)
+        self._hear(hear)
 
     def on_act(self, act: Callable[[Act], None]) -> None:
-        def receive(_: Any, message: Any, __: Any) -> None:
-            said = message if isinstance(message, dict) else {}
+        def hear(said: Mapping[str, Any]) -> None:
             if isinstance(said.get("act"), str):
                 act(Act(said["act"], str(said.get("arg", "")), said.get("value"), _fields(said)))
 
+        self._hear(hear)
+
+    def _hear(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        """Call `hear` with each message of the page. What a page says may be anything."""
+
+        def receive(_: Any, message: Any, __: Any) -> None:
+            if isinstance(message, dict):
+                hear(message)
+
         self.on_msg(receive)
 
 
-def _fields(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    fields = message.get("fields")
+def _held(said: Mapping[str, Any]) -> tuple[str | None, str | None, Mapping[str, Any]]:
+    text, comment = said.get("text"), said.get("comment")
+    return text if isinstance(text, str) else None, comment if isinstance(comment, str) else None, _fields(said)
+
+
+def _fields(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = said.get("fields")
     return fields if isinstance(fields, dict) else {}
