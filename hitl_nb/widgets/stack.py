@@ -14,12 +14,13 @@ import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
-from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError
+from hitl_nb.decisions.wording import plural
+from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError, told
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets.card_frame import State
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.outcome import Outcome
-from hitl_nb.widgets.stack_bar import answers, bar
+from hitl_nb.widgets.stack_bar import bar
 from hitl_nb.widgets.stack_card import Draft, Finish, Kept, StackCard
 from hitl_nb.widgets.surface import Act, Surface
 
@@ -232,7 +233,7 @@ class Stack:
     @property
     def finish(self) -> Finish | None:
         count = len(self._kept)
-        return Finish(f"Send {answers(count)}", count == len(self._places)) if count else None
+        return Finish(f"Send {plural(count, 'answer')}", count == len(self._places)) if count else None
 
     def go_on(self, place: Place) -> None:
         """An answer is kept: show the next question without one. After the last, the card stays and offers to send them."""
@@ -276,7 +277,7 @@ class Stack:
         try:
             results = list(self._send_all([(p.request, p.kept.answer) for p in sent if p.kept is not None]))
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
-            problem = f"{type(error).__name__}: {error}"
+            problem = told(error)
         with self._lock:
             self._is_sending = False
             self.box.remove_class("hitl-nb-sending")
@@ -353,8 +354,8 @@ class Stack:
         """The bar, and the words of the card that depend on the others."""
         count, total = len(self._kept), len(self._places)
         with self._bar.hold_sync():
-            told = f"{total:,} question{'' if total == 1 else 's'}" + (f", {count:,} answered, not sent" if count else "")
-            self._bar.label = told if self.is_stacked else ""
+            said = plural(total, "question") + (f", {count:,} answered, not sent" if count else "")
+            self._bar.label = said if self.is_stacked else ""
             self._bar.tree = bar(self._kept_by_place if self.is_stacked else (), self._number, self._note)
         card = None if self._at is None else self._at.card
         if card is None:
@@ -363,9 +364,9 @@ class Stack:
             card.redraw()
         else:
             card.restack()
-        gone = f" {answers(count)} {'was' if count == 1 else 'were'} not sent." if count else ""
+        gone = f"{plural(count, 'answer')} {'was' if count == 1 else 'were'} not sent. " if count else ""
         stored = "The question is stored." if total == 1 else "The questions are stored."
-        card.say_lost(f"<b>This card lost its kernel.</b>{gone} {stored} Run the cell again to answer {'it' if total == 1 else 'them'}.")
+        card.say_lost(f"{gone}{stored} Run the cell again to answer {'it' if total == 1 else 'them'}.")
 
     def _acted(self, act: Act) -> None:
         """The person goes to another question."""

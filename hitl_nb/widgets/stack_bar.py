@@ -34,11 +34,6 @@ def bar(kept: Sequence[Outcome | None], at: int, note: str) -> list[Node]:
     return [drawn, *told]
 
 
-def answers(count: int) -> str:
-    """`2 answers`."""
-    return f"{count:,} answer{'' if count == 1 else 's'}"
-
-
 def _step(name: str, label: str, key: str, *, off: bool) -> Node:
     more = {"data-act": "go", "data-arg": name, "data-key": key, "aria-label": label, "title": label, "disabled": off}
     return h("button", {"class": "hitl-nb-step", "id": name, **more}, icon(name))

@@ -208,7 +208,7 @@ class StackCard(Card):
 
     def say_lost(self, words: str) -> None:
         """What it shows when the kernel is gone. HTML."""
-        self._lost.value = f'<div class="hitl-nb-lost">{words}</div>'
+        self._lost.value = markup.lost(words)
 
     def say_problem(self, message: str) -> None:
         with self._lock:
