@@ -29,7 +29,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
@@ -67,6 +67,7 @@ from hitl_nb.checkpoint.records import (
     ValueRef,
     Withdrawn,
     event_to_wire,
+    utc_now,
 )
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import (
@@ -106,7 +107,7 @@ class Checkpointer(ThreadReader):
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
         super().__init__(types=types)
-        self.clock: Callable[[], datetime] = _now
+        self.clock: Callable[[], datetime] = utc_now
         """When an entry of the decision log is written."""
         self._graphs: set[str] = set()
         """Fingerprints of graphs that the store is known to hold, so that not every commit has to look."""
@@ -384,10 +385,6 @@ class Checkpointer(ThreadReader):
         self._delete(OPEN_PREFIX + decision.interrupt_id)
         log_decision(self, decision, record, "expired" if decision.how == EXPIRED else "decision")
         return replace(head, decisions=head.decisions + 1)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _where(head: Head | None) -> str:

@@ -52,6 +52,11 @@ def boundary_id(nonce: str, seq: int) -> str:
     return task_id(nonce, seq, ("static",))
 
 
+def utc_now() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
+
+
 def to_epoch(at: datetime) -> float:
     return at.timestamp()
 

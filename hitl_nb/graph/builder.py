@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import utc_now
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError, shown
 from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.graph.node.function import Function, is_async
@@ -195,7 +196,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         interrupt_after: Names = None,
         name: str = "graph",
         renamed: Mapping[str, str | None] | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         new_nonce: Callable[[], str] = lambda: secrets.token_hex(6),
     ) -> CompiledGraph:
         """Check the graph and make it runnable.

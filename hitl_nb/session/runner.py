@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.records import Decision, Head
+from hitl_nb.checkpoint.records import Decision, Head, utc_now
 from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Request
@@ -57,7 +57,7 @@ class Runner:
         reviewer: str,
         *,
         context: Any = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.thread_id = thread_id

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import ipywidgets
 
-from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.records import Decision, utc_now
 from hitl_nb.decisions.answering import build_answer, sends
 from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.request import Option, Request
@@ -35,7 +35,6 @@ from hitl_nb.widgets.panel import Extra, Panel
 from hitl_nb.widgets.parts import shown
 from hitl_nb.widgets.surface import Act, Held, Press
 from hitl_nb.widgets.text_panel import TextPanel
-from hitl_nb.widgets.times import utc_now
 
 _OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingError, ThreadMovedError, StaleCheckpointError)
 """What `submit` says of a question that is not open any more."""

@@ -12,13 +12,13 @@ from typing import Final
 
 import ipywidgets
 
+from hitl_nb.checkpoint.records import utc_now
 from hitl_nb.errors import said
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.surface import Surface
-from hitl_nb.widgets.times import utc_now
 
 _LOST: Final = "Nothing was lost. Run the cell again to go on."
 _OWN: Final = str(Path(__file__).parents[1]) + os.sep

@@ -8,7 +8,7 @@ from datetime import datetime
 from threading import RLock
 from typing import Any, Final
 
-from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.records import Decision, utc_now
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError
 from hitl_nb.responders.base import Submit, View, Ways
@@ -20,7 +20,6 @@ from hitl_nb.widgets.progress import Activity
 from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.slot import Slot
 from hitl_nb.widgets.stack import Place, Stack
-from hitl_nb.widgets.times import utc_now
 
 _WAY_BACK: Final = "session.undo() in a cell asks again; this answer stays in the record"
 

@@ -6,11 +6,6 @@ from datetime import UTC, datetime
 from math import ceil
 
 
-def utc_now() -> datetime:
-    """The time by this machine's clock."""
-    return datetime.now(UTC)
-
-
 def absolute(at: datetime) -> str:
     """`20 Nov 2026, 09:41 UTC`."""
     utc = at.astimezone(UTC)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.records import Question
+from hitl_nb.checkpoint.records import Question, utc_now
 from hitl_nb.checkpoint.standing import asked_in_order
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers.entry import Entry
@@ -86,7 +86,7 @@ def lint(given: Any, saver: Checkpointer | None = None, *, store: str = "", now:
         of_thread = script.fresh()
         of_thread.meet(asked)
         for question in asked:
-            entry = _look(of_thread, question, saver, report, now or datetime.now(UTC))
+            entry = _look(of_thread, question, saver, report, now or utc_now())
             if entry is not None:
                 entry.used += 1
         used.update(n for n, e in enumerate(of_thread.entries) for _ in range(e.used))
