@@ -64,6 +64,17 @@ def exactly(value: Any) -> str:
     return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in ("Cf", "Cc", "Zl", "Zp") else c for c in text)
 
 
+def straight(text: str) -> str:
+    r"""The text as it is to be shown: a letter that forces the direction of what follows is written out, so that nothing reads as something else.
+
+    Texts that run from right to left need no such letter; the others of its kind keep them in order.
+
+    >>> straight("Ship \u202eTCEJER it?")
+    'Ship [U+202E]TCEJER it?'
+    """
+    return text.replace("\u202d", "[U+202D]").replace("\u202e", "[U+202E]")
+
+
 def facts_of(values: Mapping[Any, Any], names: Mapping[Any, str] | None = None) -> dict[str, Any]:
     """Label (of `names`) and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
     names = labels_of(values) if names is None else names

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.receipt import AS_IS, Receipt
 from hitl_nb.widgets.receipt_text import as_text, markdown, plain
 from hitl_nb.widgets.style import parts_css, receipt_css

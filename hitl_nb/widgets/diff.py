@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
-from html import escape
 from typing import Final
 
+from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.markup import reach
 
 _CONTEXT: Final = 3

@@ -15,6 +15,8 @@ from html import escape, unescape
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from hitl_nb.decisions.wording import straight
+
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
@@ -71,7 +73,7 @@ def render(text: str) -> str:
 
     drawn = _drawn(text)
     if drawn is None:
-        return f'<div class="hitl-nb-md"><pre>{escape(text)}</pre></div>'
+        return f'<div class="hitl-nb-md"><pre>{straight(escape(text))}</pre></div>'
     clean = nh3.clean(
         drawn,
         tags=set(_TAGS),
@@ -82,7 +84,7 @@ def render(text: str) -> str:
         url_schemes=set(_SCHEMES),
         link_rel="noopener noreferrer nofollow",
     )
-    return f'<div class="hitl-nb-md">{clean}</div>'
+    return f'<div class="hitl-nb-md">{straight(clean)}</div>'
 
 
 def looks_like_markdown(text: str) -> bool:

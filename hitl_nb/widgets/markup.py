@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from html import escape
 from typing import Any, Final
 
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import plural
 from hitl_nb.widgets import times
+from hitl_nb.widgets.escaping import escape
 
 
 def _icon(*paths: str, spins: bool = False) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from html import escape
 from typing import Final
 
 from hitl_nb.checkpoint.pictures import Picture
@@ -16,6 +15,7 @@ from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Messages, Part, Tabl
 from hitl_nb.decisions.request import Form
 from hitl_nb.decisions.wording import plural
 from hitl_nb.widgets import markdown, markup
+from hitl_nb.widgets.escaping import escape
 
 _SOURCE: Final = '<details class="hitl-nb-source"><summary><span>Source</span><span>Formatted</span></summary>'
 """The beginning of the text as it is, which takes the place of what was drawn of it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Final
 
 from hitl_nb.checkpoint.questions import EXPIRED
@@ -16,6 +15,7 @@ from hitl_nb.decisions.told import asked_table, told
 from hitl_nb.decisions.wording import as_json, readable_json
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
+from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.parts import part_html, text
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hitl_nb.decisions.wording import straight
+
 Node = str | list[Any]
 
 
@@ -32,9 +34,9 @@ def _flat(children: Iterable[Any]) -> Iterable[Node]:
     for child in children:
         if child is None:
             continue
-        if isinstance(child, str) or (
-            isinstance(child, list) and child and isinstance(child[0], str) and len(child) > 1 and isinstance(child[1], dict)
-        ):
+        if isinstance(child, str):
+            yield straight(child)
+        elif isinstance(child, list) and child and isinstance(child[0], str) and len(child) > 1 and isinstance(child[1], dict):
             yield child
         else:
             yield from _flat(child)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from html import escape
 from typing import Final
 
 from hitl_nb.widgets import markup
+from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.tree import Node
 
 _TAGS: Final = re.compile(

@@ -191,3 +191,9 @@ def test_markdown_is_told(text):
 )
 def test_plain_text_code_and_data_are_not_taken_for_markdown(text):
     assert not looks_like_markdown(text)
+
+
+@pytest.mark.parametrize("text", ["Ship \u202eTCEJER **it**", "Ship &#8238;TCEJER **it**", "Ship &#x202e;TCEJER **it**"])
+def test_a_letter_that_turns_a_text_around_is_written_out(text):
+    assert "Ship [U+202E]TCEJER" in render(text)
+    assert "\u202e" not in render(text)

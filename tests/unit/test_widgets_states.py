@@ -412,3 +412,13 @@ def test_a_question_that_is_asked_once_more_after_its_answer_was_drawn_has_a_box
     desk.ask()
     desk.elsewhere(request, {"action": "approve"})
     assert all(widget.comm is not None for widget in below(desk.view.box))
+
+
+def test_a_letter_that_turns_a_text_around_is_written_out_wherever_it_is_shown(desk):
+    turned = "\u202eTCEJER\u202c"
+    desk.ask("q-1", {"question": f"Ship {turned}?", "options": ["yes", "no"], "reason": turned})
+    assert "\u202e" not in desk.text()
+    assert desk.text().count("[U+202E]TCEJER") == 2
+    desk.press("Yes")
+    assert "\u202e" not in desk.text()
+    assert "[U+202E]TCEJER" in desk.text()
