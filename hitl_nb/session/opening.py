@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 from uuid import UUID
 
 from hitl_nb.checkpoint.base import check_thread_id
 from hitl_nb.decisions.answers import OnMissing
 from hitl_nb.decisions.reviewer import reviewer_name
 from hitl_nb.errors import NoCheckpointerError
+from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.responders.base import Responder
 from hitl_nb.responders.choose import choose_front_end
 from hitl_nb.session.session import ReviewSession
-
-if TYPE_CHECKING:
-    from hitl_nb.graph.compiled import CompiledGraph
 
 
 def review(
@@ -55,6 +53,8 @@ def review(
     {'title': 'Tea', 'published': True}
     """
     thread_id = check_thread_id(thread_id)
+    if not isinstance(graph, CompiledGraph):
+        raise TypeError(f"review() got a {type(graph).__name__}; expected a compiled graph: builder.compile(checkpointer=DiskCacheSaver('reviews'))")
     if graph.checkpointer is None:
         raise NoCheckpointerError(
             "review() needs a graph that can pause, and this one has no checkpointer; compile(checkpointer=DiskCacheSaver('reviews'))",

@@ -131,6 +131,11 @@ def test_a_finished_thread_shows_its_receipts_and_runs_nothing(capsys: pytest.Ca
     assert repr(again) == "<ReviewSession 't': done>"
 
 
+def test_a_graph_that_is_not_compiled_yet_is_refused_with_the_call_to_make():
+    with pytest.raises(TypeError, match=r"review\(\) got a StateGraph; expected a compiled graph: builder\.compile\("):
+        review(StateGraph(), {"n": 1}, thread_id="t")
+
+
 def test_of_many_open_questions_it_names_the_first():
     builder = StateGraph().add_node("ask", lambda state: {"a": interrupt(f"Add {state['n']}?")})
     builder.add_conditional_edges(START, lambda _: [Send("ask", {"n": n}) for n in range(3)])
