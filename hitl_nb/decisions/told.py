@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.actions import Action, Asked, asked_actions, done, fact_key
 from hitl_nb.decisions.fields.reading import answer_facts
 from hitl_nb.decisions.parts import Part, Table, divided, parts_of, table_of
@@ -119,11 +120,21 @@ def _actions(asked: Asked, answer: Any) -> dict[str, Any]:
     return {fact_key(asked, n): _action(action, one) for n, (action, one) in enumerate(zip(asked.actions, _listed(answer), strict=False))}
 
 
+def _was(old: Any) -> str:
+    return "new" if old is UNSET else f"was {readable(old)}"
+
+
+def _differs(old: Any, new: Any) -> bool:
+    """Python calls 1, 1.0 and True equal."""
+    return type(old) is not type(new) or bool(old != new)
+
+
 def _action(action: Action, decision: Mapping[str, Any]) -> str:
     edited = decision.get("edited_action", decision.get("args"))
     args = edited.get("args") if isinstance(edited, Mapping) else None
     if isinstance(args, Mapping):
-        changes = [f"{label(k)}: {_cell(v)} (was {_cell(action.args.get(k))})" for k, v in args.items() if action.args.get(k) != v]
+        both = [(k, v, action.args.get(k, UNSET)) for k, v in args.items()]
+        changes = [f"{label(k)}: {readable(v)} ({_was(old)})" for k, v, old in both if _differs(old, v)]
         gone = [f"{label(k)}: left out" for k in action.args if k not in args]
         said = ", ".join([*changes, *gone])
     else:

@@ -13,6 +13,8 @@ from hitl_nb.decisions.answers.suggestion import suggestion
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.json_text import JsonTextError, laid_out, read_json, rounded
+from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.told import told
 from hitl_nb.errors import InvalidAnswerError
 
 AT = datetime(2026, 11, 20, 9, 41, tzinfo=UTC)
@@ -436,3 +438,10 @@ def test_an_argument_whose_number_would_be_rounded_is_not_sent() -> None:
     assert argument.problem == "Has more digits than are kept: 0.12345678901234567891 is sent as 0.12345678901234568."
     argument.raw = "0.25"
     assert argument.problem == ""
+
+
+def test_a_receipt_tells_an_argument_that_changed_its_type_only() -> None:
+    asked = Question("q", "t", "n", "k", 0, "", {"action_requests": [{"name": "send", "args": {"n": 1, "flag": 1, "to": None}}]}, AT)
+    answer = {"decisions": [{"type": "edit", "edited_action": {"name": "send", "args": {"n": 1.0, "flag": True, "to": None, "cc": None}}}]}
+    facts, _ = told(Request(asked, form_for(asked)), answer)
+    assert facts == {"1. send": "edited: N: 1.0 (was 1), Flag: yes (was 1), Cc: none (new)"}
