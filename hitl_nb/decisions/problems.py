@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hitl_nb.decisions.wording import capital, cut, plural
+from hitl_nb.decisions.wording import as_written, capital, cut, plural
 
 _SHOWN: Final = 60
 """Characters of a value that a message repeats."""
@@ -192,4 +191,4 @@ def _words(rule: str, limit: Any, value: Any, error: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), _SHOWN)
+    return cut(as_written(value), _SHOWN)

@@ -147,7 +147,12 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def as_written(value: Any) -> str:
+    """A text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else as_json(value)
+
+
 def readable_json(value: Any) -> str:
-    """The same, as far as a person may read it: of an answer about ten thousand rows, the record has the rest."""
+    """JSON, as far as a person may read it: of an answer about ten thousand rows, the record has the rest."""
     text = as_json(value)
     return text if len(text) <= _JSON_MAX else f"{text[:_JSON_MAX]}… ({len(text):,} characters)"

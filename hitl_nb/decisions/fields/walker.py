@@ -12,7 +12,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Choice, Field, Member, Variant, Zone
 from hitl_nb.decisions.fields.limits import limits
 from hitl_nb.decisions.fields.references import flat, merge, notes_off
-from hitl_nb.decisions.wording import label, told_apart
+from hitl_nb.decisions.wording import as_written, label, told_apart
 
 CHECKS_MAX: Final = 12
 """Values of a set up to which each gets a checkbox."""
@@ -69,7 +69,7 @@ def _field_of(schema: Any, whole: Mapping[str, Any], name: str, tag: str) -> Fie
         whole,
         title=title,
         hint=_text(plain.get("description")),
-        example=_example(examples[0]) if isinstance(examples, list) and examples else "",
+        example=as_written(examples[0]) if isinstance(examples, list) and examples else "",
         nullable=nullable,
         default=plain.get("default", UNSET),
         tag=tag,
@@ -317,10 +317,6 @@ def _spoken(value: Any) -> str:
     if isinstance(value, str):
         return label(value) if re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", value) else value or "(empty)"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _example(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _text(value: Any) -> str:
