@@ -37,6 +37,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def in_sentence(title: str) -> str:
+    """`Refund request` as "refund request"; what begins with several capitals stays."""
+    return title[:1].lower() + title[1:] if title[1:2].islower() else title
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 row`, `3,400 rows`."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -14,6 +14,7 @@ from hitl_nb.decisions.fields.leaves import Checks, Fixed, Leaf, Tick, is_consen
 from hitl_nb.decisions.fields.node import Node
 from hitl_nb.decisions.fields.reading import item_name, zone_words
 from hitl_nb.decisions.line_ends import bare
+from hitl_nb.decisions.wording import in_sentence
 from hitl_nb.widgets import tree
 from hitl_nb.widgets.tree import h, icon
 
@@ -128,12 +129,12 @@ class FormTree:
 
     def _missing(self, node: Holder, title: str) -> tree.Node:
         label = _label("span", title, None, optional=True)
-        return h("div", {"class": "hitl-nb-f-wide"}, label, self._hint(node), _adds(node, "give", _lower(title)))
+        return h("div", {"class": "hitl-nb-f-wide"}, label, self._hint(node), _adds(node, "give", in_sentence(title)))
 
     def _many(self, node: Many, title: str) -> tree.Node:
         last = len(node.items) - 1
         items = [self._item(each, n, last) for n, each in enumerate(node.items)]
-        name = _lower(item_name(walker.item(node.field), title))
+        name = in_sentence(item_name(walker.item(node.field), title))
         return self._box(node, title, [_items(node, items), _adds(node, "add", name)], optional=node.optional)
 
     def _item(self, node: Node, number: int, last: int) -> tree.Node:
@@ -271,7 +272,3 @@ def _is_long(field: Field) -> bool:
 def _width(labels: Iterable[str]) -> bool:
     """Whether these labels need the whole width."""
     return sum(len(words) + 4 for words in labels) > _WIDE
-
-
-def _lower(title: str) -> str:
-    return title[:1].lower() + title[1:] if title[1:2].islower() else title

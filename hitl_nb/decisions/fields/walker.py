@@ -12,7 +12,7 @@ from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.fields.field import Choice, Field, Member, Variant, Zone
 from hitl_nb.decisions.fields.limits import limits
 from hitl_nb.decisions.fields.references import flat, merge, notes_off
-from hitl_nb.decisions.wording import as_written, label, told_apart
+from hitl_nb.decisions.wording import as_written, in_sentence, label, told_apart
 
 CHECKS_MAX: Final = 12
 """Values of a set up to which each gets a checkbox."""
@@ -304,8 +304,7 @@ def _words(title: str) -> str:
 
 def spoken_title(field: Field) -> str:
     """What a whole schema is called in a sentence: `RefundRequest` as "refund request"; empty when it has no name."""
-    words = _words(field.title)
-    return words[:1].lower() + words[1:] if words[1:2].islower() else words
+    return in_sentence(_words(field.title))
 
 
 def _spoken(value: Any) -> str:
