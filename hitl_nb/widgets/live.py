@@ -325,6 +325,8 @@ class LiveView(View):
             slot.arrange(tail if slot is self._host else None, self._way_to_change(slot))
         below = [tail.box] if tail is not None and self._host is None else []
         past = [s.box if s.record is None else s.record for s in self._slots.values() if not s.is_open]
-        self._output.show(past, *([] if self._stack is None else [self._stack.box]), *below)
+        live = [*([] if self._stack is None else [self._stack.box]), *below]
         if fresh or not self._output.is_live:
-            self._output.publish(self._receipts(), [s.request for s in self._slots.values() if s.is_open])
+            self._output.renew(self._receipts(), [s.request for s in self._slots.values() if s.is_open], past, *live)
+        else:
+            self._output.show(past, *live)

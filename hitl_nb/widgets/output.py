@@ -30,7 +30,7 @@ def _style() -> Any:
 
 
 class Output:
-    """Create it in the cell that shall hold the output; it appears with the first `publish`."""
+    """Create it in the cell that shall hold the output; it appears with the first `renew`."""
 
     def __init__(self) -> None:
         # Worker threads display through the cell's own context, so that the output lands below that cell.
@@ -84,11 +84,19 @@ class Output:
             if item is not None and not isinstance(item, str):
                 yield item
 
-    def publish(self, receipts: Sequence[Receipt], asked: Sequence[Request]) -> None:
-        """Show the widgets; where there are none, in a saved notebook, what is decided and what is open."""
+    def renew(self, receipts: Sequence[Receipt], asked: Sequence[Request], past: Sequence[Any], *live: Any) -> None:
+        """`show` these, and keep what a saved notebook shows in their place up to date: what is decided and what is open.
+
+        All of it is drawn anew, so nobody may be typing.
+        """
+        static = open_bundle(receipts, asked, _NOTE)
+        if self.is_live:
+            # Over widgets JupyterLab draws widgets anew and keeps the old ones out of sight, where they take part in every change to come. And what
+            # is new shall be drawn once: whoever begins to type into it must not have it drawn anew.
+            self._display(static)
+        self.show(past, *live)
         self.is_live = True
-        view = {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}}
-        self._display(open_bundle(receipts, asked, _NOTE) | view)
+        self._display(static | {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}})
 
     def settle(self, receipts: Sequence[Receipt], notes: Sequence[str] = ()) -> None:
         """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output.

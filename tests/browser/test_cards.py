@@ -163,3 +163,16 @@ def test_the_next_card_takes_no_keyboard_from_somebody_who_types_in_it_already(l
     notebook.button("Approve").click()
     notebook.page.wait_for_selector(".hitl-nb-card[data-dressed] .hitl-nb-typed textarea")
     assert notebook.page.evaluate("document.activeElement.matches('.hitl-nb-typed textarea')")
+
+
+def test_what_was_drawn_before_is_gone_from_the_page_and_not_only_out_of_sight(lab):
+    ask = "d.ask(f'approve-{n}', {'question': f'Approve {n}?'}, after=again)"
+    stage = f"{START}\nn = 0\ndef again(*_):\n    global n\n    n += 1\n    {ask}\n{ask}"
+    notebook = lab([stage, "print(d.view.box._view_count)"])
+    notebook.run(0)
+    for n in range(5):
+        notebook.page.get_by_role("heading", name=f"Approve {n}?").wait_for()
+        notebook.button("Approve").click()
+    notebook.page.get_by_role("heading", name="Approve 5?").wait_for()
+    notebook.run(1)
+    assert notebook.output(1).inner_text().strip() == "1"

@@ -1,5 +1,6 @@
 """The live view without a browser: the widgets are real, their front end is not there."""
 
+import itertools
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -386,3 +387,12 @@ def test_many_receipts_share_few_widgets_and_stand_in_the_order_of_the_questions
     assert [int(n) for n in re.findall(r"Number (\d+)\?", desk.text())] == list(range(120))
     desk.ask("q-60", "Number 60?")  # it was reopened
     assert [int(n) for n in re.findall(r"Number (\d+)\?", desk.text()) if n != "60"] == [n for n in range(120) if n != 60]
+
+
+def test_a_drawn_output_is_taken_away_before_it_is_drawn_anew(desk, published):
+    desk.ask("q-1")
+    desk.press("Approve")
+    desk.ask("q-2", "Next?")
+    live = [VIEW in data for data, _ in published]
+    assert live[0]
+    assert not any(one and following for one, following in itertools.pairwise(live))
