@@ -27,7 +27,7 @@ def parts_css() -> str:
 @cache
 def script() -> str:
     """The front-end module of `Surface`."""
-    return _read("surface.js")
+    return _read("tree.js") + _read("keys.js") + _read("surface.js")
 
 
 def _read(name: str) -> str:

@@ -1,7 +1,7 @@
 """What a surface draws, as plain data: `["div", {"class": "hitl-nb-x"}, "text", ["b", {}, "bold"]]`.
 
 The front end builds it from elements and text nodes, never from markup, so no text of a payload can become more than text. It knows a list of
-tags and attributes (surface.js) and leaves everything else out.
+tags and attributes (tree.js) and leaves everything else out.
 
 Controls keep what a person did to them: `value` and `checked` count when a node is new and when its `rev` changes.
 """
@@ -26,7 +26,7 @@ def h(tag: str, attributes: dict[str, Any] | None = None, *children: Node | Iter
 
 
 def icon(name: str) -> list[Any]:
-    """One of the icons of surface.js: ok, bad, open, run, check, edit, x, up, down, prev, next, plus."""
+    """One of the icons of tree.js: ok, bad, open, run, check, edit, x, up, down, prev, next, plus."""
     return ["icon", {"name": name}]
 
 
