@@ -1,5 +1,6 @@
 """A card with a panel that is drawn as a tree, without a browser: what the front end would send is handed over by hand."""
 
+import re
 from datetime import UTC, datetime
 
 import ipywidgets
@@ -10,6 +11,7 @@ from hitl_nb.decisions.answering import build_answer
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.errors import InvalidAnswerError
 from hitl_nb.widgets import card as card_module
+from hitl_nb.widgets import style, tree_html
 from hitl_nb.widgets.card import Card
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.panel import Extra, Panel
@@ -158,3 +160,9 @@ def test_a_malformed_message_of_the_front_end_breaks_nothing(stage, said):
 def test_what_is_left_out_of_a_tree():
     drawn = h("p", {"id": 3, "hidden": False, "title": None, "open": True}, "a", None, ["b", h("i")], (str(n) for n in range(2)), icon("ok"))
     assert drawn == ["p", {"id": "3", "open": ""}, "a", "b", ["i", {}], "0", "1", ["icon", {"name": "ok"}]]
+
+
+def test_what_a_tree_may_hold_as_html_it_may_hold_in_the_page():
+    listed = style.script().partition("const TAGS = new Set((")[2].partition(").split(")[0]
+    in_page = " ".join(re.findall('"([^"]*)"', listed)).split()
+    assert set(tree_html._TAGS.pattern.split("|")) <= set(in_page)
