@@ -292,8 +292,12 @@ class Notebook:
 
     def start(self, index):
         """Run a cell without waiting for it."""
-        self.js("W.content.activeCellIndex = arg; W.content.deselectAll(); delete W.watched.asked[W.content.widgets[arg].model.id];", index)
-        self.command("notebook:run-cell")
+        # In one go: a card that takes the keyboard in between would make its own cell the active one.
+        self.js(
+            """W.content.activeCellIndex = arg; W.content.deselectAll(); delete W.watched.asked[W.content.widgets[arg].model.id];
+            void window.jupyterapp.commands.execute('notebook:run-cell', { semanticWidget: W.id });""",
+            index,
+        )
 
     def run(self, index):
         self.start(index)
