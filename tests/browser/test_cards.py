@@ -162,6 +162,7 @@ def test_the_next_card_takes_no_keyboard_from_somebody_who_types_in_it_already(l
     )
     notebook.button("Approve").click()
     notebook.page.wait_for_selector(".hitl-nb-card[data-dressed] .hitl-nb-typed textarea")
+    notebook.page.wait_for_timeout(500)  # until the last drawing, in which the card would take it too
     assert notebook.page.evaluate("document.activeElement.matches('.hitl-nb-typed textarea')")
 
 
