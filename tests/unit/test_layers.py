@@ -18,6 +18,7 @@ LAYERS = [
     ("hitl_nb.widgets", 6),
     ("hitl_nb.batch", 6),
     ("hitl_nb.session", 5),
+    ("hitl_nb.waiting", 5),
     ("hitl_nb.responders", 4),
     ("hitl_nb.graph", 3),
     ("hitl_nb.decisions", 2),

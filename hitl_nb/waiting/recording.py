@@ -1,0 +1,47 @@
+"""An answer to an open question from outside of its run: checked like any other, stored, and picked up by whoever runs the thread next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.decisions.check import check_answer
+from hitl_nb.errors import HitlError
+
+
+def record_answer(saver: Checkpointer, question: Question, answer: Any, *, reviewer: str, how: str, now: datetime) -> Decision:
+    """The decision, durable when this returns; the graph has not run.
+
+    Raises InvalidAnswerError (the stored schema, or the options of the payload), DeadlinePassedError, AlreadyAnsweredError (who and when),
+    UnknownInterruptError; nothing was recorded then.
+    """
+    made = Decision(
+        interrupt_id=question.id,
+        thread_id=question.thread_id,
+        node=question.node,
+        number=-1,
+        answer=check_answer(question, answer),
+        reviewer=reviewer,
+        decided_at=now,
+        how=how,
+        payload_digest=question.digest,
+    )
+    head = saver.answer(question.thread_id, [made])
+    return replace(made, number=head.decisions - 1, seq=head.seq)
+
+
+def record_answers(
+    saver: Checkpointer, given: Sequence[tuple[Question, Any]], *, reviewer: str, how: str, now: datetime
+) -> list[Decision | HitlError]:
+    """Several answers, each recorded by itself: for each its decision, or why it was not taken. The others count all the same."""
+    made: list[Decision | HitlError] = []
+    for question, answer in given:
+        try:
+            made.append(record_answer(saver, question, answer, reviewer=reviewer, how=how, now=now))
+        except HitlError as error:
+            made.append(error)
+    return made
