@@ -10,13 +10,16 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
-from hitl_nb.decisions.wording import cut
+from hitl_nb.decisions.wording import cut, printable
 from hitl_nb.errors import HitlError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 STORE_VARIABLE: Final = "HITL_NB_STORE"
 FAILED: Final = 1
+USAGE: Final = 2
+LEFT_OPEN: Final = 75
+"""EX_TEMPFAIL of sysexits.h: try again later, here when somebody has answered."""
 
 store_option = click.option(
     "--store",
@@ -31,6 +34,14 @@ store_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class FailedError(click.ClickException):
+    """The end of a command by a HitlError: its text, and exit code 1."""
+
+    def __init__(self, cause: HitlError) -> None:
+        super().__init__(printable(str(cause)))
+        self.cause = cause
+
+
 def told(command: Callable[P, T]) -> Callable[P, T]:
     """The command, whose HitlError ends it with the error's text and exit code 1 instead of a traceback."""
 
@@ -39,7 +50,7 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except HitlError as error:
-            raise click.ClickException(str(error)) from None
+            raise FailedError(error) from None
 
     return run
 
@@ -54,7 +65,7 @@ def opened(store: Path) -> Any:
     try:
         return open_store(store)
     except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        raise FailedError(error) from None
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], limits: Sequence[int]) -> str:

@@ -80,6 +80,11 @@ def straight(text: str) -> str:
     return text.replace("\u202d", "[U+202D]").replace("\u202e", "[U+202E]")
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would act on: payloads are untrusted, and an escape sequence can redraw the screen."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
 def facts_of(values: Mapping[Any, Any], names: Mapping[Any, str] | None = None) -> dict[str, Any]:
     """Label (of `names`) and readable value of each key, in order. Numbers stay numbers; everything else becomes a text, whole however long."""
     names = labels_of(values) if names is None else names

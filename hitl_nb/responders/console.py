@@ -13,13 +13,9 @@ from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
 from hitl_nb.decisions.parts import lines as as_lines
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.decisions.rows.table import found_in
+from hitl_nb.decisions.wording import printable
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
-
-
-def printable(text: str) -> str:
-    """The text without what a terminal would act on: payloads are untrusted, and an escape sequence can redraw the screen."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def tell(text: str) -> None:

@@ -9,8 +9,9 @@ from typing import Final
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.wording import printable
 from hitl_nb.responders.base import View
-from hitl_nb.responders.console import printable, tell
+from hitl_nb.responders.console import tell
 
 _LOOK_EVERY_S: Final = 0.05
 

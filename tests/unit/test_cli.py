@@ -11,7 +11,9 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from hitl_nb import cli
+from hitl_nb.cli import main, notebooks
+from hitl_nb.cli.common import LEFT_OPEN
+from hitl_nb.cli.demo import decision_table
 
 LOADS = re.compile(r"<(script|link|iframe|img)\b[^>]*(https?:)?//|@import|url\(\s*[\"']?(https?:)?//", re.IGNORECASE)
 
@@ -104,16 +106,16 @@ def test_a_question_without_an_answer_ends_the_demo_with_75_and_the_lines_to_add
     answers.parent.mkdir(parents=True)
     answers.write_text("answers: []\n", encoding="utf-8")
     done = run("demo", "--out", "films", cwd=tmp_path, stdin=subprocess.DEVNULL)
-    assert done.returncode == cli.LEFT_OPEN == 75
+    assert done.returncode == LEFT_OPEN == 75
     assert "Duel in the Sun: correct the release date?" in done.stderr
     assert "answers:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(notebooks.importlib.util, "find_spec", lambda name: None)
     for command, extra in (("demo", "demo"), ("lab", "lab")):
-        result = CliRunner().invoke(cli.main, [command])
+        result = CliRunner().invoke(main, [command])
         assert result.exit_code == 2
         assert f'python -m pip install "hitl-nb[{extra}]"' in result.output
 
@@ -130,8 +132,8 @@ def test_lab_starts_on_the_notebooks_or_on_the_path_and_hands_options_on(monkeyp
     monkeypatch.chdir(tmp_path)
     Path("my.ipynb").touch()
     calls = []
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: calls.append(command) or 7)
-    result = CliRunner().invoke(cli.main, ["lab", *arguments])
+    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 7)
+    result = CliRunner().invoke(main, ["lab", *arguments])
     assert result.exit_code == 7, "JupyterLab's own exit code"
     [[python, _, module, first, *rest]] = calls
     assert (python, module) == (sys.executable, "jupyterlab")
@@ -140,20 +142,20 @@ def test_lab_starts_on_the_notebooks_or_on_the_path_and_hands_options_on(monkeyp
 
 def test_lab_refuses_a_notebook_that_is_not_there_and_says_where_it_looked(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: pytest.fail("JupyterLab was started"))
-    result = CliRunner().invoke(cli.main, ["lab", "nothere.ipynb", "--no-browser"])
+    monkeypatch.setattr(subprocess, "call", lambda command: pytest.fail("JupyterLab was started"))
+    result = CliRunner().invoke(main, ["lab", "nothere.ipynb", "--no-browser"])
     assert result.exit_code == 2
     assert "nothere.ipynb is not there" in result.output
 
 
 def test_an_installed_package_copies_its_notebooks_and_keeps_what_was_edited(monkeypatch, tmp_path):
     packaged = tmp_path / "site-packages" / "hitl_nb"
-    cli._copy_notebooks(packaged / "notebooks")
-    monkeypatch.setattr(cli, "PACKAGE", packaged)
-    monkeypatch.setattr(cli.subprocess, "call", lambda command: 0)
+    notebooks.copy_notebooks(packaged / "notebooks")
+    monkeypatch.setattr(notebooks, "PACKAGE", packaged)
+    monkeypatch.setattr(subprocess, "call", lambda command: 0)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        assert CliRunner().invoke(cli.main, ["lab"]).exit_code == 0
+        assert CliRunner().invoke(main, ["lab"]).exit_code == 0
         mine = tmp_path / "hitl-nb-notebooks"
         assert (mine / "data" / "films.csv").is_file()
         assert (mine / "02_clean_real_data.ipynb").read_text(encoding="utf-8") != "edited" or _ == 1
@@ -163,13 +165,13 @@ def test_an_installed_package_copies_its_notebooks_and_keeps_what_was_edited(mon
 
 def test_the_table_is_one_line_a_decision_whatever_a_text_holds():
     nasty = "line one\nline two \x1b[31mred " + "x" * 100
-    table = cli.decision_table([{"node": "n", "question": nasty, "answer": {"action": "edit", "edited_text": nasty}, "reviewer": "r"}])
+    table = decision_table([{"node": "n", "question": nasty, "answer": {"action": "edit", "edited_text": nasty}, "reviewer": "r"}])
     assert len(table.splitlines()) == 3
     assert "\x1b" not in table
     assert max(map(len, table.splitlines())) <= 170
 
 
 def test_version_and_help_say_what_there_is():
-    assert re.fullmatch(r"hitl-nb \d+\.\d+\.\d+\n", CliRunner().invoke(cli.main, ["--version"]).output)
+    assert re.fullmatch(r"hitl-nb \d+\.\d+\.\d+\n", CliRunner().invoke(main, ["--version"]).output)
     for command in ("demo", "lab"):
-        assert "Exit codes:" in CliRunner().invoke(cli.main, [command, "--help"]).output
+        assert "Exit codes:" in CliRunner().invoke(main, [command, "--help"]).output

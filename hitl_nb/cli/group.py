@@ -1,0 +1,59 @@
+"""The command as a whole: its commands by what they are for, and how an error ends it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+SECTIONS: Final = (
+    ("Read", ("pending", "show", "history", "audit")),
+    ("Decide", ("answer", "expire")),
+    ("Run", ("run", "batch", "demo", "lab")),
+    ("Check and replay", ("check", "tape")),
+    ("Set up", ("completion",)),
+)
+_COMPLETE_VARIABLE: Final = "_HITL_NB_COMPLETE"
+_JSON: Final = "hitl_nb.json"
+
+
+class Commands(click.Group):
+    """A group whose help lists its commands by what they are for, and which tells an error as JSON, too, to whoever asked for JSON."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None, *more: Any, **extra: Any) -> Any:
+        # Jupyter starts `jupyter hitl` as the program `jupyter-hitl`. The variable has one name, as the printed completion script uses it.
+        name = prog_name or ("jupyter hitl" if Path(sys.argv[0]).stem == "jupyter-hitl" else None)
+        return super().main(args, name, complete_var or _COMPLETE_VARIABLE, *more, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            if ctx.meta[_JSON]:  # stdout is JSON whatever happens; the text for people goes to stderr as always
+                click.echo(json.dumps({"error": told_as_json(error)}, indent=2, ensure_ascii=False))
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        known = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None and not command.hidden}
+        listed = {name for _, names in SECTIONS for name in names}
+        width = max(map(len, known), default=0)
+        for title, names in (*SECTIONS, ("Other", tuple(name for name in known if name not in listed))):
+            rows = [(name.ljust(width), known[name].get_short_help_str(limit=90)) for name in names if name in known]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def told_as_json(error: click.ClickException) -> dict[str, Any]:
+    """What an error is and says, and what it is about."""
+    cause = getattr(error, "cause", error)
+    about = {name: getattr(cause, name) for name in ("thread_id", "node", "interrupt_id") if getattr(cause, name, None) is not None}
+    return {"type": type(cause).__name__, "message": error.format_message(), "exit_code": error.exit_code, **about}
