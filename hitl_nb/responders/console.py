@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitl_nb.checkpoint.records import UNSET
@@ -13,6 +13,7 @@ from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
 from hitl_nb.decisions.parts import lines as as_lines
 from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.decisions.rows.table import found_in
+from hitl_nb.decisions.saying import option_said
 from hitl_nb.decisions.wording import printable
 from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
 from hitl_nb.responders.base import Submit
@@ -36,7 +37,9 @@ class ConsoleResponder:
 
     def ask(self, request: Request, submit: Submit) -> None:
         form = request.form
-        self._show(form, request)
+        self._write(f"\n{form.heading}\n{request.question.origin}, thread {request.question.thread_id}")
+        for text in described(request):
+            self._write(text)
         try:
             while True:
                 try:
@@ -53,21 +56,6 @@ class ConsoleResponder:
 
     def _write(self, text: str) -> None:
         self._print(printable(text))
-
-    def _show(self, form: Form, request: Request) -> None:
-        self._write(f"\n{form.heading}\n{request.question.origin}, thread {request.question.thread_id}")
-        if form.instruction:
-            self._write(form.instruction)
-        width = max((len(k) for k in form.facts), default=0)
-        for key, value in form.facts.items():
-            lines = str(value).splitlines() or [""]
-            self._write(f"  {key:<{width}}  " + f"\n  {'':<{width}}  ".join(lines))
-        for part in form.parts:
-            self._write("\n".join(as_lines(part)))
-        if form.subject is not None:
-            self._write(f"{form.subject_label}:\n{_indented(form.subject)}")
-        if form.control == "table" and (asked := found_in(request.question.payload)) is not None:
-            self._write(f"Rows:\n{_indented(asked.as_text())}")
 
     def _answer(self, form: Form) -> Any:
         option = form.options[0] if form.control in ("text", "editor", "json") or len(form.options) == 1 else self._choose(form)
@@ -108,11 +96,9 @@ class ConsoleResponder:
         known = f"a number from 1 to {len(form.options)}" if numbered else "one of them"
         while True:
             typed = self._read(f"Your choice (1-{len(form.options)}): " if numbered else "Your choice: ").strip()
-            for spelled in (str, str.lower):  # as it was typed first: both "Yes" and "yes" may be there
-                names = [(str(n) if numbered else None, spelled(o.label), spelled(str(o.value))) for n, o in enumerate(form.options, 1)]
-                meant = [o for o, known_as in zip(form.options, names, strict=True) if spelled(typed) in known_as]
-                if len(meant) == 1:
-                    return meant[0]
+            option = option_said(form.options, typed, numbered=numbered)
+            if option is not None:
+                return option
             self._write(f"Not sent: {typed!r} is none of them; type {known}.")
 
     def _lines(self, what: str) -> str:
@@ -121,6 +107,23 @@ class ConsoleResponder:
         while (line := self._read("")) != ".":
             lines.append(line)
         return "\n".join(lines)
+
+
+def described(request: Request) -> Iterator[str]:
+    """What a question shows below its heading, as plain texts: what is asked, the facts, the larger parts, the text or the rows to judge."""
+    form = request.form
+    if form.instruction:
+        yield form.instruction
+    width = max((len(k) for k in form.facts), default=0)
+    for key, value in form.facts.items():
+        lines = str(value).splitlines() or [""]
+        yield f"  {key:<{width}}  " + f"\n  {'':<{width}}  ".join(lines)
+    for part in form.parts:
+        yield "\n".join(as_lines(part))
+    if form.subject is not None:
+        yield f"{form.subject_label}:\n{_indented(form.subject)}"
+    if form.control == "table" and (asked := found_in(request.question.payload)) is not None:
+        yield f"Rows:\n{_indented(asked.as_text())}"
 
 
 def _indented(text: str) -> str:
