@@ -9,7 +9,7 @@ from hitl_nb.decisions.request import Option
 
 
 def option_said(options: Sequence[Option], said: str, *, numbered: bool = False) -> Option | None:
-    """The one option that is called so, in any case where only one is; None when none is, or several are. `numbered`: its place from 1 says it, too."""
+    """The one option that is called so, in any case where only one is; None when none is, or several are. `numbered`: its place, from 1, does too."""
     typed = said.strip()
     for spelled in (str, str.casefold):  # as it was typed first: both "Yes" and "yes" may be there
         names = [(str(n) if numbered else None, spelled(o.label), spelled(str(o.value))) for n, o in enumerate(options, 1)]
