@@ -27,6 +27,7 @@
     │   ├── InvalidAnswerError (ValueError)
     │   ├── AlreadyAnsweredError (RuntimeError)
     │   ├── DeadlinePassedError (TimeoutError) an answer that came too late
+    │   ├── NotEntitledError (PermissionError) somebody who may not answer it did
     │   ├── UnknownInterruptError (LookupError)
     │   ├── AmbiguousAnswerError (ValueError)
     │   ├── NotWaitingError (RuntimeError)
@@ -34,7 +35,10 @@
     │   ├── MissingAnswerError (LookupError)  headless, and nothing answers
     │   └── StillWaitingError (TimeoutError)  a person has not answered yet
     ├── AnswersFileError (ValueError)         the scripted answers cannot be read
+    ├── ReviewersFileError (ValueError)       who may answer cannot be read, so nobody may
+    ├── CasesError (ValueError)               the cases of a batch cannot be read, or do not fit together
     ├── NotebookFailedError (RuntimeError)    a cell of a notebook that ran headless raised
+    ├── OutputError (OSError)                 what a run leaves behind cannot be written
     ├── NotSerializableError (TypeError)      a value that cannot be stored
     ├── PictureError (ValueError)             no picture, or one that is too large
     ├── RendererError (TypeError)             what cannot draw questions, or what a renderer drew cannot be shown
@@ -235,6 +239,17 @@ class DeadlinePassedError(AnswerError, TimeoutError):
     answered_at: datetime | None = None
 
 
+class NotEntitledError(AnswerError, PermissionError):
+    """Whoever gave the answer may not give it. The question is still open, and the decision log says who tried.
+
+    `reviewer`: who that was. `entitled`: the names of those who may, as far as a reviewers file says. `reason`: why not, in a few words.
+    """
+
+    reviewer: str = ""
+    entitled: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class UnknownInterruptError(AnswerError, LookupError):
     """No open question of this thread has this id."""
 
@@ -265,12 +280,24 @@ class AnswersFileError(HitlError, ValueError):
     """The scripted answers cannot be read, or do not fit the questions that were asked."""
 
 
+class ReviewersFileError(HitlError, ValueError):
+    """The file that says who may answer cannot be read, or contradicts itself. No answer is taken before it can."""
+
+
+class CasesError(HitlError, ValueError):
+    """The cases of a batch cannot be read, or two of them cannot be told apart. Nothing was run."""
+
+
 class NotebookFailedError(HitlError, RuntimeError):
     """A cell of a notebook that ran headless raised. `notebook`: the file that shows where; `error`: the exception's class; `cell`: its number."""
 
     notebook: Path
     error: str = ""
     cell: int | None = None
+
+
+class OutputError(HitlError, OSError):
+    """What a run leaves behind (a notebook, a report, a summary) cannot be written. What the store holds is untouched."""
 
 
 class NotSerializableError(HitlError, TypeError):

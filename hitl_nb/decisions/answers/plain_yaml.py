@@ -110,7 +110,7 @@ class _Builder:
                 self._put(self._scalar(event, line), line, anchor=event.anchor)
             case "SequenceStartEvent" | "MappingStartEvent" as kind:
                 if event.tag not in (None, "!") and not event.tag.startswith("tag:yaml.org,2002:" + ("seq" if kind[0] == "S" else "map")):
-                    self._refuse(line, f"could not determine a constructor for the tag {event.tag!r}; answers files hold plain data without tags")
+                    self._refuse(line, f"could not determine a constructor for the tag {event.tag!r}; expected plain data without tags")
                 if event.anchor:
                     self._anchors[event.anchor] = None
                 self._stack.append(_Open([] if kind[0] == "S" else {}, line, event.anchor))
@@ -153,7 +153,7 @@ class _Builder:
 
     def _scalar(self, event: Any, line: int) -> Any:
         if event.tag is not None and event.tag not in _TEXT_TAGS:
-            self._refuse(line, f"could not determine a constructor for the tag {event.tag!r}; answers files hold plain data without tags")
+            self._refuse(line, f"could not determine a constructor for the tag {event.tag!r}; expected plain data without tags")
         if event.tag is not None or not event.implicit[0]:
             return event.value
         for pattern, read in _PLAIN:

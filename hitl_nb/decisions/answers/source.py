@@ -1,4 +1,4 @@
-"""The text of an answers file: found, not too large, and UTF-8."""
+"""The text of a file that a person wrote: found, not too large, and UTF-8."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hitl_nb.errors import AnswersFileError
 
 Kind = Literal["yaml", "json", "jsonl"]
 SIZE_MAX: Final = 32 * 1024 * 1024
-"""Bytes of an answers file."""
+"""Bytes of a file."""
 _KINDS: Final[dict[str, Kind]] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _MARKS: Final = ((BOM_UTF32_LE, "UTF-32"), (BOM_UTF32_BE, "UTF-32"), (BOM_UTF16_LE, "UTF-16"), (BOM_UTF16_BE, "UTF-16"))
 """UTF-32 first: its mark begins with that of UTF-16."""
@@ -28,24 +28,31 @@ def text_of(given: str | Path, source: str) -> tuple[str, str, Kind]:
         return given, source, "yaml"
     path = Path(given).expanduser()
     try:
-        with path.open("rb") as file:
-            data = b""
-            while len(data) <= SIZE_MAX and (more := file.read(1 << 20)):  # a pipe does not say its size before
-                data += more
+        return file_text(path, str(given)), str(given), _KINDS.get(path.suffix.lower(), "yaml")
     except FileNotFoundError:
         raise AnswersFileError(
             f"{source} names the answers file {str(given)!r}, which does not exist in {Path.cwd()}. To give one answer itself, put it in a list: "
             f"[{str(given)!r}]"
         ) from None
+    except AnswersFileError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a path that holds a null byte
         raise AnswersFileError(f"{source} names the answers file {str(given)!r}, which cannot be read: {error}") from None
+
+
+def file_text(path: Path, name: str, expected: str = "an answers file") -> str:
+    """The text of a file that is not too large, and UTF-8. Raises AnswersFileError, which calls it `name`, and OSError."""
+    with path.open("rb") as file:
+        data = b""
+        while len(data) <= SIZE_MAX and (more := file.read(1 << 20)):  # a pipe does not say its size before
+            data += more
     if len(data) > SIZE_MAX:
-        raise _too_large(str(given))
-    return _decoded(data, str(given)), str(given), _KINDS.get(path.suffix.lower(), "yaml")
+        raise _too_large(name, expected)
+    return _decoded(data, name)
 
 
-def _too_large(what: str) -> AnswersFileError:
-    return AnswersFileError(f"{what} has more than {SIZE_MAX // 1024 // 1024} MiB; expected an answers file. Nothing of it was read")
+def _too_large(what: str, expected: str = "an answers file") -> AnswersFileError:
+    return AnswersFileError(f"{what} has more than {SIZE_MAX // 1024 // 1024} MiB; expected {expected}. Nothing of it was read")
 
 
 def _decoded(data: bytes, name: str) -> str:
