@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from hitl_nb.batch.names import file_name
 from hitl_nb.checkpoint.base import check_thread_id
-from hitl_nb.decisions.answers.plain_yaml import load_with_lines
-from hitl_nb.decisions.answers.source import Kind, file_text
 from hitl_nb.errors import AnswersFileError, CasesError, shown
+from hitl_nb.plain.text import Kind, file_text
+from hitl_nb.plain.yaml_json import load_with_lines
 
 ID_COLUMN: Final = "thread_id"
 _TABLES: Final = {".csv": "", ".tsv": "\t"}

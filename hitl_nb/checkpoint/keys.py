@@ -68,6 +68,10 @@ def decision_key(thread_id: str, number: int) -> str:
     return f"a/{number:010d}/{thread_id}"
 
 
+def vote_key(interrupt_id: str, number: int) -> str:
+    return f"b/{interrupt_id}/{number:06d}"
+
+
 def kept_key(task_id: str, n: int) -> str:
     return f"k/{task_id}/{n:06d}"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET, Decision, Escalated, Question, from_epoch, to_epoch
 from hitl_nb.checkpoint.serde import Serde
-from hitl_nb.errors import DeadlinePassedError, utc
+from hitl_nb.errors import CorruptStoreError, DeadlinePassedError, shown, utc
 
 LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """No deadline is later: a little behind it, time itself ends."""
@@ -39,12 +39,17 @@ class OpenQuestion:
     escalated_from: str | None = None
     """Who was asked before, when it was handed on."""
     escalated_at: datetime | None = None
+    four_eyes: tuple[str, ...] = ()
+    """Who asked for the approval, and may therefore not give it."""
+    quorum: int = 1
+    """How many reviewers have to give the same answer."""
 
     @classmethod
     def of(cls, q: Question) -> OpenQuestion:
         return cls(
-            q.id, q.thread_id, q.node, q.graph, q.created_at, q.deadline, q.assignee, escalate_to=q.escalate_to, has_default=q.default is not UNSET
-        )
+            q.id, q.thread_id, q.node, q.graph, q.created_at, q.deadline, q.assignee, escalate_to=q.escalate_to, has_default=q.default is not UNSET,
+            four_eyes=q.four_eyes, quorum=q.quorum,
+        )  # fmt: skip
 
     def overdue(self, now: datetime) -> bool:
         """True when the deadline has passed. At the deadline itself it has not."""
@@ -88,12 +93,14 @@ class OpenQuestion:
     def to_wire(self) -> list[Any]:
         return [
             self.thread_id, self.node, self.graph, to_epoch(self.created_at), _epoch(self.deadline), self.assignee,
-            self.escalate_to, self.has_default, self.escalated_from, _epoch(self.escalated_at),
+            self.escalate_to, self.has_default, self.escalated_from, _epoch(self.escalated_at), self.four_eyes, self.quorum,
         ]  # fmt: skip
 
     @classmethod
     def from_wire(cls, interrupt_id: str, w: Sequence[Any]) -> OpenQuestion:
-        return cls(interrupt_id, w[0], w[1], w[2], from_epoch(w[3]), _time(w[4]), w[5], w[6], w[7], w[8], _time(w[9]))
+        return cls(
+            interrupt_id, w[0], w[1], w[2], from_epoch(w[3]), _time(w[4]), w[5], w[6], w[7], w[8], _time(w[9]), *_several(interrupt_id, w[10:])
+        )
 
 
 def question_to_wire(serde: Serde, q: Question) -> list[Any]:
@@ -102,11 +109,12 @@ def question_to_wire(serde: Serde, q: Question) -> list[Any]:
     payload = serde.dumps(q.payload, "payload")
     return [
         q.id, q.thread_id, q.node, q.task_id, q.position, q.digest, payload, to_epoch(q.created_at),
-        q.kind, schema, q.key, _epoch(q.deadline), default, q.assignee, q.graph, q.path, q.escalate_to,
+        q.kind, schema, q.key, _epoch(q.deadline), default, q.assignee, q.graph, q.path, q.escalate_to, q.four_eyes, q.quorum,
     ]  # fmt: skip
 
 
 def question_from_wire(serde: Serde, w: Sequence[Any]) -> Question:
+    four_eyes, quorum = _several(w[0], w[17:])
     return Question(
         id=w[0],
         thread_id=w[1],
@@ -125,6 +133,8 @@ def question_from_wire(serde: Serde, w: Sequence[Any]) -> Question:
         graph=w[14],
         path=tuple(w[15]),
         escalate_to=w[16],
+        four_eyes=four_eyes,
+        quorum=quorum,
     )
 
 
@@ -135,6 +145,21 @@ def decision_to_wire(serde: Serde, d: Decision) -> list[Any]:
 
 def decision_from_wire(serde: Serde, w: Sequence[Any]) -> Decision:
     return Decision(w[0], w[1], w[2], w[3], serde.loads(w[4]), w[5], from_epoch(w[6]), w[7], w[8], w[9])
+
+
+def _several(interrupt_id: str, w: Sequence[Any]) -> tuple[tuple[str, ...], int]:
+    """Who may not answer, and how many have to; of a record from before there was either: nobody, and one."""
+    if not w:
+        return (), 1
+    four_eyes, quorum, *more = w
+    names = isinstance(four_eyes, list) and all(isinstance(name, str) and name.strip() for name in four_eyes)
+    if more or not names or type(quorum) is not int or quorum < 1:
+        raise CorruptStoreError(
+            f"question {interrupt_id} says that four_eyes is {shown(four_eyes)} and quorum {shown(quorum)}, which no question can: it was altered, "
+            f"or written by a newer hitl_nb; restore the store from a backup, or pip install --upgrade hitl-nb",
+            interrupt_id=interrupt_id,
+        )
+    return tuple(four_eyes), quorum
 
 
 def _epoch(at: datetime | None) -> float | None:

@@ -215,6 +215,10 @@ class Question:
     """The nodes around `node`, the outermost first, when it belongs to a graph that runs inside a node."""
     escalate_to: str | None = None
     """Who is asked next when the deadline passes; None: nobody, or it was handed on already."""
+    four_eyes: tuple[str, ...] = ()
+    """Who asked for the approval, and may therefore not give it."""
+    quorum: int = 1
+    """How many reviewers have to give the same answer."""
 
     @property
     def place(self) -> tuple[str, ...]:

@@ -20,13 +20,13 @@ from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers.entry import Taped
 from hitl_nb.decisions.answers.excerpt import excerpt
-from hitl_nb.decisions.answers.plain_yaml import dump
 from hitl_nb.decisions.answers.reading import TAPE_VERSION
 from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.suggestion import escaped, one_line
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.wording import plural
 from hitl_nb.errors import AnswersFileError, UnknownThreadError, utc
+from hitl_nb.plain.yaml_json import dump
 
 
 def tape(saver: Checkpointer, thread_ids: Iterable[str], *, times: bool = False) -> str:

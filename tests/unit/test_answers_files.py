@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from hitl_nb import MemorySaver, StateGraph, interrupt, review
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.answers import read_script, suggestion
-from hitl_nb.decisions.answers import source as source_module
-from hitl_nb.decisions.answers.plain_yaml import dump, load_with_lines
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import AmbiguousAnswerError, AnswersFileError, InvalidAnswerError, MissingAnswerError
+from hitl_nb.plain import text as source_module
+from hitl_nb.plain.yaml_json import dump, load_with_lines
 
 
 def question(node: str = "review", payload: Any = "Go?", **more: Any) -> Question:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from hitl_nb.decisions.answers import read_script
-from hitl_nb.decisions.answers.plain_yaml import load_with_lines
 from hitl_nb.decisions.answers.reading import _ENTRY_KEYS, _FILE_KEYS
 from hitl_nb.errors import AnswersFileError
+from hitl_nb.plain.yaml_json import load_with_lines
 
 SCHEMA = json.loads(files("hitl_nb.decisions.answers").joinpath("answers.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -25,7 +25,8 @@ LAYERS = [
     ("hitl_nb.checkpoint.memory", 1),
     ("hitl_nb.checkpoint.disk", 1),
     ("hitl_nb.checkpoint", 0),
-    ("hitl_nb.errors", -1),  # below all: everybody may raise one
+    ("hitl_nb.plain", -1),
+    ("hitl_nb.errors", -2),  # below all: everybody may raise one
     ("hitl_nb", 8),  # the public names, of all layers
 ]
 

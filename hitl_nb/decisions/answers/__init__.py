@@ -2,9 +2,7 @@
 
 ::
 
-    source.py       a path or a text -> text (encoding, size)
-    plain_yaml.py   text -> plain data, with lines (YAML, JSON, JSON lines)
-    reading.py      data -> Script
+    reading.py      a path, a text (see hitl_nb.plain) or data -> Script
     entry.py        one entry: what it fits, and the answer that it gives
     script.py       Script: which entry answers
     suggestion.py   the YAML to add or to change

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from hitl_nb.decisions.answers.entry import Entry, Taped
-from hitl_nb.decisions.answers.plain_yaml import load_with_lines
 from hitl_nb.decisions.answers.script import OnChange, OnMissing, OnUnused, Script
-from hitl_nb.decisions.answers.source import text_of
 from hitl_nb.decisions.answers.values import from_plain
 from hitl_nb.errors import AnswersFileError
+from hitl_nb.plain.text import text_of
+from hitl_nb.plain.yaml_json import load_with_lines
 
 TAPE_VERSION: Final = 1
 _CONDITIONS: Final = ("thread", "node", "key", "when", "nth", "position")

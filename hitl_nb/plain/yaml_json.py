@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from hitl_nb.decisions.answers.source import Kind
 from hitl_nb.errors import AnswersFileError, shown
+from hitl_nb.plain.text import Kind
 
 DEPTH_MAX: Final = 100
 """How deep lists and mappings may lie inside each other."""
