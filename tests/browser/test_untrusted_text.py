@@ -219,12 +219,15 @@ def test_a_stack_and_cards_in_other_states_show_it_as_text(watched):
     notebook = watched.open(["from hostile import *\nstacked_cards()", "state_cards()", "outdated_cards()"])
     page = notebook.page
     notebook.run(0)
-    notebook.card().wait_for()
-    seen = watched.shown()
-    watched.assert_calm()
+    seen = set()
+    for n, place in enumerate(("stackoption", "thread", "stackenum")):
+        page.locator(".hitl-nb-seg").nth(n).click()
+        watched.until_shown({f"at{place}zz"})
+        seen |= watched.shown()
+        watched.assert_calm()
+    assert places(hostile.stacked_cards) <= seen
     watched.use(notebook)
     watched.assert_calm()
-    assert places(hostile.stacked_cards) <= seen | watched.shown()
 
     notebook.run(1)
     for n in range(3):
