@@ -2,129 +2,123 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hitl_nb.batch.record import RunError, RunRecord, RunStatus
 from hitl_nb.batch.report import write_report
-from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.disk import DiskCacheSaver
-from hitl_nb.decisions.wording import readable
-from hitl_nb.errors import NotebookFailedError
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+from hitl_nb.decisions.answers import OnMissing
+from hitl_nb.errors import NotebookFailedError, StillWaitingError
 
 
 @dataclass(frozen=True, slots=True)
 class NotebookRun:
-    """What a finished run left behind."""
+    """What a run left behind."""
 
+    status: RunStatus
+    """How it ended; never "running"."""
     notebook: Path
-    """The executed notebook; the record of its decisions is in `metadata.hitl_nb`."""
-    report: Path
-    """The same as HTML, readable offline."""
+    """The executed notebook; the same record is in its `metadata.hitl_nb`."""
+    report: Path | None
+    """The notebook as HTML, readable offline; None when none was asked for."""
+    thread_ids: tuple[str, ...]
+    """The threads that the notebook reviewed, as far as it came."""
     decisions: list[dict[str, Any]]
-    """As in the notebook's record: number, node, question, answer, reviewer, how, decided_at (ISO, UTC), interrupt_id."""
+    """Of these threads, the oldest first: thread_id, number, interrupt_id, node, question, answer, reviewer, how, decided_at (ISO, UTC)."""
+    questions: list[dict[str, Any]]
+    """What is open: id, thread_id, node, question, assignee, deadline (ISO, UTC, or None)."""
+    error: RunError | None
+    """Why it did not get to its end; None for "done" and "needs human"."""
+
+    def raise_for_status(self) -> None:
+        """Raise StillWaitingError when it needs a person, NotebookFailedError when it failed in any way; nothing when it is done."""
+        if self.status == "done":
+            return
+        if self.status == "needs human":
+            first, more = self.questions[0], f" and {len(self.questions) - 1:,} more" if len(self.questions) > 1 else ""
+            raise StillWaitingError(
+                f"{self.notebook.name} needs a person: {first['question']!r} (node {first['node']}){more}. Answer with hitl-nb answer {first['id']}, "
+                f"then run it again: it goes on from there",
+                thread_id=first["thread_id"],
+                node=first["node"],
+                interrupt_id=first["id"],
+            )
+        assert self.error is not None  # every other status has one
+        raise NotebookFailedError(
+            f"{self.notebook.name}, {self.error}", notebook=self.notebook, error=self.error.kind, cell=self.error.cell, status=self.status
+        )
 
 
 def run_notebook(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
-    executed: Path,
-    store: Path,
-    thread_id: str,
-    answers: Path | Mapping[str, Any] | list[Any] | None = None,
+    executed: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    thread_id: str | None = None,
+    answers: Any = None,
+    on_missing: OnMissing = "fail",
+    reviewer: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     progress: bool = False,
     cell_timeout_s: int | None = None,
+    report: bool = True,
 ) -> NotebookRun:
-    """The run of one notebook through papermill, in its own folder.
+    """What a run of the notebook came to. Its kernel runs in the notebook's own folder; this process stays where it is, so several may run at once.
 
-    The notebook's `parameters` cell receives `hitl_answers`, `store` and `thread_id`, and whatever `parameters` adds. Written are `executed`, and
-    beside it the report with the suffix `.html`. A thread that the store already knows goes on where it stands, so a second run asks nothing again.
-    Raises NotebookFailedError when a cell raises; an unanswered question is such a case, and the message holds the lines to add to the answers.
-    Changes the working directory of the process while it runs, so one run a process at a time.
+    executed: where the executed notebook is written; default: beside the notebook, as `NAME.executed.ipynb`. The report has the suffix `.html`.
+    store, thread_id: given to the notebook's `parameters` cell, where they are not None; the store to HITL_NB_STORE, too.
+    answers: a path, or the answers themselves, in any form of an answers file. None: the notebook's own, or HITL_NB_ANSWERS.
+    on_missing: "leave_open" stops the run at the cell that asks what nothing answers, with the status "needs human"; "fail" has it fail there.
+    reviewer: recorded with each decision, where the notebook or an answer does not say.
+    parameters: further values for the `parameters` cell. Relative paths in them are seen from the notebook's folder, all others from here.
+
+    A thread that the store knows goes on where it stands, so a second run asks nothing again. A notebook that fails raises nothing: see `status`,
+    and `NotebookRun.raise_for_status`. Raises AnswersFileError before anything runs, FileNotFoundError, and KeyboardInterrupt once it is written
+    that the run was interrupted.
     """
     import papermill
-    from papermill.exceptions import PapermillExecutionError
 
-    given = answers.resolve() if isinstance(answers, Path) else answers
-    executed.parent.mkdir(parents=True, exist_ok=True)
+    notebook = Path(path).resolve()
+    target = Path(executed).resolve() if executed is not None else notebook.with_suffix(".executed.ipynb")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = None if store is None else Path(store).resolve()
+    record = RunRecord()
+    given = {"store": None if folder is None else str(folder), "thread_id": thread_id}
     try:
         papermill.execute_notebook(
-            str(path.resolve()),
-            str(executed.resolve()),
-            parameters={
-                **(parameters or {}),
-                "hitl_answers": str(given) if isinstance(given, Path) else given,
-                "store": str(store.resolve()),
-                "thread_id": thread_id,
-            },
-            cwd=str(path.resolve().parent),
-            progress_bar=progress,
-            log_output=False,
+            str(notebook),
+            None,
+            parameters={**(parameters or {}), **{name: value for name, value in given.items() if value is not None}},
+            engine_name="hitl",
+            progress_bar={"delay": 2} if progress else False,
             execution_timeout=cell_timeout_s,
-            # Every kernel warns that its port on 127.0.0.1 is not encrypted; that line is no part of a run's log.
-            extra_arguments=["--log-level=40"],
+            answers=answers,
+            on_missing=on_missing,
+            store=folder,
+            reviewer=reviewer,
+            executed=target,
+            folder=notebook.parent,
+            record=record,
         )
-    except PapermillExecutionError as error:
-        message = f"{path.name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-        raise NotebookFailedError(message, notebook=executed, error=error.ename, cell=error.exec_count) from None
-    decisions = decision_record(DiskCacheSaver(store), thread_id)
-    return NotebookRun(executed, _finish(executed, thread_id, decisions), decisions)
+    except Exception as error:
+        # What the notebook came to is in the record. That a file cannot be read or written is the caller's; a cell's time-out is an OSError, too.
+        if record.error is None or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
+            raise
+    return NotebookRun(
+        record.status,
+        target,
+        _report(target) if report else None,
+        tuple(record.threads),
+        record.decisions,
+        record.questions,
+        record.error,
+    )
 
 
-def decision_record(checkpointer: Checkpointer, thread_id: str) -> list[dict[str, Any]]:
-    """The decisions of a thread as plain JSON values, oldest first."""
-    record = []
-    for decision in checkpointer.decisions(thread_id):
-        question = checkpointer.question(decision.interrupt_id)
-        payload = question.payload if question else None
-        record.append(
-            {
-                "number": decision.number,
-                "node": decision.node,
-                "question": asked(payload),
-                "answer": _plain(decision.answer),
-                "reviewer": decision.reviewer,
-                "how": decision.how,
-                "decided_at": decision.decided_at.isoformat(),
-                "interrupt_id": decision.interrupt_id,
-            }
-        )
-    return record
-
-
-def asked(payload: Any) -> str:
-    """The question of a payload in one line."""
-    if isinstance(payload, Mapping):
-        named = next((payload[k] for k in ("question", "prompt", "message", "action", "type") if isinstance(payload.get(k), str)), None)
-        return named if named is not None else " ".join(readable(payload).split())
-    return " ".join(readable(payload).split())
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it; what JSON does not have becomes its text."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else readable(value)
-
-
-def _finish(executed: Path, thread_id: str, decisions: list[dict[str, Any]]) -> Path:
-    """Put the record into the notebook, drop what only a live kernel can draw, and write the report."""
+def _report(executed: Path) -> Path:
     import nbformat
 
-    notebook = nbformat.read(executed, as_version=4)
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            # A viewer prefers the widget to the html beside it, and then shows nothing, for the widget is gone.
-            if len(output.get("data", {})) > 1:
-                output["data"].pop(WIDGET_VIEW, None)
-    notebook.metadata["hitl_nb"] = {"version": 1, "thread_id": thread_id, "decisions": decisions}
-    nbformat.validate(notebook)
-    nbformat.write(notebook, executed)
-    return write_report(notebook, executed.with_suffix(".html"))
+    return write_report(nbformat.read(executed, as_version=4), executed.with_suffix(".html"))

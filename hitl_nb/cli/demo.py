@@ -11,7 +11,6 @@ import click
 
 from hitl_nb.cli.common import FAILED, LEFT_OPEN, table
 from hitl_nb.cli.notebooks import DEMO, copy_notebooks, require
-from hitl_nb.errors import NotebookFailedError
 
 
 @click.command(
@@ -36,19 +35,18 @@ def demo(out: Path) -> None:
     folder = copy_notebooks(out)
     executed = folder / f"{DEMO}.executed.ipynb"
     click.echo(f"Running {DEMO}.ipynb in {folder}, with the answers of answers/{DEMO}.yaml")
-    try:
-        run = run_notebook(
-            folder / f"{DEMO}.ipynb",
-            executed=executed,
-            store=folder / "reviews",
-            thread_id="films",
-            answers=folder / "answers" / f"{DEMO}.yaml",
-            parameters={"out": str((folder / "cleaned").resolve())},
-            progress=True,
-        )
-    except NotebookFailedError as error:
-        click.echo(f"\n{error}\n\nThe executed notebook shows where: {error.notebook}", err=True)
-        sys.exit(LEFT_OPEN if error.error == "MissingAnswerError" else FAILED)
+    run = run_notebook(
+        folder / f"{DEMO}.ipynb",
+        executed=executed,
+        store=folder / "reviews",
+        thread_id="films",
+        answers=folder / "answers" / f"{DEMO}.yaml",
+        parameters={"out": str((folder / "cleaned").resolve())},
+        progress=True,
+    )
+    if run.error is not None:
+        click.echo(f"\n{run.notebook.name}, {run.error}\n\nThe executed notebook shows where: {run.notebook}", err=True)
+        sys.exit(LEFT_OPEN if run.error.kind == "MissingAnswerError" else FAILED)
     click.echo(f"\n{decision_table(run.decisions)}\n")
     for what, path in (
         ("executed notebook", run.notebook),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import getpass
 import os
+from typing import Final
 
 from hitl_nb.errors import shown
 
+REVIEWER_VARIABLE: Final = "HITL_NB_REVIEWER"
+
 
 def reviewer_name(given: str | None = None) -> str:
-    """The name to record: the given one, else the JupyterHub user, else the login name, else `unknown`."""
+    """The name to record: the given one, else that of HITL_NB_REVIEWER, else the JupyterHub user, else the login name, else `unknown`."""
     if given is not None:
         checked_name("reviewer", given)
-    for name in (given, os.environ.get("JUPYTERHUB_USER"), _login()):
+    for name in (given, os.environ.get(REVIEWER_VARIABLE), os.environ.get("JUPYTERHUB_USER"), _login()):
         if name and name.strip():
             return name.strip()
     return "unknown"

@@ -112,3 +112,7 @@ class FrontEnd:
     wait: Waiter
     settle: Callable[[], Awaitable[None]] | None = None
     """To be awaited by a coroutine right before it calls `wait`; None: nothing has to be."""
+    met: Callable[[Any], None] | None = None
+    """Is told of the session before it opens, where somebody keeps account of the run."""
+    stops: bool = False
+    """A question that stays open ends the run in the cell of `review`, not first in that of `result`."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from hitl_nb.decisions.answers import OnMissing, read_script
 from hitl_nb.responders.base import FrontEnd, Responder
 from hitl_nb.responders.console import ConsoleResponder
+from hitl_nb.responders.headless_run import HeadlessRun
 from hitl_nb.responders.kernel import running_kernel
 from hitl_nb.responders.plain import PlainView, wait_by_looking
 from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder
@@ -22,17 +23,24 @@ ANSWERS_PARAMETER: Final = "hitl_answers"
 
 
 def choose_front_end(*, responder: Responder | None = None, answers: Any = None, on_missing: OnMissing = "fail") -> FrontEnd:
-    """The front end with the responder that answers: the first there is of `responder`, `answers`, the notebook's `hitl_answers`, the
-    environment's `HITL_NB_ANSWERS`, the card, the terminal. Where there is none the responder fails at once, or leaves the question open.
+    """The front end with the responder that answers: the first there is of `responder`, `answers`, the answers that the run was given, the
+    notebook's `hitl_answers`, the environment's `HITL_NB_ANSWERS`, the card, the terminal. Where there is none the responder fails at once, or
+    leaves the question open.
 
     Raises AnswersFileError when the answers cannot be read.
     """
     front = _notebook() or FrontEnd(PlainView(), None, wait_by_looking)
+    run = HeadlessRun.here()
+    if run is not None and run.leaves_open and on_missing != "leave_open":
+        on_missing, front = "leave_open", replace(front, stops=True)
     if responder is not None:
         return replace(front, responder=responder)
+    parameter = getattr(sys.modules.get("__main__"), ANSWERS_PARAMETER, None)
     for given, source in (
-        (answers, "answers="),
-        (getattr(sys.modules.get("__main__"), ANSWERS_PARAMETER, None), ANSWERS_PARAMETER),
+        # a cell that passes its parameter on, review(…, answers=hitl_answers), says nothing of its own
+        (None if answers is parameter else answers, "answers="),
+        (run.answers if run is not None else None, "answers="),
+        (parameter, "answers=" if answers is parameter else ANSWERS_PARAMETER),
         (os.environ.get(ANSWERS_VARIABLE) or None, ANSWERS_VARIABLE),
     ):
         if given is not None:

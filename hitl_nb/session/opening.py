@@ -64,5 +64,9 @@ def review(
         raise ValueError(f"on_missing is {on_missing!r}; expected 'fail' or 'leave_open'")
     front = choose_front_end(responder=responder, answers=answers, on_missing=on_missing)
     session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer), context=context, now=graph.now)
+    if front.met is not None:
+        front.met(session)
     session.open(input)
+    if front.stops and session.status == "waiting":
+        raise session.still_waiting("and this run leaves open what its answers do not say")
     return session

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
-from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.records import Decision, Head
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AmbiguousAnswerError, NotWaitingError, StillWaitingError, ThreadBusyError
@@ -66,6 +66,11 @@ class ReviewSession(Runner):
             for d in self.decisions
         ]
 
+    @property
+    def head(self) -> Head | None:
+        """Where the thread stands in the store; None before it began. It changes with everything that becomes of the thread."""
+        return self._saver.head(self.thread_id)
+
     def result(self, timeout_s: float | None = None) -> dict[str, Any]:
         """The final state, once every question is answered. In a notebook the cards stay alive meanwhile.
 
@@ -95,12 +100,12 @@ class ReviewSession(Runner):
                     if self._moved():
                         continue
                     if not self._answers_later:
-                        raise self._still_waiting("and nobody answers here")
+                        raise self.still_waiting("and nobody answers here")
                 left = None if ends_at is None else max(0.0, ends_at - time.monotonic())
                 if not self._wait(lambda: given_up() or self._ready(), left):
-                    raise self._still_waiting(f"after {timeout_s:g} s")
+                    raise self.still_waiting(f"after {timeout_s:g} s")
                 if given_up():
-                    raise self._still_waiting("and its caller was cancelled")
+                    raise self.still_waiting("and its caller was cancelled")
         finally:
             self._turn.cell_waits(-1)
             self._start_worker()
@@ -169,7 +174,8 @@ class ReviewSession(Runner):
         asked = ", ".join(f"{r.question.node} ({r.question.id})" for r in pending)
         raise AmbiguousAnswerError(f"{len(pending)} questions are open: {asked}. Say which: answer(value, id=…)", thread_id=self.thread_id)
 
-    def _still_waiting(self, why: str) -> StillWaitingError:
+    def still_waiting(self, why: str) -> StillWaitingError:
+        """The error that tells what is open, and `why` it ends here."""
         pending = self.pending
         asked = ", ".join(f"{r.form.heading!r} (node {r.question.node})" for r in pending) or "another process"
         first = pending[0].question if pending else None

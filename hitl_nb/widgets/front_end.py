@@ -10,6 +10,7 @@ from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.base import FrontEnd
 from hitl_nb.responders.kernel import running_kernel
 from hitl_nb.widgets import pump
+from hitl_nb.widgets.account import account
 from hitl_nb.widgets.sight import Sight
 from hitl_nb.widgets.static import StaticView
 
@@ -25,7 +26,8 @@ def open_front_end() -> FrontEnd | None:
     if kernel is None:
         return None
     if not person_can_answer(kernel):
-        return FrontEnd(StaticView(), None, _nobody_to_wait_for)
+        kept = account()
+        return FrontEnd(StaticView(), None, _nobody_to_wait_for, met=None if kept is None else kept.meet)
     from hitl_nb.widgets.live import LiveView  # here, so that a headless run does not load ipywidgets
 
     view = LiveView()

@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from hitl_nb.batch.report import write_report
-from hitl_nb.batch.run import WIDGET_VIEW, run_notebook
+from hitl_nb.batch.run import run_notebook
+from hitl_nb.batch.saving import WIDGET_VIEW
 from hitl_nb.errors import NotebookFailedError
 
 PARAMETERS = "hitl_answers = None\nstore = None\nthread_id = None\n"
@@ -48,8 +49,10 @@ def test_the_executed_notebook_holds_the_record_of_its_decisions(run):
     done = run(GRAPH, ASK, answers=["yes"])
     executed = nbformat.read(done.notebook, as_version=4)
     assert executed.cells[-1].outputs[-1].text == "answer: yes\n"
-    assert executed.metadata.hitl_nb == {"version": 1, "thread_id": "t", "decisions": done.decisions}
     [decision] = done.decisions
+    kept = executed.metadata.hitl_nb
+    assert (kept.version, kept.status, kept.thread_ids, kept.questions) == (1, "done", ["t"], [])
+    assert kept.decisions == [{k: v for k, v in decision.items() if k not in ("decided_at", "interrupt_id")}]
     assert (decision["node"], decision["question"], decision["answer"], decision["how"]) == ("ask", "Ship it, <b>really</b>?", "yes", "script")
     assert decision["decided_at"].endswith("+00:00")
 
@@ -75,8 +78,9 @@ def test_answers_may_be_a_file_beside_nothing_else(run, tmp_path):
 
 
 def test_an_unanswered_question_fails_with_the_question_and_the_lines_to_add(run, tmp_path):
+    stopped = run(GRAPH, ASK, answers=[])
     with pytest.raises(NotebookFailedError, match=r"asking\.ipynb, cell \d+: MissingAnswerError") as failed:
-        run(GRAPH, ASK, answers=[])
+        stopped.raise_for_status()
     assert failed.value.error == "MissingAnswerError"
     assert "really" in str(failed.value)
     assert "Add at the end of answers= and run again" in str(failed.value)
@@ -87,9 +91,9 @@ def test_an_unanswered_question_fails_with_the_question_and_the_lines_to_add(run
 
 
 def test_an_exception_of_a_cell_is_named_with_its_cell(run):
-    with pytest.raises(NotebookFailedError, match="ZeroDivisionError: division by zero") as failed:
-        run("1 / 0")
-    assert (failed.value.error, failed.value.cell) == ("ZeroDivisionError", failed.value.cell)
+    failed = run("1 / 0")
+    assert failed.status == "failed"
+    assert (failed.error.kind, failed.error.message, failed.error.cell) == ("ZeroDivisionError", "division by zero", 3)
 
 
 def test_what_only_a_live_kernel_can_draw_is_dropped(run):

@@ -56,6 +56,8 @@ AT_MODULE_LEVEL = {
     "hitl_nb.checkpoint.frames": {"numpy", "pandas", "ormsgpack"},
     "hitl_nb.checkpoint": {"ormsgpack"},
     "hitl_nb.cli": {"click"},
+    # Loaded when a notebook is run, by the engine and by nothing else.
+    "hitl_nb.batch.client": {"papermill", "nbclient", "nbformat"},
 }
 
 

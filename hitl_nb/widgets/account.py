@@ -1,0 +1,89 @@
+"""The account that a notebook's kernel gives to the engine that runs it: which threads were reviewed, what was decided, what is open.
+
+It goes over a comm of its own, at the end of each cell. No output of the notebook holds it, and whatever else runs a notebook never sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any, Final
+
+from hitl_nb.checkpoint.records import Decision, Head
+from hitl_nb.decisions.wording import as_json
+from hitl_nb.errors import HitlError, StillWaitingError
+from hitl_nb.responders.headless_run import HeadlessRun
+from hitl_nb.widgets.left_open import left_open, question_record
+
+TARGET: Final = "hitl_nb.run"
+VERSION: Final = 1
+
+
+@cache
+def account() -> Account | None:
+    """The account of this kernel; None where no engine asked for one."""
+    if HeadlessRun.here() is None:
+        return None
+    from IPython import get_ipython
+
+    return Account(get_ipython())
+
+
+class Account:
+    """Keeps account of the sessions of one kernel."""
+
+    def __init__(self, shell: Any) -> None:
+        self._sessions: dict[str, Any] = {}
+        """The latest session of each thread, in the order in which the threads were met."""
+        self._told: dict[str, Head | None] = {}
+        """Where each thread stood when it was told last."""
+        self._comm: Any = None
+        shell.events.register("post_run_cell", self._after_cell)
+
+    def meet(self, session: Any) -> None:
+        """A session is about to open. Told at once: its kernel may not live until the end of the cell."""
+        self._sessions[session.thread_id] = session
+        self._send({"threads": [{"thread_id": session.thread_id}]})
+
+    def _after_cell(self, result: Any) -> None:
+        error = result.error_in_exec
+        threads = [record for session in self._sessions.values() if (record := self._record(session)) is not None]
+        message: dict[str, Any] = {"threads": threads}
+        if isinstance(error, StillWaitingError):
+            first = sorted(self._sessions.values(), key=lambda session: session.thread_id != error.thread_id)
+            requests = [request for session in first for request in _pending(session)]
+            message |= {"left_open": left_open(requests) if requests else None}
+        if threads or "left_open" in message:
+            self._send(message)
+
+    def _record(self, session: Any) -> dict[str, Any] | None:
+        """What became of a thread; None when nothing did since it was told."""
+        head = session.head
+        if head is None or self._told.get(session.thread_id) == head:
+            return None
+        self._told[session.thread_id] = head
+        return {
+            "thread_id": session.thread_id,
+            "decisions": [_decision_record(d, row) for d, row in zip(session.decisions, session.decision_table(), strict=False)],
+            "questions": [question_record(request) for request in _pending(session)],
+        }
+
+    def _send(self, message: dict[str, Any]) -> None:
+        from comm import create_comm
+
+        data = {"version": VERSION, **message}
+        if self._comm is None:
+            self._comm = create_comm(target_name=TARGET, data=data)
+        else:
+            self._comm.send(data)
+
+
+def _pending(session: Any) -> list[Any]:
+    try:
+        return list(session.pending)
+    except HitlError:  # a thread that this graph cannot go on with, which its own error has told
+        return []
+
+
+def _decision_record(decision: Decision, row: dict[str, Any]) -> dict[str, Any]:
+    return {"thread_id": decision.thread_id, "number": decision.number, **row, "answer": json.loads(as_json(decision.answer))}
