@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from threading import local
-from typing import Any, Final
+from typing import Any
 
 import diskcache
 
-_VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
-
-
-class DamagedError(Exception):
-    """A record that cannot be read. Not an OSError, which `Cache.get` takes for 'no such key'."""
+from hitl_nb.checkpoint.sealing import IN_FILE, INLINE, DamagedError, fetch, value_path
 
 
 class BytesDisk(diskcache.Disk):  # type: ignore[misc]
@@ -41,7 +36,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         if type(value) is not bytes or read:
             raise TypeError(f"a record is {type(value).__name__}; expected bytes")
         if len(value) < self.min_file_size:
-            return 0, diskcache.core.MODE_RAW, None, value
+            return 0, INLINE, None, value
         name, place = self.filename(key, value)
         path = Path(place)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,17 +49,12 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         if self.durable:
             for folder in (path.parent, path.parent.parent, Path(self._directory)):
                 _sync_names(folder)
-        return len(value), diskcache.core.MODE_BINARY, name, None
+        return len(value), IN_FILE, name, None
 
     def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:  # noqa: FBT001 - diskcache's
-        if mode == diskcache.core.MODE_RAW and filename is None and isinstance(value, bytes):
-            return value
-        if mode == diskcache.core.MODE_BINARY and not read:
-            try:
-                return self._place(filename).read_bytes()
-            except OSError as error:
-                raise DamagedError(f"its value file {filename} cannot be read: {error}") from error
-        raise DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
+        if read:
+            raise DamagedError("it is asked for as a file, which no record is")
+        return fetch(Path(self._directory), mode, filename, value)
 
     def remove(self, file_path: Any) -> None:
         if getattr(self.written, "names", None) is None:
@@ -78,9 +68,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         self._place(file_path).unlink(missing_ok=True)
 
     def _place(self, filename: Any) -> Path:
-        if type(filename) is not str or not _VALUE_FILE.match(filename):
-            raise DamagedError(f"its value file is named {str(filename)[:200]!r}, as hitl_nb names none")
-        return Path(self._directory) / filename
+        return value_path(Path(self._directory), filename)
 
 
 class DurableDisk(BytesDisk):

@@ -1,0 +1,125 @@
+"""A store's folder as it lies there, read without changing anything in it: what `hitl-nb store` looks at, and a folder that cannot be written to."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import local
+from typing import Any, Final
+from urllib.parse import quote
+
+from hitl_nb.checkpoint.index import entries, is_missing
+from hitl_nb.checkpoint.reading import ThreadReader
+from hitl_nb.checkpoint.sealing import DATABASE, DamagedError, fetch, unseal
+from hitl_nb.errors import CorruptStoreError, StoreError
+
+_ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
+
+
+class FolderReader(ThreadReader):
+    """Reads a store's folder, from any thread and any process. Nothing is written, not even a setting; others may write meanwhile."""
+
+    def __init__(self, folder: str | os.PathLike[str], *, types: Iterable[type] = (), timeout_s: float = 60.0) -> None:
+        super().__init__(types=types)
+        self.folder = Path(folder).expanduser().absolute()
+        self.called = f"the store {self.folder}"
+        self.timeout_s = timeout_s
+        self._local = local()
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            execute = self.connection().execute
+            row = execute(_ROW, (key,)).fetchone()
+            if row is None and not is_missing(execute, key):  # written a moment ago
+                row = execute(_ROW, (key,)).fetchone()
+            return None if row is None else unseal(key, fetch(self.folder, *row), self.called)
+        except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
+            return None
+        except DamagedError as error:
+            raise CorruptStoreError(f"record {key!r} of {self.called} cannot be read: it has {error}; restore the folder from a backup") from error
+        except sqlite3.Error as error:
+            raise self.failed(error) from error
+
+    def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        try:
+            for key, *row in entries(self.connection().execute, prefix):
+                yield key, unseal(key, fetch(self.folder, *row), self.called)
+        except DamagedError as error:
+            raise CorruptStoreError(f"{self.called} was altered: it holds {error}; restore the folder from a backup") from error
+        except sqlite3.Error as error:
+            raise self.failed(error) from error
+
+    # -- the connection ------------------------------------------------------------------------------------------------------------
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this Python thread, which cannot write."""
+        held, pid, unchanging = getattr(self._local, "held", (None, 0, False))
+        if held is not None and pid == os.getpid() and not (unchanging and _is_in_use(self.folder)):
+            return held  # type: ignore[no-any-return]
+        unchanging = not _is_in_use(self.folder)
+        held = connect(self.folder, unchanging=unchanging, timeout_s=self.timeout_s)
+        self._local.held = held, os.getpid(), unchanging
+        return held
+
+    def close(self) -> None:
+        """Free this Python thread's connection. The reader can be used again afterwards."""
+        held, pid, _ = getattr(self._local, "held", (None, 0, False))
+        if held is not None and pid == os.getpid():
+            held.close()
+        self._local.__dict__.clear()
+
+    def failed(self, error: sqlite3.Error) -> StoreError:
+        """The error to raise, which names the folder."""
+        return unreadable(self.folder, error)
+
+
+def connect(folder: Path, *, unchanging: bool, timeout_s: float = 60.0) -> sqlite3.Connection:
+    """A connection that cannot write. `unchanging`: nobody has the database open, so that SQLite needs no files of its own beside it."""
+    how = "immutable=1" if unchanging else "mode=ro"
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(folder / DATABASE))}?{how}", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(folder, error) from error
+    return connection
+
+
+def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
+    """What to say of an error of SQLite while a folder was read."""
+    text = str(error)
+    if "malformed" in text or "not a database" in text:
+        return CorruptStoreError(
+            f"cannot read the store {folder}: its database {DATABASE} is damaged ({text}); hitl-nb store check says what is left"
+        )
+    advice = "check the folder and its disk, then call again"
+    with suppress(OSError):
+        if "unable to open" in text and _size(folder / f"{DATABASE}-wal"):
+            advice = (
+                f"{DATABASE}-wal holds the latest commits, which SQLite cannot read in a folder that it may not write to; copy the folder to where "
+                f"you may write, and read the copy"
+            )
+        elif not (folder / DATABASE).is_file():
+            advice = "there is no database; name the folder that DiskCacheSaver was given"
+    return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
+
+
+def _is_in_use(folder: Path) -> bool:
+    """True when somebody has the database open, or was killed while he had: the latest commits may lie beside it then."""
+    return (folder / f"{DATABASE}-shm").exists() or _size(folder / f"{DATABASE}-wal") > 0
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def rows(connection: sqlite3.Connection, first: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Every row of the database from a number on: rowid, key, raw, mode, file name, value. A cursor, so that one row is in memory."""
+    return iter(connection.execute("SELECT rowid, key, raw, mode, filename, value FROM Cache WHERE rowid >= ? ORDER BY rowid", (first,)))

@@ -1,0 +1,63 @@
+"""How a record lies in the database of a store: its row, its value file, and the seal over its key and content."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from hitl_nb.errors import CorruptStoreError
+
+DATABASE: Final = "cache.db"
+LOCKS: Final = "locks"
+FORMAT_KEY: Final = "!format"
+FIRST_FORMAT: Final = 1
+FORMAT_VERSION: Final = 2
+"""Written by the first question that four eyes or several reviewers have to answer: an older hitl_nb would take any answer for it."""
+GONE_PREFIX: Final = "!gone/"
+"""Of the names of value files whose records are gone, while the files are being removed; sorts before all that can be many."""
+SEAL: Final = 16
+"""Bytes of the seal before each record."""
+INLINE, IN_FILE = 1, 2
+"""The two modes of diskcache that are used: bytes in the row, bytes in a file."""
+VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
+
+
+class DamagedError(Exception):
+    """A record that cannot be read. Not an OSError, which `diskcache.Cache.get` takes for 'no such key'."""
+
+
+def seal(key: str, record: bytes) -> bytes:
+    made = blake2b(key.encode(), digest_size=SEAL)
+    made.update(b"\0")
+    made.update(record)
+    return made.digest()
+
+
+def unseal(key: str, sealed: bytes, called: str) -> bytes:
+    """The record. Raises CorruptStoreError, which calls the store `called`, when it is not what was written under this key."""
+    record = sealed[SEAL:]
+    if sealed[:SEAL] != seal(key, record):
+        raise CorruptStoreError(f"record {key!r} of {called} was altered or cut short (it has {len(record)} bytes); restore the folder from a backup")
+    return record
+
+
+def value_path(folder: Path, name: Any) -> Path:
+    """Where a value file lies. Raises DamagedError for a name that is none, so that no foreign file is touched."""
+    if type(name) is not str or not VALUE_FILE.match(name):
+        raise DamagedError(f"its value file is named {str(name)[:200]!r}, as hitl_nb names none")
+    return folder / name
+
+
+def fetch(folder: Path, mode: Any, name: Any, value: Any) -> bytes:
+    """The sealed bytes that a row tells of. Raises DamagedError for every form that hitl_nb does not write."""
+    if mode == INLINE and name is None and isinstance(value, bytes):
+        return value
+    if mode == IN_FILE:
+        path = value_path(folder, name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DamagedError(f"its value file {name} cannot be read: {error}") from error
+    raise DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
