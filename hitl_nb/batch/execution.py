@@ -35,7 +35,7 @@ def execute(
     on_missing: OnMissing = "fail",
     store: str | os.PathLike[str] | None = None,
     reviewer: str | None = None,
-    executed: str | os.PathLike[str] | None = None,
+    executed: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     record: RunRecord | None = None,
     progress_bar: bool | dict[str, Any] = True,
@@ -73,10 +73,12 @@ def execute(
     for cell in nb.cells:
         if "injected-parameters" in cell.metadata.get("tags", ()) and "id" in cell:
             cell["id"] = "injected-parameters"  # papermill draws one at random
+    if executed is not None:
+        output_path = nb.metadata.papermill["output_path"] = executed
     manager = Manager(
         nb,
         record,
-        output_path=str(executed) if executed is not None else output_path,
+        output_path=output_path,
         progress_bar=progress_bar,
         log_output=log_output,
         autosave_cell_every=autosave_cell_every,

@@ -11,7 +11,7 @@ from typing import Any
 from hitl_nb.batch.record import RunError, RunRecord, RunStatus
 from hitl_nb.batch.report import write_report
 from hitl_nb.decisions.answers import OnMissing
-from hitl_nb.errors import NotebookFailedError, StillWaitingError
+from hitl_nb.errors import NotebookFailedError, StillWaitingError, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,12 @@ def run_notebook(
     parameters: further values for the `parameters` cell. Relative paths in them are seen from the notebook's folder, all others from here.
 
     A thread that the store knows goes on where it stands, so a second run asks nothing again. A notebook that fails raises nothing: see `status`,
-    and `NotebookRun.raise_for_status`. Raises AnswersFileError before anything runs, FileNotFoundError, and KeyboardInterrupt once it is written
-    that the run was interrupted.
+    and `NotebookRun.raise_for_status`. Raises before anything runs AnswersFileError, FileNotFoundError and, for a file that is no notebook,
+    NotebookFailedError; KeyboardInterrupt once it is written that the run was interrupted; OSError when a file cannot be written.
     """
     import papermill
+    from nbformat import ValidationError
+    from nbformat.reader import NotJSONError
 
     notebook = Path(path).resolve()
     target = Path(executed).resolve() if executed is not None else notebook.with_suffix(".executed.ipynb")
@@ -99,10 +101,12 @@ def run_notebook(
             on_missing=on_missing,
             store=folder,
             reviewer=reviewer,
-            executed=target,
+            executed=str(target),
             folder=notebook.parent,
             record=record,
         )
+    except (NotJSONError, ValidationError) as error:
+        raise NotebookFailedError(f"{notebook} is no notebook that can be read: {shown(str(error))}", notebook=notebook) from None
     except Exception as error:
         # What the notebook came to is in the record. That a file cannot be read or written is the caller's; a cell's time-out is an OSError, too.
         if record.error is None or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):

@@ -6,12 +6,15 @@ import difflib
 from typing import Any
 
 from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.checkpoint.reviewers import folded
+from hitl_nb.checkpoint.voting import Vote
+from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers import OnMissing, Script, suggestion
 from hitl_nb.decisions.answers.entry import Entry, Taped
 from hitl_nb.decisions.answers.excerpt import excerpt, lines_of
 from hitl_nb.decisions.answers.suggestion import change, escaped
 from hitl_nb.decisions.request import Request
-from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError, QuestionChangedError
+from hitl_nb.errors import AnswersFileError, InvalidAnswerError, MissingAnswerError, NotEntitledError, QuestionChangedError
 from hitl_nb.responders.base import Responder, Submit
 
 
@@ -32,16 +35,32 @@ class ScriptedResponder:
 
     def ask(self, request: Request, submit: Submit) -> None:
         question, script = request.question, self.script
-        entry = script.entry_for(question)
-        if entry is None:
-            if not self._leave_open:
-                raise missing_answer(request, f"no unused entry of {script.source} fits it", script)
-            return
-        if entry.taped is not None and script.on_change != "accept" and not entry.taped.same(question):
-            self._changed(request, submit, entry)
-            return
+        voted = {folded(vote.reviewer) for vote in request.votes}
+        made: Decision | Vote | None = None
+        while not isinstance(made, Decision):
+            entry = script.entry_for(question, lambda e: question.quorum == 1 or folded(e.by or request.form.reviewer) not in voted)
+            if entry is None:
+                if not self._leave_open:
+                    raise missing_answer(request, _why_missing(question, script, made), script)
+                return
+            if entry.taped is not None and script.on_change != "accept" and not entry.taped.same(question):
+                self._changed(request, submit, entry)
+                return
+            made = self._submitted(question, submit, entry)
+            voted.add(folded(entry.by or request.form.reviewer))
+
+    def recall(self, question: Question, given: Decision | Vote, reviewer: str) -> None:
+        """Take note of an answer of an earlier run. `reviewer`: who answers where an entry does not say so."""
+        who = folded(given.reviewer)
+        of_voter = None if isinstance(given, Decision) else lambda e: folded(e.by or reviewer) == who
+        self.script.recall(question, given.answer, scripted=given.how == self.how, fits=of_voter)
+
+    def _submitted(self, question: Question, submit: Submit, entry: Entry) -> Decision | Vote:
         try:
-            submit(entry.given(question), reviewer=entry.by)
+            made = submit(entry.given(question), reviewer=entry.by)
+        except NotEntitledError as error:
+            error.args = (f"{entry.place}: {error}",)
+            raise
         except InvalidAnswerError as error:
             raise InvalidAnswerError(
                 f"{entry.place}: {error} Change it there to:\n\n    {change(question, entry).replace(chr(10), chr(10) + '    ')}\n",
@@ -52,6 +71,7 @@ class ScriptedResponder:
                 reason=error.reason,
             ) from None
         entry.used += 1
+        return made
 
     def _changed(self, request: Request, submit: Submit, entry: Entry) -> None:
         if self.script.on_change == "fail":
@@ -59,13 +79,22 @@ class ScriptedResponder:
         if self._person is not None:
             how = self._person.how
 
-            def as_asked(answer: Any, *, reviewer: str | None = None, how: str | None = how) -> Decision:
+            def as_asked(answer: Any, *, reviewer: str | None = None, how: str | None = how) -> Decision | Vote:
                 return submit(answer, reviewer=reviewer, how=how)
 
             self._person.ask(request, as_asked)
         elif not self._leave_open:
             why = f"its taped answer ({entry.place}) was given to another payload, and on_change: ask finds no person here"
             raise missing_answer(request, why, self.script)
+
+
+def _why_missing(question: Question, script: Script, vote: Decision | Vote | None) -> str:
+    if not isinstance(vote, Vote):
+        return f"no unused entry of {script.source} fits it"
+    return (
+        f"{vote.standing} reviewers have answered {brief(vote.answer)}; no unused entry of {script.source} fits it that is by somebody else (an entry "
+        f"for each reviewer, with by:)"
+    )
 
 
 class NobodyResponder:
@@ -91,7 +120,8 @@ def missing_answer(request: Request, why: str, script: Script | None = None) -> 
     place = f"{_PLACE[script.shape]} {script.source}" if script else "to the answers file (answers=, the parameter hitl_answers, or HITL_NB_ANSWERS)"
     return MissingAnswerError(
         f"node {question.node!r} of thread {question.thread_id!r} asks {request.form.heading!r}, and {why}. The question stays open. "
-        f"Add {place} and run again:\n\n{lines}\n",
+        f"Add {place} and run again:\n\n{lines}\n\n"
+        'To leave it open for a person instead: on_missing="leave_open", of review() or of the run (hitl-nb run NOTEBOOK --on-missing leave_open)\n',
         thread_id=question.thread_id,
         node=question.node,
         interrupt_id=question.id,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from hitl_nb.decisions.answers.suggestion import suggestion
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.told import asked_table
-from hitl_nb.decisions.wording import plural
+from hitl_nb.decisions.wording import plural, printable
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.parts import part_html, text
@@ -19,14 +19,20 @@ from hitl_nb.widgets.style import parts_css, receipt_css
 MIME: Final = "application/vnd.hitl-nb.request.v1+json"
 
 
+_MOST: Final = 50
+"""Questions that are drawn; of the others it is said that they are there, and the part for machines has all of them."""
+
+
 def left_open(requests: Sequence[Request]) -> dict[str, Any]:
     """The MIME bundle of these open questions, with a line above that says what to do."""
-    css = receipt_css() + (parts_css() if any(r.form.parts or asked_table(r) for r in requests) else "")
+    drawn = requests[:_MOST]
+    css = receipt_css() + (parts_css() if any(r.form.parts or asked_table(r) for r in drawn) else "")
     said = f"Needs a person: {plural(len(requests), 'question')} left open. Answer, then run the notebook again: it goes on from here."
+    more = [f"And {len(requests) - _MOST:,} more: hitl-nb pending lists them."] if len(requests) > _MOST else []
     return {
-        "text/html": f'<style>{css}</style><div class="hitl-nb"><p>{escape(said)}</p></div>' + "".join(map(_html, requests)),
-        "text/markdown": "\n".join([f"**{as_text(said)}**", "", *map(_markdown, requests)]),
-        "text/plain": "\n".join([said, *map(_plain, requests)]),
+        "text/html": f"<style>{css}</style>" + "".join([_line(said), *map(_html, drawn), *map(_line, more)]),
+        "text/markdown": "\n".join([f"**{as_text(said)}**", "", *map(_markdown, drawn), *map(as_text, more)]),
+        "text/plain": printable("\n".join([said, *map(_plain, drawn), *more])),
         MIME: {"version": 1, "questions": [question_record(r) for r in requests]},
     }
 
@@ -49,6 +55,10 @@ def _origin(request: Request) -> dict[str, str]:
     asked = {"Asked": q.assignee} if q.assignee is not None else {}
     until = {"Until": times.absolute(q.deadline)} if q.deadline is not None else {}
     return {"Thread": q.thread_id, "Node": q.origin, **asked, **until, "In a terminal": f"hitl-nb answer {q.id}", "In a notebook": "inbox(store)"}
+
+
+def _line(words: str) -> str:
+    return f'<div class="hitl-nb"><p>{escape(words)}</p></div>'
 
 
 def _html(request: Request) -> str:

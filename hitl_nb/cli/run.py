@@ -1,0 +1,139 @@
+"""`hitl-nb run`: one notebook without a person."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hitl_nb.cli.common import FAILED, LEFT_OPEN, STORE_VARIABLE, clean, json_option, print_json, told
+from hitl_nb.cli.demo import decision_table
+from hitl_nb.cli.notebooks import require
+from hitl_nb.decisions.wording import plural, printable
+
+if TYPE_CHECKING:
+    from hitl_nb.batch.run import NotebookRun
+
+
+@click.command(
+    short_help="Run one notebook without a person.",
+    epilog="Exit codes: 0 done; 1 it failed; 2 wrong usage; 75 it stopped at a question that is open now.",
+)
+@click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("output", required=False)
+@click.option("--answers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An answers file.")
+@click.option(
+    "--on-missing",
+    type=click.Choice(["fail", "leave_open"]),
+    default="fail",
+    show_default=True,
+    help="What becomes of a question that nothing answers.",
+)
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar=STORE_VARIABLE,
+    show_envvar=True,
+    metavar="DIR",
+    help="The folder of the store, as the notebook's parameter `store`. [default: what the notebook says]",
+)
+@click.option("--thread-id", metavar="ID", help="The thread, as the notebook's parameter `thread_id`.")
+@click.option("--reviewer", metavar="NAME", help="Who is recorded with the answers of the run.")
+@click.option("-p", "--parameter", "given", type=(str, str), multiple=True, metavar="NAME VALUE", help="A further parameter; may be repeated.")
+@click.option("--timeout", "timeout_s", type=click.IntRange(min=1), metavar="S", help="Seconds that a cell may take. [default: any number]")
+@click.option("--no-report", is_flag=True, help="Write no report in HTML.")
+@json_option
+@told
+def run(
+    notebook: Path,
+    output: str | None,
+    answers: Path | None,
+    on_missing: Any,
+    store: Path | None,
+    thread_id: str | None,
+    reviewer: str | None,
+    given: tuple[tuple[str, str], ...],
+    timeout_s: int | None,
+    *,
+    no_report: bool,
+    as_json: bool,
+) -> None:
+    """Run NOTEBOOK without a person, and write it executed to OUTPUT (default: NOTEBOOK.executed.ipynb beside it).
+
+    OUTPUT may name parameters: out-{thread_id}.ipynb. Run again, a thread goes on where it stands. A VALUE that reads as a number, or is True,
+    False or None, becomes one, as in papermill.
+    """
+    require("papermill", "nbconvert", "ipykernel", extra="headless")
+    from hitl_nb.batch.run import run_notebook
+
+    parameters = {name: cast(value) for name, value in given}
+    done = run_notebook(
+        notebook,
+        executed=None if output is None else _filled_in(output, parameters | ({} if thread_id is None else {"thread_id": thread_id})),
+        store=store,
+        thread_id=thread_id,
+        answers=answers,
+        on_missing=on_missing,
+        reviewer=reviewer,
+        parameters=parameters,
+        progress=True,
+        cell_timeout_s=timeout_s,
+        report=not no_report,
+    )
+    if as_json:
+        print_json(_plain(done))
+    else:
+        _print(done)
+    if done.status != "done":
+        sys.exit(LEFT_OPEN if done.status == "needs human" else FAILED)
+
+
+def cast(value: str) -> Any:
+    """A parameter as papermill reads it: `True`, `False`, `None`, a whole number, a number, or the text that it is."""
+    if value in ("True", "False", "None"):
+        return {"True": True, "False": False, "None": None}[value]
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _filled_in(output: str, parameters: dict[str, Any]) -> Path:
+    try:
+        return Path(output.format(**parameters))
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise click.UsageError(
+            f"OUTPUT is {output!r}, and {error} is none of the parameters that were given: {', '.join(parameters) or 'none'}"
+        ) from None
+
+
+def _plain(done: NotebookRun) -> dict[str, Any]:
+    return {
+        "status": done.status,
+        "notebook": str(done.notebook),
+        "report": None if done.report is None else str(done.report),
+        "thread_ids": list(done.thread_ids),
+        "decisions": done.decisions,
+        "questions": done.questions,
+        "error": None if done.error is None else {"kind": done.error.kind, "message": done.error.message, "cell": done.error.cell},
+    }
+
+
+def _print(done: NotebookRun) -> None:
+    if done.decisions:
+        click.echo(f"{decision_table(done.decisions)}\n")
+    for what, path in (("executed notebook", done.notebook), ("report (offline)", done.report)):
+        if path is not None:
+            click.echo(f"{what:18} {path}")
+    if done.status == "needs human":
+        click.echo(f"\nNeeds a person, {plural(len(done.questions), 'question')} open:")
+        for q in done.questions:
+            about = [q["thread_id"], q["node"], *([q["assignee"]] if q["assignee"] else []), *([f"until {q['deadline']}"] if q["deadline"] else [])]
+            click.echo(f"  {clean(q['question'], 100)}  ({clean(', '.join(about), 100)})\n    hitl-nb answer {q['id']}")
+        click.echo("Answer, then run the notebook again: it goes on from there.")
+    elif done.error is not None:
+        click.echo(printable(f"\n{done.status}: {done.notebook.name}, {done.error}"), err=True)
