@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hitl_nb.graph.node.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
     from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateSnapshot, StateUpdate
     from hitl_nb.session import ReviewSession, review
+    from hitl_nb.widgets.inbox import inbox
     from hitl_nb.widgets.renderers import Drawing, escape, forget_renderer, h, markdown, renderer, renderers
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "get_runtime",
     "get_stream_writer",
     "h",
+    "inbox",
     "interrupt",
     "markdown",
     "once",
@@ -108,6 +110,7 @@ _HOMES = {
     "escape": "widgets.renderers",
     "forget_renderer": "widgets.renderers",
     "h": "widgets.renderers",
+    "inbox": "widgets.inbox",
     "interrupt": "graph.asking.interrupt",
     "markdown": "widgets.renderers",
     "once": "graph.node.once",

@@ -55,15 +55,25 @@ def waiting(saver: Checkpointer, filters: Filters | None = None, *, now: datetim
         raise ValueError(f"sort is {sort!r}; expected 'deadline' or 'age'")
     wanted = filters or Filters()
     words = wanted.text.casefold().split()
-    found = [q for q in saver.open_questions() if wanted.fits(q, now) and (not words or _speaks_of(saver, q, words))]
-    return sorted(found, key=_due) if sort == "deadline" else found
+    found = [q for q in saver.open_questions() if wanted.fits(q, now) and (not words or speaks_of(saver, q, words))]
+    return in_order(found, sort)
+
+
+def in_order(questions: Iterable[OpenQuestion], sort: Order) -> list[OpenQuestion]:
+    """The questions in the order to answer them."""
+    return sorted(questions, key=_due if sort == "deadline" else _asked)
+
+
+def _asked(q: OpenQuestion) -> tuple[datetime, str]:
+    return q.created_at, q.interrupt_id
 
 
 def _due(q: OpenQuestion) -> tuple[datetime, datetime, str]:
     return q.deadline or LATEST, q.created_at, q.interrupt_id
 
 
-def _speaks_of(saver: Checkpointer, q: OpenQuestion, words: Iterable[str]) -> bool:
+def speaks_of(saver: Checkpointer, q: OpenQuestion, words: Iterable[str]) -> bool:
+    """Whether all these words, in lower case, occur in the question or in the names around it."""
     names = " ".join((q.thread_id, q.node, q.graph, q.assignee or "")).casefold()
     left = [word for word in words if word not in names]
     if not left:

@@ -52,7 +52,7 @@ function isSecondTap(event, button) {
 function onKey(event, frame, model) {
   if (event.hitlNb) return;  // the surfaces of a frame all listen, one acts
   event.hitlNb = true;
-  const on = keysOn(model), open = frame.querySelector(".hitl-nb-keys"), typing = isText(event.target);
+  const on = keysOn(model), open = sheetOf(frame), typing = isText(event.target);
   const done = () => { event.preventDefault(); event.stopPropagation(); };
   if (event.isComposing) return;
   if (event.key === "Escape" && open && !typing) { done(); closeSheet(frame); return; }
@@ -78,20 +78,27 @@ function sheet(frame, model) {
   if ([...frame.querySelectorAll("textarea, input")].some((field) => seen(field) && isText(field))) say("Esc", "Leave the text field");
   if (on) pressed(keyed(frame).filter((button) => !choices(frame).includes(button)));
   if (on) say("?", "These keys");
+  return keySheet("Keys in this card", rows, model);
+}
+
+function keySheet(title, rows, model) {
+  const on = keysOn(model);
   const own = model.get("single_keys") ? ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-switch", role: "switch", "aria-checked": on }, `Single keys: ${on ? "on" : "off"}`]
     : ["span", { class: "hitl-nb-mut" }, "Single keys are switched off here."];
-  const note = on || !model.get("single_keys") ? [] : [["p", { class: "hitl-nb-mut" }, "Switched on, a single key presses a button while the keyboard is in a card and not in a text field."]];
-  return [["div", { class: "hitl-nb-cap" }, "Keys in this card"], ["dl", {}, ...rows], ...note,
+  const note = on || !model.get("single_keys") ? [] : [["p", { class: "hitl-nb-mut" }, "Switched on, a single key presses a button while the keyboard is there and not in a text field."]];
+  return [["div", { class: "hitl-nb-cap" }, title], ["dl", {}, ...rows], ...note,
     ["div", { class: "hitl-nb-keyrow" }, own, ["button", { class: "hitl-nb-btn hitl-nb-small hitl-nb-quiet" }, "Close"]]];
 }
 
+const sheetOf = (frame) => [...frame.querySelectorAll(".hitl-nb-keys")].find((box) => frameOf(box) === frame);
+
 function toggleSheet(frame, model) {
-  if (frame.querySelector(".hitl-nb-keys")) { closeSheet(frame); return; }
-  const foot = [...frame.querySelectorAll(".hitl-nb-foot")].find(seen);
+  if (sheetOf(frame)) { closeSheet(frame); return; }
+  const foot = frame.matches(".hitl-nb-inbox") ? frame.querySelector(":scope > .hitl-nb-surface") : [...frame.querySelectorAll(".hitl-nb-foot")].find(seen);
   if (!foot) return;
   const box = document.createElement("div"), before = document.activeElement;
-  put(box, { class: "hitl-nb-keys", role: "dialog", "aria-label": "Keys in this card", tabindex: -1 });
-  const draw = () => grow(box, sheet(frame, model), "");
+  put(box, { class: "hitl-nb-keys", role: "dialog", "aria-label": frame.matches(".hitl-nb-inbox") ? "Keys in this list" : "Keys in this card", tabindex: -1 });
+  const draw = () => grow(box, frame.matches(".hitl-nb-inbox") ? inboxSheet(model) : sheet(frame, model), "");
   box.hitlBack = frame.contains(before) ? before : frame;
   box.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -105,7 +112,7 @@ function toggleSheet(frame, model) {
 }
 
 function closeSheet(frame) {
-  const box = frame.querySelector(".hitl-nb-keys"), had = box.contains(document.activeElement);
+  const box = sheetOf(frame), had = box.contains(document.activeElement);
   box.remove();
   for (const help of frame.querySelectorAll(".hitl-nb-help")) help.setAttribute("aria-expanded", "false");
   if (had) (box.hitlBack.isConnected ? box.hitlBack : frame).focus({ preventScroll: true });

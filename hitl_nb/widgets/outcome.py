@@ -59,10 +59,11 @@ def outcome(form: Form, answer: Any) -> Outcome:
     edited = _edited(form, option, answer)
     if edited is not None and edited == form.subject:
         return Outcome("Sent unchanged", comment=comment)
-    return Outcome(_done(option.label), good=option.weight != "danger", comment=comment, edited=edited)
+    return Outcome(done(option.label), good=option.weight != "danger", comment=comment, edited=edited)
 
 
-def _done(label: str) -> str:
+def done(label: str) -> str:
+    """What a button's verb is called once it was pressed."""
     sent = label.removeprefix("Send ") if label.startswith("Send ") else ""
     return _DONE.get(label.lower()) or (f"{capital(sent)} sent" if sent else label)
 

@@ -89,7 +89,10 @@ class Output:
 
         All of it is drawn anew, so nobody may be typing.
         """
-        static = open_bundle(receipts, asked, _NOTE)
+        self.place(open_bundle(receipts, asked, _NOTE), past, *live)
+
+    def place(self, static: dict[str, Any], past: Sequence[Any], *live: Any) -> None:
+        """The same with this as what a saved notebook shows."""
         if self.is_live:
             # Over widgets JupyterLab draws widgets anew and keeps the old ones out of sight, where they take part in every change to come. And what
             # is new shall be drawn once: whoever begins to type into it must not have it drawn anew.

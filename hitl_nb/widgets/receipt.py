@@ -25,6 +25,7 @@ PLACES: Final = {
     "card": ("notebook", "in a notebook"),
     "console": ("terminal", "in the terminal"),
     "script": ("answers file", "by an answers file"),
+    "inbox": ("inbox", "in an inbox"),
     "code": ("code", "from code"),
     "invoke": ("code", "from code"),
 }

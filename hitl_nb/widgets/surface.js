@@ -1,6 +1,6 @@
 // Dresses the card it sits in with what ipywidgets cannot say: roles, names, keys, exact text on a click, fresh times. And draws a tree.
 // Everything a text needs to be read and answered works without it, so a front end that lacks anywidget loses comfort only.
-// tree.js and keys.js stand before it: they are one module.
+// tree.js, keys.js and inbox.js stand before it: they are one module.
 
 // A number that nothing else in the page has: each surface has this module for itself, and all draw into one page.
 const COUNT = Symbol.for("hitl-nb.count");
@@ -16,7 +16,7 @@ const left = (seconds) => seconds < 120 ? `${Math.ceil(seconds)} s` : words(seco
 // Keeps the times fresh; returns after how many milliseconds to do it again.
 function tick(card, model) {
   const now = Date.now() / 1000;
-  let next = 30000;
+  let next = 30000, late = false;
   for (const node of card.querySelectorAll("time[data-asked]")) {
     const s = now - node.dataset.asked, text = s < 60 ? "asked just now" : `asked ${words(s)} ago`;
     if (node.textContent !== text) node.textContent = text;
@@ -26,14 +26,15 @@ function tick(card, model) {
     if (node.textContent !== text) node.textContent = text;
     put(node, { class: s < 0 ? "hitl-nb-bad" : s < 3600 ? "hitl-nb-warn" : "" });
     if (Math.abs(s) < 150) next = 1000;
-    if (s < 0 && !document.hidden) model.send({ act: "due", arg: "", value: null, fields: {} });  // it may have been handed on, or have got its default
+    late ||= s < 0;
   }
+  if (late && !document.hidden) model.send({ act: "due", arg: "", value: null, fields: {} });  // it may have been handed on, or have got its default
   return next;
 }
 
 // -- the card around it, and the frame around the card: the stack it lies in, or the card itself
 
-const frameOf = (card) => card.closest(".hitl-nb-stack") ?? card;
+const frameOf = (node) => node.closest(".hitl-nb-stack") ?? node.closest(".hitl-nb-card, .hitl-nb-inbox") ?? node;
 const seen = (node) => node.offsetParent !== null;
 const isText = (node) => node.matches("textarea, select, input:not([type=radio], [type=checkbox], [type=range], [type=color]), [contenteditable]");
 
@@ -133,17 +134,19 @@ function render({ model, el }) {
   model.on("change:tree", draw); model.on("msg:custom", hear);
   off.signal.addEventListener("abort", () => { model.off("change:tree", draw); model.off("msg:custom", hear); });
   const start = (tries) => {  // a view is attached some frames after it is rendered
-    const card = el.closest(".hitl-nb-card, .hitl-nb-stack");
+    const card = el.closest(".hitl-nb-card, .hitl-nb-stack, .hitl-nb-inbox");
     if (!card) { if (tries) frame = requestAnimationFrame(() => start(tries - 1)); return; }
-    const isBar = card.matches(".hitl-nb-stack"), again = () => dress(card, model, isBar);
+    const isInbox = card.matches(".hitl-nb-inbox"), isBar = isInbox || card.matches(".hitl-nb-stack"), again = () => dress(card, model, isBar);
     watch = new MutationObserver(again);
     watch.observe(isBar ? el : card, { childList: true, subtree: true });
     dressed.add(again);
     model.on("change:invalid change:label", again);
     off.signal.addEventListener("abort", () => { dressed.delete(again); model.off("change:invalid change:label", again); });
     again();
-    if (isBar) { keepFocus(card, off.signal); return; }
-    const tock = () => { clock = setTimeout(tock, tick(card, model)); };
+    const tock = () => { clock = setTimeout(tock, tick(isBar ? el : card, model)); };
+    if (isBar) keepFocus(card, off.signal);
+    if (isInbox) { tock(); lead(card, el, model, off.signal); }
+    if (isBar) return;
     tock(); listen(card, el, model, off.signal);
     const take = () => {
       if (!model.get("grab")) return;

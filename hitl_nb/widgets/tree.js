@@ -102,7 +102,8 @@ function report(el, model, signal) {
   let later, typing = null;
   const send = (node, act = node.dataset.act) => {
     clearTimeout(later); typing = null;
-    if (node.closest(".hitl-nb-bar")) for (const card of frameOf(node).querySelectorAll(".hitl-nb-card")) card.dispatchEvent(new Event("hitl-nb-hold"));
+    const bar = node.closest(".hitl-nb-bar, .hitl-nb-list")?.closest(".hitl-nb-stack, .hitl-nb-inbox");
+    for (const card of bar?.querySelectorAll(".hitl-nb-card") ?? []) card.dispatchEvent(new Event("hitl-nb-hold"));
     model.send({ act, arg: node.dataset.arg ?? "", value: node.matches("input, select, textarea") ? valueOf(node) : null, fields: fieldsOf(el) });
   };
   const on = (kind, handle) => el.addEventListener(kind, (event) => {

@@ -1,0 +1,517 @@
+"""The live inbox: a list of what is open, and below it the card of the question that is being answered. Fed by a watch on the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from threading import RLock
+from typing import Any, Final, Literal
+
+import ipywidgets
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.request import Request
+from hitl_nb.errors import HitlError, told
+from hitl_nb.waiting.alike import kind_of
+from hitl_nb.waiting.board import Board, Line
+from hitl_nb.waiting.recording import record_answer
+from hitl_nb.waiting.resuming import Graphs
+from hitl_nb.waiting.together import together
+from hitl_nb.waiting.watching import Watching
+from hitl_nb.widgets import markup, overtaken
+from hitl_nb.widgets.controls import classed, close
+from hitl_nb.widgets.foot import Foot
+from hitl_nb.widgets.inbox_bulk import Bulk, Given
+from hitl_nb.widgets.inbox_runs import PICKED_UP, Jobs, run_on
+from hitl_nb.widgets.inbox_tree import PAGE, Choice, Row, Shown, tree
+from hitl_nb.widgets.outcome import outcome
+from hitl_nb.widgets.output import Output
+from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
+from hitl_nb.widgets.surface import Act, Surface
+
+HOW: Final = "inbox"
+_PING_EVERY_S: Final = 10.0
+_SILENCES: Final = 3
+"""So many pings without an answer: no page shows the inbox, and nothing is watched until one does."""
+_LOST: Final = "What was answered is stored, and so are the questions. Run the cell again to go on."
+_UNDRAWN: Final = "The inbox needs anywidget in the front end. <code>hitl-nb answer --interactive</code> in a terminal asks the same questions."
+_TOLD_EVERY: Final = 10
+"""Recorded answers between two drawings of how far it is."""
+
+
+class InboxView:
+    """May be used from any Python thread: everything is under one lock. `bundle` is what a saved notebook shows in its place."""
+
+    def __init__(
+        self,
+        saver: Checkpointer,
+        board: Board,
+        graphs: Graphs,
+        *,
+        reviewer: str,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._saver, self._board, self._graphs, self._reviewer, self._now, self._clock = saver, board, graphs, reviewer, now, clock
+        self._lock = RLock()
+        self._output = Output()
+        self._jobs = Jobs()
+        self._list = Surface(label="Inbox")
+        self._list.on_act(self._acted)
+        lost = classed(ipywidgets.HTML(markup.lost(_LOST).replace("This card", "This inbox")), "hitl-nb-list-lost")
+        undrawn = ipywidgets.HTML(f'<p class="hitl-nb-note">{_UNDRAWN}</p>')
+        self._always = (self._list, classed(undrawn, "hitl-nb-undressed"), lost)
+        self.box = classed(ipywidgets.VBox(self._always), "hitl-nb-inbox")
+        self._card: StackCard | None = None
+        self._here = ""
+        """The question whose card is shown."""
+        self._drafts: dict[str, Draft] = {}
+        """What was filled in on cards that are not shown, by question."""
+        self._bulk: Bulk | None = None
+        self._picked: dict[str, None] = {}
+        self._headings: dict[str, str] = {}
+        self._first = self._rev = 0
+        self._note = self._problem = ""
+        self._watch = Watching(saver, self.look, self._is_looked_at)
+        self._asked_at = self._heard_at = self._clock()
+        self._silences = 0
+        self._is_closed = False
+
+    # -- its life
+
+    def show(self, bundle: dict[str, Any]) -> None:
+        """Put it into the output of the running cell, and keep it up to date from now on."""
+        with self._lock:
+            self._board.read()
+            self._board.arrange()
+            self._draw()
+            self._output.place(bundle, (), self.box)
+            self._output.box.observe(lambda _: self._heard(), "_view_count")
+        self._watch.start()
+
+    def close(self) -> None:
+        """Free the widgets. What is recorded stays."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._watch.stop()
+            self._put()
+            for draft in self._drafts.values():
+                draft.close()
+            self._output.show(())
+
+    def look(self) -> None:
+        """Learn what is stored now, and show it. What a person is at stays."""
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                self._board.read()
+                self._problem = ""
+            except HitlError as error:
+                self._problem = f"The store cannot be read: {error}"
+            else:
+                self._follow_card()
+            self._draw()
+
+    def _is_looked_at(self) -> bool:
+        """Whether some page shows it: asked again and again, as a page that is closed does not say so."""
+        with self._lock:
+            if self._is_closed or self.box.comm is None:
+                return False
+            now = self._clock()
+            if now - self._asked_at >= _PING_EVERY_S:
+                self._silences = self._silences + 1 if self._heard_at < self._asked_at else 0
+                self._asked_at = now
+                if self._silences >= _SILENCES:
+                    return False
+                self._list.echo(self._heard)
+            return True
+
+    def _heard(self) -> None:
+        with self._lock:
+            self._heard_at, self._silences = self._clock(), 0
+            if not self._is_closed:
+                self._watch.start()
+
+    # -- the card
+
+    def _request(self, key: str) -> Request:
+        question = self._saver.question(key)
+        if question is None:
+            raise HitlError(f"question {key!r} is not in the store any more", interrupt_id=key)
+        return Request(question, form_for(question, reviewer=self._reviewer))
+
+    def _open(self, key: str) -> None:
+        """Show the card of this question, and give it the keyboard."""
+        if not self._is_open(key):
+            return
+        if key == self._here and self._card is not None:
+            self._card.take_keyboard()
+            return
+        request = self._request(key)
+        place = _Place(lambda answer: self._submit(request, answer))
+        more: dict[str, Any] = {"overtaken": self._overtaken, "look": self.look, "grab": True, "now": self._now, "lock": self._lock}
+        self._put(StackCard(request, place, self._answered, self._drafts.pop(key, Draft()), **more))
+        self._show_page_of(key)
+
+    def _put(self, card: StackCard | None = None, bulk: Bulk | None = None) -> None:
+        """Show this below the list. What was filled in on the card that was there stays for when it is shown again."""
+        before, was, bulk_before = self._card, self._here, self._bulk
+        self._card, self._bulk, self._here = card, bulk, "" if card is None else card.request.question.id
+        below = card.box if card is not None else bulk.box if bulk is not None else None
+        self.box.children = (self._list, *(() if below is None else (below,)), *self._always[1:])
+        if bulk_before is not None:
+            close(bulk_before.box)
+        if before is not None:
+            draft = before.put_away()
+            if draft.unsent and self._is_open(was):
+                self._drafts[was] = draft
+            else:
+                draft.close()
+
+    def _is_open(self, key: str) -> bool:
+        line = self._board.line(key)
+        return line is not None and line.state == "open"
+
+    def _submit(self, request: Request, answer: Any) -> Decision:
+        return record_answer(self._saver, request.question, answer, reviewer=self._reviewer, how=HOW, now=self._now())
+
+    def _answered(self, request: Request, decision: Decision) -> None:
+        """The card's answer is recorded: on to the next question."""
+        with self._lock:
+            key = request.question.id
+            self._take(decision)
+            following = self._board.next_open(key)
+            self._note = f"Recorded: {outcome(request.form, decision.answer).label}."
+            if following is not None:
+                self._open(following.id)
+            else:
+                self._put()
+                self._note += " That was the last one."
+                self._list.focus("told")
+            self._draw()
+        self._run([decision])
+
+    def _take(self, decision: Decision) -> None:
+        self._board.answered(decision)
+        self._picked.pop(decision.interrupt_id, None)
+        told = "" if self._graphs else PICKED_UP
+        self._board.ran([decision.interrupt_id], told)
+
+    def _overtaken(self, card: Any, error: HitlError) -> None:
+        """The answer was not taken, as the question is not open any more."""
+        with self._lock:
+            self.look()
+
+    def _follow_card(self) -> None:
+        """Say on the card what became of its question meanwhile."""
+        line, card = self._board.line(self._here), self._card
+        if line is None or card is None or line.state == "answered":
+            return
+        if line.state == "open":
+            if card.state == "open" and (line.brief.assignee, line.brief.deadline) != (
+                card.request.question.assignee,
+                card.request.question.deadline,
+            ):
+                card.renew(replace(card.request, question=line.brief.standing(card.request.question)))
+            return
+        if self._ended:
+            return
+        foot = Foot()
+        following = self._board.next_open(self._here)
+        if following is not None:
+            foot.add("Next question", lambda: self._go_on(1), look="primary", key="n")
+        foot.add("Close", self._close_card, look="" if following is not None else "primary")
+        card.end(self._what_became(line, card), foot.box)
+
+    @property
+    def _ended(self) -> bool:
+        return self._card is not None and self._card._end_foot is not None
+
+    def _what_became(self, line: Line, card: StackCard) -> str:
+        if line.state == "gone":
+            return overtaken.outdated(card.request, self._now(), None, card.unsent, compared=False)
+        made = line.decision
+        by, at = ("somebody", None) if made is None else (overtaken.who(made), made.decided_at)
+        label = "" if made is None else outcome(card.request.form, made.answer).label
+        return overtaken.elsewhere(card.request, self._now(), card.unsent, by=by, at=at, answer=label)
+
+    def _close_card(self) -> None:
+        with self._lock:
+            self._put()
+            self._draw()
+
+    def _leave_bulk(self, *, done: bool) -> None:
+        """`done`: the answers are recorded, so the next question is wanted."""
+        following = self._board.next_open() if done else None
+        if following is not None:
+            self._open(following.id)
+        else:
+            self._put()
+        self._draw()
+
+    def _go_on(self, step: Literal[1, -1]) -> None:
+        with self._lock:
+            following = self._board.next_open(self._here, step)
+            if following is not None:
+                self._open(following.id)
+            self._draw()
+
+    # -- the runs
+
+    def _run(self, decisions: Sequence[Decision]) -> None:
+        """Have the graphs go on with these answers."""
+        if not self._graphs:
+            return
+        by_thread: dict[str, list[str]] = {}
+        for decision in decisions:
+            by_thread.setdefault(decision.thread_id, []).append(decision.interrupt_id)
+        for thread_id, ids in by_thread.items():
+            self._tell(ids, "Recorded. Running.", failed=False)
+            self._jobs.put(lambda thread_id=thread_id, ids=ids: self._run_one(thread_id, ids))  # type: ignore[misc]
+
+    def _run_one(self, thread_id: str, ids: Sequence[str]) -> None:
+        words, failed = run_on(self._graphs, self._saver, thread_id)
+        self._tell(ids, words, failed=failed)
+
+    def _tell(self, ids: Sequence[str], words: str, *, failed: bool) -> None:
+        with self._lock:
+            self._board.ran(ids, words, failed=failed)
+            self._draw()
+
+    # -- many at once
+
+    def _show_bulk(self) -> None:
+        those = together([self._request(key) for key in self._picked], self._now())
+        self._put(bulk=Bulk(those, self._record, self._leave_bulk, lock=self._lock))
+
+    def _pick_alike(self) -> None:
+        """Pick every open line that the same button answers as those that are picked."""
+        now = self._now()
+        kind = together([self._request(key) for key in self._picked], now).kind
+        if kind is None:
+            self._note = "What is picked needs an answer of its own each."
+            return
+        for line in self._board.lines:
+            at = line.brief.graph, line.brief.node
+            if line.state != "open" or at != (kind.graph, kind.place[-1]) or line.brief.overdue(now) or line.id in self._picked:
+                continue
+            with suppress(HitlError):
+                request = self._request(line.id)
+                if kind_of(request.question, request.form) == kind:
+                    self._picked[line.id] = None
+        self._note = ""
+
+    def _record(self, given: Given) -> None:
+        self._jobs.put(lambda: self._record_all(given))
+
+    def _record_all(self, given: Given) -> None:
+        """In the thread of the jobs: one after the other, so that each counts by itself."""
+        results: list[tuple[Request, Decision | HitlError]] = []
+        bulk = self._bulk
+        for request, answer in given:
+            try:
+                results.append((request, self._submit(request, answer)))
+            except HitlError as error:
+                results.append((request, error))
+            except Exception as error:  # noqa: BLE001  said in the card: nothing else shows what is raised here
+                results.append((request, HitlError(told(error))))
+            if bulk is not None and len(results) % _TOLD_EVERY == 0:
+                bulk.recorded(len(results), len(given))
+        made = [one for _, one in results if isinstance(one, Decision)]
+        with self._lock:
+            for decision in made:
+                self._take(decision)
+            self._picked.clear()
+            self._note = ""
+            if bulk is not None:
+                bulk.finished(results)
+            self.look()
+        self._run(made)
+
+    # -- what a person does
+
+    def _acted(self, act: Act) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                self._act(act)
+            except HitlError as error:
+                self._problem = str(error)
+            except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
+                self._problem = told(error)
+            self._draw()
+        self._heard()
+
+    def _act(self, act: Act) -> None:
+        if self._bulk is not None and self._bulk.is_busy:
+            return
+        self._problem = ""
+        match act.name:
+            case "open":
+                self._open(act.arg)
+            case "go":
+                following = self._board.next_open(self._here, -1 if act.arg == "prev" else 1)
+                if following is not None:
+                    self._open(following.id)
+            case "pick":
+                self._picked.pop(act.arg, None)
+                if act.value is True and self._is_open(act.arg):
+                    self._picked[act.arg] = None
+            case "like":
+                self._pick_alike()
+            case "none":
+                self._picked.clear()
+            case "together":
+                self._show_bulk()
+            case "page":
+                self._turn(act.arg)
+            case "due":
+                pass  # a deadline passed: it is drawn anew
+            case _:
+                self._filter(act)
+
+    def _turn(self, to: str) -> None:
+        total = len(self._board.lines)
+        first = self._first + (PAGE if to == "next" else -PAGE)
+        self._first = max(0, min(first, (max(total, 1) - 1) // PAGE * PAGE))
+        rows = self._board.lines[self._first : self._first + PAGE]
+        first_open = next((line for line in rows if line.state == "open"), None)
+        if first_open is not None:
+            self._draw()
+            self._list.focus(f"open-{first_open.id}")
+
+    def _filter(self, act: Act) -> None:
+        """Other questions are wanted, or in another order."""
+        board, value = self._board, act.value if isinstance(act.value, str) else ""
+        chosen = value[1:] if value.startswith("=") else None
+        filters = board.filters
+        match act.name:
+            case "tab":
+                board.mine, filters = act.arg == "mine", replace(filters, overdue=act.arg == "overdue")
+            case "text":
+                filters = replace(filters, text=value)
+            case "graph":
+                filters = replace(filters, graph=chosen, node=None)
+            case "node":
+                filters = replace(filters, node=chosen)
+            case "assignee":
+                filters = replace(filters, assignee=chosen)
+            case "sort":
+                board.sort = "age" if value == "age" else "deadline"
+            case "clear":
+                board.mine, filters = False, type(filters)(threads=filters.threads)
+                self._rev += 1
+            case "new":
+                board.read()
+            case _:
+                return
+        board.filters = filters
+        board.arrange()
+        self._note = self._problem = ""
+        self._first = 0
+        self._picked = {key: None for key in self._picked if self._is_open(key)}
+        if self._is_open(self._here):
+            self._show_page_of(self._here)
+
+    def _show_page_of(self, key: str) -> None:
+        at = next((n for n, line in enumerate(self._board.lines) if line.id == key), -1)
+        if at >= 0:
+            self._first = at // PAGE * PAGE
+
+    # -- what is drawn
+
+    def _draw(self) -> None:
+        if self._is_closed:
+            return
+        lines = self._board.lines
+        self._first = min(self._first, max(len(lines) - 1, 0) // PAGE * PAGE)
+        board, open_now = self._board, self._board.open
+        filters = board.filters
+        graphs, nodes = board.counts("graph"), board.counts("node")
+        shown = Shown(
+            now=self._now(),
+            open=len(open_now),
+            oldest=min((q.created_at for q in open_now), default=None),
+            done=board.done,
+            tab="mine" if board.mine else "overdue" if filters.overdue else "all",
+            tabs={which: board.count(which) for which in ("all", "mine", "overdue")},
+            choices=[
+                Choice("graph", "Graph", "All", filters.graph, graphs),
+                *([Choice("node", "Node", "All", filters.node, nodes)] if len(nodes) > len(graphs) or filters.node is not None else []),
+                Choice("assignee", "Asked", "All", filters.assignee, board.counts("assignee")),
+            ],
+            text=filters.text,
+            sort=board.sort,
+            rows=[self._row(line) for line in lines[self._first : self._first + PAGE]],
+            first=self._first,
+            total=len(lines),
+            new=board.new,
+            picked=len(self._picked),
+            busy=self._bulk is not None and self._bulk.is_busy,
+            note=self._note,
+            problem=self._problem,
+            has_next=board.next_open(self._here) is not None,
+            rev=self._rev,
+        )
+        self._list.tree = tree(shown)
+
+    def _row(self, line: Line) -> Row:
+        verdict, good, by = "", True, ""
+        if line.state == "gone":
+            verdict = "No longer asked"
+        elif line.state != "open":
+            verdict, good = self._verdict(line)
+            by = "" if line.decision is None or line.state == "answered" else overtaken.who(line.decision)
+        asked = line.brief.assignee
+        who = "Anyone" if asked is None else "You" if self._board.is_mine(line.brief) and asked == self._reviewer else asked
+        return Row(line, self._heading(line.id), who, verdict, good, by, is_picked=line.id in self._picked, is_here=line.id == self._here)
+
+    def _verdict(self, line: Line) -> tuple[str, bool]:
+        if line.decision is None:
+            return "Answered elsewhere", True
+        try:
+            said = outcome(self._request(line.id).form, line.decision.answer)
+        except HitlError:
+            return "Answered", True
+        return said.label, said.good
+
+    def _heading(self, key: str) -> str:
+        """Read when its row is first drawn, and kept: a payload never changes."""
+        if key not in self._headings:
+            try:
+                self._headings[key] = self._request(key).form.heading
+            except HitlError as error:
+                return f"(This question cannot be read here: {error})"
+        return self._headings[key]
+
+
+class _Place:
+    """The place of a card that stands alone: its answer is sent at once."""
+
+    kept: Kept | None = None
+    is_stacked = False
+    finish = None
+
+    def __init__(self, submit: Callable[[Any], Decision]) -> None:
+        self.submit = submit
+
+    def keep(self, kept: Kept) -> None:
+        """Nothing is kept here."""
+
+    def went_on(self) -> None:
+        """Nor is anything to go on from."""
+
+    def drop(self) -> None:
+        """Nor to take back."""
+
+    def send(self) -> None:
+        """Nor to send."""
