@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import local
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.reading import ThreadReader
-from hitl_nb.checkpoint.sealing import DATABASE, DamagedError, fetch, unseal
-from hitl_nb.errors import CorruptStoreError, StoreError
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
 
 _ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 
@@ -120,6 +121,19 @@ def _size(path: Path) -> int:
         return 0
 
 
-def rows(connection: sqlite3.Connection, first: int = 0) -> Iterator[tuple[Any, ...]]:
-    """Every row of the database from a number on: rowid, key, raw, mode, file name, value. A cursor, so that one row is in memory."""
-    return iter(connection.execute("SELECT rowid, key, raw, mode, filename, value FROM Cache WHERE rowid >= ? ORDER BY rowid", (first,)))
+def require_store(reader: FolderReader) -> None:
+    """Raise StoreError unless the folder holds a store that this hitl_nb can read. A damaged one passes."""
+    folder = reader.folder
+    if not (folder / DATABASE).is_file():
+        raise StoreError(f"there is no store in {folder} (seen from {Path.cwd()}); name the folder that DiskCacheSaver was given")
+    try:
+        tables = {name for (name,) in reader.connection().execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not tables <= {"Cache", "Settings"}:
+            raise StoreError(f"{folder / DATABASE} is another program's database; name the folder of a store")
+        version = unpack(reader._read(FORMAT_KEY) or pack([FORMAT_VERSION]))[0]
+    except (CorruptStoreError, sqlite3.Error):
+        return
+    if version > FORMAT_VERSION:
+        raise StoreVersionError(
+            f"{reader.called} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
+        )
