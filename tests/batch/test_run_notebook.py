@@ -11,7 +11,6 @@ from hitl_nb.batch.run import run_notebook
 from hitl_nb.batch.saving import WIDGET_VIEW
 from hitl_nb.errors import NotebookFailedError
 
-PARAMETERS = "hitl_answers = None\nstore = None\nthread_id = None\n"
 GRAPH = """
 from hitl_nb import DiskCacheSaver, END, START, StateGraph, interrupt, review
 
@@ -27,19 +26,12 @@ LOADS = re.compile(r"<(script|link|iframe|img|video|audio|source|object|embed)\b
 pytestmark = pytest.mark.notebook
 
 
-def notebook(path, *cells):
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
-    made.cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}), *map(nbformat.v4.new_code_cell, cells)]
-    nbformat.write(made, path)
-    return path
-
-
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, write_notebook):
     """Runs cells as a notebook in a folder of its own; the same store each time."""
 
     def run(*cells, **options):
-        path = notebook(tmp_path / "asking.ipynb", *cells)
+        path = write_notebook(tmp_path / "asking.ipynb", *cells)
         return run_notebook(path, executed=tmp_path / "out" / "asking.ipynb", store=tmp_path / "reviews", thread_id="t", **options)
 
     return run
