@@ -12,6 +12,7 @@ from hitl_nb.cli.common import FAILED, LEFT_OPEN, STORE_VARIABLE, clean, json_op
 from hitl_nb.cli.demo import decision_table
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural, printable
+from hitl_nb.errors import HitlError
 
 if TYPE_CHECKING:
     from hitl_nb.batch.run import NotebookRun
@@ -69,19 +70,24 @@ def run(
     from hitl_nb.batch.run import run_notebook
 
     parameters = {name: cast(value) for name, value in given}
-    done = run_notebook(
-        notebook,
-        executed=None if output is None else _filled_in(output, parameters | ({} if thread_id is None else {"thread_id": thread_id})),
-        store=store,
-        thread_id=thread_id,
-        answers=answers,
-        on_missing=on_missing,
-        reviewer=reviewer,
-        parameters=parameters,
-        progress=True,
-        cell_timeout_s=timeout_s,
-        report=not no_report,
-    )
+    try:
+        done = run_notebook(
+            notebook,
+            executed=None if output is None else _filled_in(output, parameters | ({} if thread_id is None else {"thread_id": thread_id})),
+            store=store,
+            thread_id=thread_id,
+            answers=answers,
+            on_missing=on_missing,
+            reviewer=reviewer,
+            parameters=parameters,
+            progress=True,
+            cell_timeout_s=timeout_s,
+            report=not no_report,
+        )
+    except HitlError:
+        raise
+    except OSError as error:  # of a full disk, or a folder that cannot be written
+        raise click.ClickException(f"{error}. What was written before is as it was") from None
     if as_json:
         print_json(_plain(done))
     else:
