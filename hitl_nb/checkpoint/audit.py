@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, decided_key, log_key, question_key, withdrawn_key
 from hitl_nb.checkpoint.records import Checkpoint, Decision, Escalated, Withdrawn, from_epoch, to_epoch
 from hitl_nb.checkpoint.serde import pack, unpack
-from hitl_nb.errors import CorruptStoreError
+from hitl_nb.checkpoint.voting import Vote
+from hitl_nb.errors import CorruptStoreError, NotEntitledError
 
 if TYPE_CHECKING:
     from hitl_nb.checkpoint.base import Checkpointer
     from hitl_nb.checkpoint.reading import ThreadReader
 
-Kind = Literal["decision", "expired", "escalated", "withdrawn", "went back"]
+Kind = Literal["decision", "expired", "vote", "refused", "escalated", "withdrawn", "went back"]
 LOG_HEAD: Final = "d!head"
 VERSION: Final = 2
 """Of an entry. Entries of version 1 hold thread, number, digest and the hash before, and no version."""
@@ -39,8 +40,9 @@ class LogEntry:
     number: int
     """0, 1, … over the whole store."""
     kind: Kind
-    """decision: somebody answered. expired: the question's default became its answer. escalated: it went to the next person. withdrawn: the question,
-    or its answer, no longer counts. went back: the thread went back to an earlier checkpoint, and what was decided behind that no longer counts."""
+    """decision: somebody answered. expired: the question's default became its answer. vote: a reviewer answered a question that several have to
+    answer alike. refused: somebody answered who may not, and that was not taken. escalated: it went to the next person. withdrawn: the question, or
+    its answer, no longer counts. went back: the thread went back to an earlier checkpoint, and what was decided behind that no longer counts."""
     thread_id: str
     interrupt_id: str = ""
     """The question; empty when it is about the thread."""
@@ -48,13 +50,13 @@ class LogEntry:
     recorded_at: datetime | None = None
     """When the entry was written, by the clock of the process that wrote it; None for an entry of version 1."""
     by: str = ""
-    """The reviewer of a decision; of an escalation, who is asked now; who reopened a question. Empty where nobody is known."""
+    """Who gave an answer, taken or not; of an escalation, who is asked now; who reopened a question. Empty where nobody is known."""
     detail: str = ""
-    """How it was decided; why it was withdrawn."""
+    """How it was decided; why it was refused or withdrawn."""
     decision: int = -1
-    """The number of the decision in its thread; -1: none."""
+    """The number of the decision in its thread, or of the vote on its question; -1: none."""
     decision_digest: bytes = _EMPTY
-    """BLAKE2b-256 of the decision's record."""
+    """BLAKE2b-256 of the record of the decision or vote."""
     question_digest: bytes = _EMPTY
     """BLAKE2b-256 of the question's record: what was shown."""
     before: bytes = _EMPTY
@@ -125,6 +127,26 @@ def log_decision(store: Checkpointer, decision: Decision, record: bytes, kind: K
         decision_digest=digest(record),
         question_digest=_EMPTY if asked is None else digest(asked),
     )
+
+
+def log_vote(store: Checkpointer, vote: Vote, record: bytes) -> None:
+    _append(
+        store,
+        "vote",
+        vote.thread_id,
+        vote.interrupt_id,
+        vote.node,
+        by=vote.reviewer,
+        detail=vote.how,
+        decision=vote.number,
+        decision_digest=digest(record),
+        question_digest=digest(store._must(question_key(vote.interrupt_id), vote.thread_id)),
+    )
+
+
+def log_refusal(store: Checkpointer, error: NotEntitledError) -> None:
+    """Of an answer that was not taken. What it said is not kept."""
+    _append(store, "refused", error.thread_id or "", error.interrupt_id or "", error.node or "", by=error.reviewer, detail=error.reason)
 
 
 def log_event(store: Checkpointer, thread_id: str, event: Withdrawn | Escalated) -> None:

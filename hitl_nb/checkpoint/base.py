@@ -16,9 +16,10 @@ Records (every key ends with what varies most, so no two can be confused; thread
     g/<fingerprint>             what a graph looked like that wrote checkpoints: nodes, edges, state keys
     k/<task id>/<n>             [key, value]: what `once` keeps for a task; n counts from 0 without a gap, so all of a task are found
     w/<interrupt id>            a mark: the answer no longer counts, and the log says so
+    b/<interrupt id>/<n>        Vote; n counts from 0 without a gap
     d/<n>, d!head               the decision log of the store, each entry chained to the one before by its hash, see audit.py
 
-What is atomic: `commit`, `answer`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it, or
+What is atomic: `commit`, `record`, `expire` and `keep` are one transaction each, and so is what housekeeping.py does to a whole thread: all of it, or
 nothing.
 """
 
@@ -26,15 +27,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
-from hitl_nb.checkpoint import expiring, housekeeping
+from hitl_nb.checkpoint import deciding, expiring, housekeeping
 from hitl_nb.checkpoint.audit import log_decision, log_event, log_return
+from hitl_nb.checkpoint.entitlement import Rules
 from hitl_nb.checkpoint.keys import (
     OPEN_PREFIX,
     checkpoint_id,
@@ -57,7 +60,6 @@ from hitl_nb.checkpoint.questions import (
 )
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.records import (
-    Answered,
     Checkpoint,
     Decision,
     Escalated,
@@ -69,14 +71,10 @@ from hitl_nb.checkpoint.records import (
     event_to_wire,
     utc_now,
 )
+from hitl_nb.checkpoint.reviewers import Given, ReviewersFile
 from hitl_nb.checkpoint.serde import pack, unpack
-from hitl_nb.errors import (
-    AmbiguousAnswerError,
-    CorruptStoreError,
-    ThreadMovedError,
-    UnknownThreadError,
-    shown,
-)
+from hitl_nb.checkpoint.voting import Recorded, Vote, latest
+from hitl_nb.errors import CorruptStoreError, NotEntitledError, ThreadMovedError, shown
 
 INLINE_MAX: Final = 4096
 """Bytes up to which a value lies inside its checkpoint's record."""
@@ -100,17 +98,28 @@ class Checkpointer(ThreadReader):
 
     `types`: classes (dataclasses, Enums, pydantic models) that values may hold although they are not importable by name, for example ones
     defined inside a function.
+    `reviewers`: who may answer, as a mapping (`{"reviewers": {"dana": ["legal"]}}`) or the path of such a file; None: anybody.
     """
 
     blocking: ClassVar[bool] = True
     """True when a call may wait for a disk, so that an event loop hands it to a thread."""
 
-    def __init__(self, *, types: Iterable[type] = ()) -> None:
+    def __init__(self, *, types: Iterable[type] = (), reviewers: Given | None = None, folder: Path | None = None) -> None:
         super().__init__(types=types)
+        self._reviewers = ReviewersFile.of(reviewers, folder)
         self.clock: Callable[[], datetime] = utc_now
         """When an entry of the decision log is written."""
         self._graphs: set[str] = set()
         """Fingerprints of graphs that the store is known to hold, so that not every commit has to look."""
+
+    def rules(self) -> Rules:
+        """Who may answer at this moment. Raises ReviewersFileError when the file that says so cannot be read."""
+        return Rules(self._reviewers.now())
+
+    def standing_votes(self, interrupt_id: str) -> list[Vote]:
+        """The votes on a question that count: each reviewer's latest. Raises ReviewersFileError."""
+        votes = self.votes(interrupt_id)
+        return latest(votes, self.rules().voter) if votes else votes
 
     # -- what a backend supplies for writing -------------------------------------------------------------------------------------
 
@@ -133,6 +142,9 @@ class Checkpointer(ThreadReader):
     @abstractmethod
     def guard(self, thread_id: str) -> AbstractContextManager[None]:
         """Hold the thread for running. Raises ThreadBusyError when somebody else holds it; a killed holder frees it at once."""
+
+    def _require_format(self, version: int) -> None:
+        """Only inside `_transaction`: from now on the store holds what a hitl_nb that reads older formats would overlook, so it must refuse it."""
 
     def close(self) -> None:
         """Free what the backend holds open. The checkpointer can be used again afterwards."""
@@ -164,7 +176,7 @@ class Checkpointer(ThreadReader):
         Raises ThreadMovedError, and writes nothing, when the thread is elsewhere than `expect`, or when a new checkpoint would pass over events
         the caller has not seen; the same for `decisions`, so that one never lands on a question answered meanwhile.
         """
-        with self._transaction():
+        with self._taking():
             head = self._commit(
                 thread_id,
                 expect,
@@ -186,34 +198,27 @@ class Checkpointer(ThreadReader):
         One that names a `thread_id` among its arguments is for that thread, a graph inside this one.
         """
         head = None
-        with self._transaction():
+        with self._taking():
             for arguments in commits:
                 head = self._commit(**{"thread_id": thread_id, **arguments})
         for arguments in commits:
             self._stored(arguments.get("checkpoint"), arguments.get("graph"))
         return head
 
-    def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
-        """Record the answers to open questions, all or none, without running the graph.
+    def record(self, thread_id: str, decisions: Sequence[Decision]) -> Recorded:
+        """Record the answers to open questions, all or none, without running the graph. What became of each.
 
-        Each `decision.answer` must have been checked before. `number` is assigned here. The answers are durable when this returns.
+        Each `decision.answer` must have been checked before. `number` is assigned here. The answers are durable when this returns. The answer to a
+        question with a quorum is a Vote: the one that completes the quorum becomes its decision, until then the question stays open.
         Raises UnknownThreadError, AlreadyAnsweredError (who and when), UnknownInterruptError, DeadlinePassedError when `decided_at` lies behind the
-        deadline; then nothing was written.
+        deadline, NotEntitledError for a reviewer who may not answer (the decision log says so), ReviewersFileError; then nothing was recorded.
         """
-        with self._transaction():
-            head = self.head(thread_id)
-            if head is None:
-                raise UnknownThreadError(f"the store holds no thread {thread_id!r}, so nothing was answered", thread_id=thread_id)
-            ledger = self.ledger(thread_id, head)
-            if len({d.interrupt_id for d in decisions}) < len(decisions):
-                raise AmbiguousAnswerError(f"thread {thread_id!r} got two answers to one question at once; neither was taken", thread_id=thread_id)
-            for decision in decisions:
-                self.require_open(thread_id, decision.interrupt_id, ledger)
-            head = self._append(thread_id, head, [Answered(d.interrupt_id, self.serde.dumps(d.answer, "answer")) for d in decisions])
-            for decision in decisions:
-                head = self._decide(thread_id, head, decision)
-            self._put(head_key(thread_id), pack(head.to_wire()))
-        return head
+        with self._taking():
+            return deciding.record(self, thread_id, decisions)
+
+    def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
+        """`record`, for whoever only needs the thread's new head."""
+        return self.record(thread_id, decisions).head
 
     def expire(self, interrupt_id: str, now: datetime) -> expiring.Outcome | None:
         """Do what is due for an open question whose deadline has passed at `now`, in one transaction; what it was.
@@ -336,11 +341,21 @@ class Checkpointer(ThreadReader):
         for question in questions:
             self._ask(question)
         for decision in decisions:
-            head = self._decide(thread_id, head, decision)
+            head = deciding.decide(self, thread_id, head, decision)
         if input_digest is not None:
             head = replace(head, input_digest=input_digest)
         self._put(head_key(thread_id), pack(head.to_wire()))
         return head
+
+    @contextmanager
+    def _taking(self) -> Iterator[None]:
+        """A transaction that may take answers: one of somebody who may not give it is logged, although the transaction comes to nothing."""
+        try:
+            with self._transaction():
+                yield
+        except NotEntitledError as error:
+            deciding.refused(self, error)
+            raise
 
     def _stored(self, checkpoint: Checkpoint | None, graph: bytes | None) -> None:
         """After the transaction: the store holds this graph, and need not be asked again."""
@@ -362,18 +377,10 @@ class Checkpointer(ThreadReader):
         return replace(head, events=head.events + 1)
 
     def _ask(self, q: Question) -> None:
+        if q.four_eyes or q.quorum > 1:
+            self._require_format(2)
         self._put(question_key(q.id), pack(question_to_wire(self.serde, q)))
         self._put(OPEN_PREFIX + q.id, pack(OpenQuestion.of(q).to_wire()))
-
-    def _decide(self, thread_id: str, head: Head, decision: Decision) -> Head:
-        """Record what a person or a script answered: every answer comes through here, and none after the deadline."""
-        if decision.how == EXPIRED:
-            raise ValueError(f"how={EXPIRED!r} is reserved for the defaults that graph.expire() records; this answer was not taken, name another way")
-        brief = self.open_question(decision.interrupt_id)
-        if brief is None:
-            raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open, but not listed as open", thread_id=thread_id)
-        brief.require_in_time(decision)
-        return self._record(thread_id, head, decision)
 
     def _record(self, thread_id: str, head: Head, decision: Decision) -> Head:
         decision = replace(decision, number=head.decisions, seq=head.seq)

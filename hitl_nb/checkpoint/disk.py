@@ -2,15 +2,14 @@
 
 What diskcache leaves open is closed here: eviction is off, and checked at each open; keys are text and values bytes, any other stored form is refused
 and never unpickled; every record is sealed with a digest over its key and content; a record is written once, except the few small ones that move
-(`h/`, `!o/`, `d!head`), which never lie in files, and removed only with its thread; a failed transaction reports its real cause and leaves nothing
-behind.
+(`h/`, `!o/`, `d!head`, `!format`), which never lie in files, and removed only with its thread; a failed transaction reports its real cause and
+leaves nothing behind.
 
 Keep the folder on a local disk: SQLite's write-ahead log and the locks of running threads are not safe on network file systems (NFS, SMB).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import socket
@@ -29,24 +28,24 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.bytes_disk import BytesDisk, DamagedError, DurableDisk
+from hitl_nb.checkpoint.bytes_disk import BytesDisk, DurableDisk
+from hitl_nb.checkpoint.folder import FolderReader
+from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
+from hitl_nb.checkpoint.reviewers import FILE_NAMES, Given
+from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, FORMAT_VERSION, GONE_PREFIX, LOCKS, SEAL, DamagedError, fetch, seal, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError, ThreadBusyError
 
 Durability = Literal["normal", "full"]
 
-FORMAT_KEY: Final = "!format"
-FORMAT_VERSION: Final = 1
 FILE_MIN: Final = 128 * 1024
 """Bytes from which a record lies in a file of its own instead of in the database."""
-_SEAL: Final = 16
 _MOVING: Final = re.compile(r"h/|!o/|d!head\Z")
 """Keys of the records that are overwritten; all others are written once."""
 _ERASABLE: Final = re.compile(r"[cvpqkh]/")
 """Keys of the records that go with their thread. Decisions (`a/`, `i/`) and their log (`d/`) never do."""
-_GONE_PREFIX: Final = "!gone/"
-"""Of the names of value files whose records are gone, while the files are being removed; sorts before all that can be many."""
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _HOLDER_SIZE: Final = 120
 _SETTINGS: Final[dict[str, Any]] = {
@@ -75,7 +74,8 @@ class DiskCacheSaver(Checkpointer):
     """Keeps threads in a folder, for ever and for every process that opens it.
 
     `folder` is made when it does not exist. `durability`: "normal" survives a killed process; "full" also a power cut, at the price of waiting for
-    the disk at each commit. `timeout_s`: seconds to wait for another process's write before giving up with a StoreError.
+    the disk at each commit. `reviewers`: who may answer, as a mapping or the path of a file, if no `reviewers.yaml` lies in the folder: that one
+    every opener obeys, see docs/reviewers.md. `timeout_s`: seconds to wait for another process's write before a StoreError.
     Opened at first use; usable from many threads and processes, also after a fork; pickles as its folder and options.
 
     >>> import tempfile
@@ -90,48 +90,62 @@ class DiskCacheSaver(Checkpointer):
         *,
         durability: Durability = "normal",
         types: Iterable[type] = (),
+        reviewers: Given | None = None,
         timeout_s: float = 60.0,
     ) -> None:
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is {durability!r}; expected 'normal' or 'full'")
         self._types = tuple(types)
-        super().__init__(types=self._types)
         self.folder = Path(folder).expanduser().absolute()
-        self._database = self.folder / "cache.db"
+        super().__init__(types=self._types, reviewers=reviewers, folder=self.folder)
+        self._given_reviewers = reviewers
+        self.called = f"the store {self.folder}"
+        self._database = self.folder / DATABASE
         self.durability: Durability = durability
         self.timeout_s = timeout_s
         self._opened: dict[int, _Opened] = {}
         """By process id: an SQLite connection must not be used, nor closed, on the other side of a fork."""
+        self._views: dict[int, FolderReader] = {}
+        """By process id: what reads a folder that cannot be written to."""
 
     def __repr__(self) -> str:
         return f"DiskCacheSaver({str(self.folder)!r}, durability={self.durability!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(DiskCacheSaver, durability=self.durability, types=self._types, timeout_s=self.timeout_s)
+        make = partial(DiskCacheSaver, durability=self.durability, types=self._types, reviewers=self._given_reviewers, timeout_s=self.timeout_s)
         return (make, (str(self.folder),))
 
     # -- records -----------------------------------------------------------------------------------------------------------------
 
     def _read(self, key: str) -> bytes | None:
+        view = self._view()
+        if view is not None:
+            return view._read(key)
         try:
-            sealed = self._cache().get(key)
+            cache = self._cache()
+            for _ in range(3):
+                sealed = cache.get(key)
+                if sealed is not None:
+                    return unseal(key, sealed, self.called)
+                if is_missing(cache._sql, key):
+                    return None
+            raise DamagedError("it is there and counts as expired")
         except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
             return None
         except DamagedError as error:
-            raise CorruptStoreError(f"record {key!r} of the store {self.folder} is damaged: {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"record {key!r} of {self.called} is damaged: {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
             raise self._failed("read", error) from error
-        return None if sealed is None else self._unseal(key, sealed)
 
     def _put(self, key: str, record: bytes) -> None:
-        sealed = _seal(key, record) + record
+        sealed = seal(key, record) + record
         if not _MOVING.match(key):
             if not self._cache().add(key, sealed):
                 raise StoreError(f"record {key!r} is in {self.folder} already; what is stored is not overwritten, so nothing was written")
             return
         if len(sealed) >= FILE_MIN:
             # It would lie in a file, and an overwritten file cannot be rolled back.
-            raise StoreError(f"record {key!r} has {len(record)} bytes; one that is overwritten later has to stay below {FILE_MIN - _SEAL}")
+            raise StoreError(f"record {key!r} has {len(record)} bytes; one that is overwritten later has to stay below {FILE_MIN - SEAL}")
         self._cache().set(key, sealed)
 
     def _delete(self, key: str) -> None:
@@ -144,25 +158,23 @@ class DiskCacheSaver(Checkpointer):
             raise StoreError(f"record {key!r} is kept for ever, whatever becomes of its thread")
         self._cache().delete(key)
 
+    def _require_format(self, version: int) -> None:
+        if unpack(self._read(FORMAT_KEY) or pack([FIRST_FORMAT]))[0] < version:
+            record = pack([version])
+            self._cache().set(FORMAT_KEY, seal(FORMAT_KEY, record) + record)
+
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
-        # In sorted order from the first key on, up to the first behind the prefix: cheap for prefixes that sort first, as "!o/" does.
+        view = self._view()
+        if view is not None:
+            yield from view._scan(prefix)
+            return
         try:
-            for key in _beginning(self._cache(), prefix):
-                record = self._read(key)
-                if record is not None:  # else it was answered since it was listed
-                    yield key, record
+            for key, *row in entries(self._cache()._sql, prefix):
+                yield key, unseal(key, fetch(self.folder, *row), self.called)
         except DamagedError as error:
-            raise CorruptStoreError(f"the store {self.folder} was altered: it holds {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"{self.called} was altered: it holds {error}; restore the folder from a backup") from error
         except (sqlite3.Error, diskcache.Timeout) as error:
             raise self._failed("read", error) from error
-
-    def _unseal(self, key: str, sealed: bytes) -> bytes:
-        record = sealed[_SEAL:]
-        if sealed[:_SEAL] != _seal(key, record):
-            raise CorruptStoreError(
-                f"record {key!r} of the store {self.folder} was altered or cut short (it has {len(record)} bytes); restore the folder from a backup"
-            )
-        return record
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -176,7 +188,7 @@ class DiskCacheSaver(Checkpointer):
             with cache.transact():
                 yield
                 for name in gone:  # so that a process that is killed before it has removed them leaves none for good
-                    self._put(_GONE_PREFIX + name, b"")
+                    self._put(GONE_PREFIX + name, b"")
                 ended = True
         except BaseException as error:
             if not ended:  # rolled back, so nothing refers to the files; after a failed commit that is not certain
@@ -206,35 +218,22 @@ class DiskCacheSaver(Checkpointer):
                     removed.append(name)
             with cache.transact():
                 for name in removed:
-                    cache.delete(_GONE_PREFIX + name)
+                    cache.delete(GONE_PREFIX + name)
 
     def _failed(self, doing: str, error: BaseException) -> StoreError:
         """The error to raise, told from its real cause: diskcache covers it with 'cannot rollback' or an empty Timeout."""
         cause = error
         while cause.__context__ is not None and isinstance(cause, (sqlite3.Error, diskcache.Timeout)):
             cause = cause.__context__
-        text = str(cause)
-        number = cause.errno if isinstance(cause, OSError) else None
-        kind = StoreError
-        if "locked" in text or isinstance(cause, LockTimeout):
-            advice = f"another process kept it locked for longer than timeout_s={self.timeout_s:g}; call again, or open it with a larger timeout_s"
-        elif "full" in text or number in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
-            advice = "the disk is full; free some space, then call again"
-        elif "readonly" in text or "unable to open" in text or number in (errno.EACCES, errno.EPERM, errno.EROFS):
-            advice = "the folder cannot be written to; check its owner and permissions"
-        elif "malformed" in text or "not a database" in text or isinstance(cause, DamagedError):
-            kind = CorruptStoreError
-            advice = "its database is damaged; restore the folder from a backup"
-        else:
-            advice = "check the folder and its disk, then call again"
-        return kind(f"cannot {doing} the store {self.folder}: {type(cause).__name__}: {text}. What was stored before is untouched. Likely: {advice}")
+        locked, damaged = isinstance(cause, LockTimeout), isinstance(cause, DamagedError)
+        return store_error(doing, self.folder, cause, timeout_s=self.timeout_s, locked=locked, damaged=damaged)
 
     # -- who runs a thread -------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def guard(self, thread_id: str) -> Iterator[None]:
         self._cache()
-        path = self.folder / "locks" / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
+        path = self.folder / LOCKS / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
         # A lock object of its own each time: one that is shared (singleton) or used again would let its owner in twice.
         lock = FileLock(path, blocking=False, thread_local=False, is_singleton=False)
         try:
@@ -252,10 +251,24 @@ class DiskCacheSaver(Checkpointer):
         finally:
             lock.release()
 
+    def free_locks(self) -> int:
+        """Remove the lock files that nobody holds, and say how many. A file is removed while it is held, and who waits for it sees that it is gone."""
+        freed = 0
+        for path in (self.folder / LOCKS).glob("*.lock"):
+            lock = FileLock(path, blocking=False, thread_local=False, is_singleton=False)
+            with suppress(LockTimeout, OSError), lock:
+                if path.name != "open.lock":
+                    path.unlink()  # on Windows an error, as it is open: it stays
+                    freed += 1
+        return freed
+
     # -- opening -----------------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         self._disconnect(forget=True)
+        view = self._views.pop(os.getpid(), None)
+        if view is not None:
+            view.close()
 
     def _disconnect(self, *, forget: bool) -> None:
         """Close this Python thread's connection; `forget`: open the folder anew at the next use."""
@@ -266,11 +279,20 @@ class DiskCacheSaver(Checkpointer):
             if forget:
                 self._opened.pop(os.getpid(), None)
 
+    def _view(self) -> FolderReader | None:
+        """What reads the folder when it can be read and not written to. Looked at anew each time, as permissions come and go."""
+        pid = os.getpid()
+        if pid in self._opened or not self._database.exists() or _is_writable(self.folder):
+            return None
+        return self._views.setdefault(pid, FolderReader(self.folder, types=self._types, timeout_s=self.timeout_s))
+
     def _cache(self) -> diskcache.Cache:
         """The cache of this process, its connection of this Python thread set up."""
         pid = os.getpid()
         opened = self._opened.get(pid)
         if opened is None:
+            if self._view() is not None:
+                raise StoreError(f"{self.called} can be read here and not be written to; nothing was written. Check its owner and permissions")
             # Without a lock, which a fork could copy while it is held: of two threads that open at once, one wins.
             opened = self._opened.setdefault(pid, _Opened(self._open(), _file(self._database)))
         if _file(self._database) != opened.file:
@@ -291,17 +313,17 @@ class DiskCacheSaver(Checkpointer):
 
     def _open(self) -> diskcache.Cache:
         try:
-            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "locks" / "open.lock", timeout=self.timeout_s, thread_local=False):
+            (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / LOCKS / "open.lock", timeout=self.timeout_s, thread_local=False):
                 self._check_ours()
                 disk = DurableDisk if self.durability == "full" else BytesDisk
                 cache = diskcache.Cache(str(self.folder), timeout=self.timeout_s, disk=disk, **_SETTINGS)
                 wrong = {name: value for name in _SETTINGS if (value := cache.reset(name)) != _SETTINGS[name]}
                 if wrong:
                     raise StoreError(f"the store {self.folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
-                record = pack([FORMAT_VERSION])
-                cache.add(FORMAT_KEY, _seal(FORMAT_KEY, record) + record)
-                self._remove_files(cache, (key.removeprefix(_GONE_PREFIX) for key in _beginning(cache, _GONE_PREFIX)))
+                record = pack([FIRST_FORMAT])
+                cache.add(FORMAT_KEY, seal(FORMAT_KEY, record) + record)
+                self._remove_files(cache, (key.removeprefix(GONE_PREFIX) for key, *_ in entries(cache._sql, GONE_PREFIX)))
         except HitlError:
             raise
         except (sqlite3.Error, diskcache.Timeout, OSError) as error:
@@ -312,7 +334,7 @@ class DiskCacheSaver(Checkpointer):
         """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is."""
         database = self._database
         if not database.exists():
-            others = sorted(p.name for p in self.folder.iterdir() if p.name != "locks" and not p.name.startswith("."))
+            others = sorted(p.name for p in self.folder.iterdir() if p.name not in ("locks", *FILE_NAMES) and not p.name.startswith("."))
             if any(name.startswith("cache.db-") or re.fullmatch("[0-9a-f]{2}", name) for name in others):
                 raise CorruptStoreError(
                     f"{self.folder} holds what is left of a store: its database cache.db is gone. Put it back, restore the folder from a backup, or "
@@ -331,26 +353,28 @@ class DiskCacheSaver(Checkpointer):
                 if strange:  # diskcache would set them as its own attributes and as pragmas
                     raise CorruptStoreError(f"the store {self.folder} was altered: it holds the settings {strange}; restore the folder from a backup")
             if "Cache" not in tables:
+                if _was_used(self.folder):
+                    raise CorruptStoreError(f"{self.called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
                 return
             row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
             if row is None:
                 if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
                     raise StoreError(f"{self.folder} is a diskcache of another program; name a new or an empty folder")
                 return
-        version = unpack(self._unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b""))[0]
+        version = unpack(unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b"", self.called))[0]
         if version > FORMAT_VERSION:
             raise StoreVersionError(
                 f"the store {self.folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
             )
 
 
-def _beginning(cache: diskcache.Cache, prefix: str) -> Iterator[str]:
-    """The keys that start with `prefix`, in order."""
-    for key in cache.iterkeys():
-        if key.startswith(prefix):
-            yield key
-        elif key > prefix:
-            return
+def _was_used(folder: Path) -> bool:
+    """True when there are value files, or locks of threads: making a store, be it interrupted, leaves none."""
+    return any(p.name != "open.lock" for p in (folder / LOCKS).iterdir()) or any(re.fullmatch("[0-9a-f]{2}", p.name) for p in folder.iterdir())
+
+
+def _is_writable(folder: Path) -> bool:
+    return all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE, folder / LOCKS) if path.exists())
 
 
 def _file(database: Path) -> tuple[int, int]:
@@ -359,13 +383,6 @@ def _file(database: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
-
-
-def _seal(key: str, record: bytes) -> bytes:
-    seal = blake2b(key.encode(), digest_size=_SEAL)
-    seal.update(b"\0")
-    seal.update(record)
-    return seal.digest()
 
 
 def _sign(path: Path) -> None:

@@ -48,11 +48,11 @@ class Rules:
     def why_not(self, q: Asking, name: str) -> str:
         """Why this reviewer may not answer, as a clause; empty: they may."""
         if self.voter(name) in map(self.voter, q.four_eyes):
-            return f"{name} asked for it, so somebody else has to answer (four eyes)"
+            return f"somebody else has to answer, as {name} asked for it (four eyes)"
         if self.reviewers is None:
             return ""
         if self.reviewers.person(name) is None:
-            return f"{name} is not among the reviewers of {self.reviewers.source}"
+            return f"{self.reviewers.source} does not list {name}"
         if q.assignee is not None and all(folded(p.id) != self.voter(name) for p in self.reviewers.asked(q.assignee)):
             return f"only {q.assignee} may answer"
         return ""

@@ -1,6 +1,6 @@
 """Delete, copy and prune whole threads. Each is one transaction, and reads no thread but its own.
 
-What was decided outlives its thread: decisions, their log, and the questions they answered are never removed here.
+What was decided outlives its thread: decisions, votes, their log, and the questions they answered are never removed here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hitl_nb.checkpoint.keys import (
     question_key,
     task_places,
     value_key,
+    vote_key,
 )
 from hitl_nb.checkpoint.records import (
     Asked,
@@ -191,7 +192,7 @@ def _erase(store: Checkpointer, gone: _Holdings, kept: _Holdings) -> None:
         store._erase(key)
     for interrupt_id in gone.asked.keys() - kept.asked.keys():
         store._delete(OPEN_PREFIX + interrupt_id)
-        if store._read(decided_key(interrupt_id)) is None:  # else it says what was decided
+        if store._read(decided_key(interrupt_id)) is None and store._read(vote_key(interrupt_id, 0)) is None:  # else it says what was decided
             store._erase(question_key(interrupt_id))
 
 

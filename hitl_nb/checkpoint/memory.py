@@ -9,16 +9,20 @@ from typing import ClassVar
 from weakref import WeakValueDictionary
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.reviewers import Given
 from hitl_nb.errors import ThreadBusyError
 
 
 class MemorySaver(Checkpointer):
-    """Keeps threads until the process ends. Values are encoded as on disk, so what works here works there."""
+    """Keeps threads until the process ends. Values are encoded as on disk, so what works here works there.
+
+    `reviewers`: who may answer, as a mapping or the path of a file, see docs/reviewers.md; None: anybody.
+    """
 
     blocking: ClassVar[bool] = False
 
-    def __init__(self, *, types: Iterable[type] = ()) -> None:
-        super().__init__(types=types)
+    def __init__(self, *, types: Iterable[type] = (), reviewers: Given | None = None) -> None:
+        super().__init__(types=types, reviewers=reviewers)
         self._records: dict[str, bytes | None] = {}
         self._staged: dict[str, bytes | None] | None = None
         self._lock = RLock()

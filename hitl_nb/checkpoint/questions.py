@@ -113,8 +113,13 @@ def question_to_wire(serde: Serde, q: Question) -> list[Any]:
     ]  # fmt: skip
 
 
+def several_of(w: Sequence[Any]) -> tuple[tuple[str, ...], int]:
+    """`four_eyes` and `quorum` of a question's record, without reading what it asks."""
+    return _several(w[0], w[17:])
+
+
 def question_from_wire(serde: Serde, w: Sequence[Any]) -> Question:
-    four_eyes, quorum = _several(w[0], w[17:])
+    four_eyes, quorum = several_of(w)
     return Question(
         id=w[0],
         thread_id=w[1],

@@ -19,6 +19,7 @@ from hitl_nb.checkpoint.keys import (
     kept_key,
     question_key,
     value_key,
+    vote_key,
 )
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.questions import (
@@ -36,6 +37,7 @@ from hitl_nb.checkpoint.records import (
     event_from_wire,
 )
 from hitl_nb.checkpoint.serde import Serde, unpack
+from hitl_nb.checkpoint.voting import Vote, vote_from_wire
 from hitl_nb.errors import (
     AlreadyAnsweredError,
     CorruptStoreError,
@@ -49,6 +51,8 @@ class ThreadReader(ABC):
 
     def __init__(self, *, types: Iterable[type] = ()) -> None:
         self.serde = Serde(types)
+        self.called = "the store"
+        """What errors call it; one on disk names its folder."""
 
     # -- what a backend supplies -------------------------------------------------------------------------------------------------
 
@@ -119,6 +123,13 @@ class ThreadReader(ABC):
         first = 0 if deleted or head is None else head.first_decision
         last = head.decisions if head is not None else self._left_behind(thread_id) if deleted else 0
         return [decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, n), thread_id))) for n in range(first, last)]
+
+    def votes(self, interrupt_id: str) -> list[Vote]:
+        """Every vote on a question with a quorum, the oldest first, also those that the same reviewer replaced later."""
+        found: list[Vote] = []
+        while (raw := self._read(vote_key(interrupt_id, len(found)))) is not None:
+            found.append(vote_from_wire(self.serde, unpack(raw)))
+        return found
 
     def open_questions(self) -> list[OpenQuestion]:
         """All open questions over all threads, the oldest first; costs nothing for threads that wait for nobody."""
@@ -208,7 +219,7 @@ class ThreadReader(ABC):
     def _must(self, key: str, thread_id: str) -> bytes:
         raw = self._read(key)
         if raw is None:
-            raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
+            raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from {self.called}", thread_id=thread_id)
         return raw
 
 

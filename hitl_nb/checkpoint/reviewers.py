@@ -137,7 +137,8 @@ class ReviewersFile:
 
     def now(self) -> Reviewers | None:
         """Those who may answer, as the file says now; None: there is no file, and anybody may. Raises ReviewersFileError: it never fails open."""
-        found = [] if self.folder is None else [path for name in FILE_NAMES if (path := self.folder / name, _stamp(path))[1] is not None]
+        here = [] if self.folder is None else [self.folder / name for name in FILE_NAMES]
+        found = [path for path in here if _stamp(path) is not None]
         if len(found) + (self.given is not None) > 1:
             named = [str(path) for path in found] + ([] if self.given is None else ["reviewers="])
             raise ReviewersFileError(f"{' and '.join(named)} both say who may answer; keep one of them. No answer is taken before that")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from hitl_nb.checkpoint.audit import LogEntry, digest, log_head
-from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key, question_key
+from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key, question_key, vote_key
+from hitl_nb.checkpoint.questions import several_of
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.records import Head
+from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.voting import latest
 from hitl_nb.errors import CorruptStoreError
 
 
@@ -41,10 +44,19 @@ def verify(store: ThreadReader, head: str | None = None) -> Verification:
         return Verification(0, "", (str(error),))
     problems += _chain(store, count, newest, entries)
     logged: dict[str, list[int]] = defaultdict(list)
+    voted: dict[str, list[int]] = defaultdict(list)
     for entry in entries:
         if entry.kind in ("decision", "expired"):
             logged[entry.thread_id].append(entry.decision)
             problems += (f"entry {entry.number}: {told}" for told in _record(store, entry))
+        if entry.kind == "vote":
+            voted[entry.interrupt_id].append(entry.decision)
+            problems += (f"entry {entry.number}: {told}" for told in _vote(store, entry))
+        if entry.kind == "decision" and entry.question_digest:
+            problems += (f"entry {entry.number}: {told}" for told in _rules(store, entry, len(voted[entry.interrupt_id])))
+    for interrupt_id, numbers in voted.items():
+        if numbers != list(range(len(numbers))) or store._read(vote_key(interrupt_id, len(numbers))) is not None:
+            problems.append(f"question {interrupt_id} has votes that the log does not have in order (it has {numbers})")
     for thread_id, numbers in logged.items():
         problems += _unlogged(store, thread_id, numbers)
         if numbers[0] > 0:
@@ -102,13 +114,52 @@ def _record(store: ThreadReader, entry: LogEntry) -> Iterator[str]:
         if decided is None or unpack(decided) != [entry.thread_id, entry.decision]:
             yield f"{what}: its question {interrupt_id} says that another decision answered it, or none"
         if entry.question_digest:
-            asked = store._read(question_key(interrupt_id))
-            if asked is None:
-                yield f"{what}: its question {interrupt_id} is missing: it was removed"
-            elif digest(asked) != entry.question_digest:
-                yield f"{what}: its question {interrupt_id} was changed since it was answered"
+            yield from _question(store, entry, interrupt_id, what)
     except CorruptStoreError as error:
         yield f"{what} cannot be read: {error}"
+
+
+def _vote(store: ThreadReader, entry: LogEntry) -> Iterator[str]:
+    """The same for an entry of a vote."""
+    what = f"vote {entry.decision} on question {entry.interrupt_id}"
+    try:
+        raw = store._read(vote_key(entry.interrupt_id, entry.decision))
+        if raw is None:
+            yield f"{what} is missing: it was removed"
+            return
+        if digest(raw) != entry.decision_digest:
+            yield f"{what} was changed since it was logged"
+        yield from _question(store, entry, entry.interrupt_id, what)
+    except CorruptStoreError as error:
+        yield f"{what} cannot be read: {error}"
+
+
+def _question(store: ThreadReader, entry: LogEntry, interrupt_id: str, what: str) -> Iterator[str]:
+    """Whether the question is what was answered."""
+    asked = store._read(question_key(interrupt_id))
+    if asked is None:
+        yield f"{what}: its question {interrupt_id} is missing: it was removed"
+    elif digest(asked) != entry.question_digest:
+        yield f"{what}: its question {interrupt_id} was changed since it was answered"
+
+
+def _rules(store: ThreadReader, entry: LogEntry, votes: int) -> Iterator[str]:
+    """Whether a decision keeps to what its question asks for, as far as the store itself can tell. `votes`: how many the log has before it."""
+    what = f"decision {entry.decision} of thread {entry.thread_id!r}"
+    try:
+        asked = store._read(question_key(entry.interrupt_id))
+        four_eyes, quorum = ((), 1) if asked is None else several_of(unpack(asked))
+        if folded(entry.by) in map(folded, four_eyes):
+            yield f"{what} was made by {entry.by}, who asked for it (four eyes)"
+        if quorum > 1:
+            given = latest(store.votes(entry.interrupt_id)[:votes], folded)
+            alike = max(Counter(v.choice for v in given).values(), default=0)
+            if alike < quorum:
+                yield f"{what} needs {quorum} reviewers who answer alike, and the log has {alike} before it"
+    except CorruptStoreError as error:
+        yield f"{what} cannot be read: {error}"
+    except (TypeError, LookupError, ValueError):  # what is no such record has another digest, which is told; or a class that is not loaded here
+        return
 
 
 def _unlogged(store: ThreadReader, thread_id: str, numbers: list[int]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from hitl_nb.checkpoint.audit import LogEntry, log_entries
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.checkpoint.standing import standing_decisions
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.errors import StoreError, UnknownTypeError
 
@@ -31,7 +32,7 @@ class Row:
     """In one line; empty where there is none."""
     payload: Any
     answer: Any
-    """None where nothing was decided."""
+    """None where nothing was decided; of a vote, what the reviewer answered."""
     decided_at: datetime | None
 
     def plain(self) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def rows(saver: Checkpointer) -> Iterator[Row]:
     """The rows of the log, the oldest first. Raises CorruptStoreError where an entry or a record is damaged."""
     for entry in log_entries(saver):
         decision = _decision(saver, entry) if entry.kind in ("decision", "expired") else None
+        vote = _vote(saver, entry) if entry.kind == "vote" else None
         if decision is not None and entry.version == 1:  # which held no more than the number
             entry = _filled(entry, decision)  # noqa: PLW2901
         question = _question(saver, entry.interrupt_id)
@@ -67,8 +69,8 @@ def rows(saver: Checkpointer) -> Iterator[Row]:
             entry,
             heading,
             None if question is None else question.payload,
-            None if decision is None else decision.answer,
-            None if decision is None else decision.decided_at,
+            vote.answer if vote is not None else None if decision is None else decision.answer,
+            vote.voted_at if vote is not None else None if decision is None else decision.decided_at,
         )
 
 
@@ -133,6 +135,13 @@ def _decision(saver: Checkpointer, entry: LogEntry) -> Decision | None:
         return saver.decision(entry.interrupt_id)
     except UnknownTypeError:
         return Decision(entry.interrupt_id, entry.thread_id, entry.node, entry.decision, UNREADABLE, entry.by, entry.recorded_at, entry.detail)  # type: ignore[arg-type]
+
+
+def _vote(saver: Checkpointer, entry: LogEntry) -> Vote | None:
+    try:
+        return next((v for v in saver.votes(entry.interrupt_id) if v.number == entry.decision), None)
+    except UnknownTypeError:
+        return None
 
 
 def _filled(entry: LogEntry, made: Decision) -> LogEntry:

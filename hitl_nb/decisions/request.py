@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Question
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.parts import Part
 
@@ -72,6 +73,14 @@ class Request:
 
     question: Question
     form: Form
+    votes: tuple[Vote, ...] = ()
+    """What reviewers answered so far, where several have to answer alike: each one's latest."""
+    own_vote: Vote | None = None
+    """That of `form.reviewer`."""
+    barred: str = ""
+    """Why `form.reviewer` may not answer, as a sentence; empty: they may."""
+    hurdle: str = ""
+    """Why nobody, or too few, can answer it as things are, as a sentence; empty: enough can."""
 
     @property
     def payload(self) -> Any:

@@ -3,6 +3,7 @@
 A question is named by its thread, its node, its key, and by when and where the node asked it; and the entry holds a digest of the payload and of the
 schema that were answered, so that an answer is never given to something else unseen. Only decisions that count where the thread stands replay. Those
 that were taken back, and the defaults of deadlines, stand in comments: a replay is not asked the ones, and nobody gave the others.
+Where several reviewers had to answer alike, each one's vote is an entry, with `by:`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
+from hitl_nb.checkpoint.voting import Vote, latest
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers.entry import Taped
 from hitl_nb.decisions.answers.excerpt import excerpt
@@ -76,15 +79,15 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
     lines = []
     for question in asked:
         decision = counts.get(question.id)
-        if decision is None:
-            continue
-        if decision.how == EXPIRED:
+        votes: list[Decision | Vote] = [*latest(saver.votes(question.id), folded)] if question.quorum > 1 else []
+        if decision is not None and decision.how == EXPIRED:
             lines.append(f"# {_place(question)} got its default {_shown(decision)}, as nobody answered in time; the deadline decides, no entry does")
             continue
-        if times:
-            lines.append(f"# {utc(decision.decided_at)}, {one_line(decision.how)}")
         nth = numbers.nth(question) if rounds[question.place] > 1 else None
-        lines.append(dump([_entry(saver, question, decision, nth, in_round=question.place in several)]).rstrip("\n"))
+        for given in votes or ([] if decision is None else [decision]):
+            if times:
+                lines.append(f"# {utc(given.voted_at if isinstance(given, Vote) else given.decided_at)}, {one_line(given.how)}")
+            lines.append(dump([_entry(saver, question, given, nth, in_round=question.place in several)]).rstrip("\n"))
     for decision in saver.decisions(thread_id):
         if decision.interrupt_id not in counts:
             gone = "the thread was pruned since, so it cannot be replayed" if decision.seq < head.first else "that was taken back"
@@ -93,7 +96,7 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
     return lines
 
 
-def _entry(saver: Checkpointer, question: Question, decision: Decision, nth: int | None, *, in_round: bool) -> dict[str, Any]:
+def _entry(saver: Checkpointer, question: Question, decision: Decision | Vote, nth: int | None, *, in_round: bool) -> dict[str, Any]:
     was = Taped.of(question)
     entry = {
         "thread": escaped(question.thread_id),

@@ -7,6 +7,7 @@ decides does not depend on which driver runs it.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from hitl_nb.checkpoint.ledger import Ledger
@@ -222,6 +223,7 @@ def _answer_further(run: Run) -> Generator[Effect, Any, bool]:
     if further.disturbed:
         return False
     asked = [run.questions[a.interrupt_id] for a in run.open() if run.asker(a.interrupt_id) in further.nodes]
+    asked = list(takewhile(lambda q: q.quorum == 1, asked))  # one caller does not complete a quorum, so the list ends there
     decisions = [further.decide(q, check_answer(q, answer)) for q, answer in zip(asked, further.answers, strict=False)]
     if not decisions:
         return False

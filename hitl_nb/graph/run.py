@@ -14,6 +14,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.errors import said
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
@@ -77,6 +78,8 @@ class Run:
     """Tasks of the current superstep that finished, by id."""
     questions: dict[str, Question] = field(default_factory=dict)
     """What the tasks of this superstep have asked, by id."""
+    votes: dict[str, list[Vote]] = field(default_factory=dict)
+    """What reviewers answered, when the thread was read, to those that several have to answer alike: each one's latest, by id."""
     closing: list[Event] = field(default_factory=list)
     """Events that go with the next commit."""
     fresh: list[Question] = field(default_factory=list)
@@ -120,7 +123,7 @@ class Run:
     # -- what the caller reads when the run is over --------------------------------------------------------------------------------
 
     def interrupts(self) -> list[Interrupt]:
-        return [Interrupt.of(self.ledger.standing(self.questions[a.interrupt_id])) for a in self.open()]
+        return [Interrupt.of(self.ledger.standing(self.questions[a.interrupt_id]), self.votes.get(a.interrupt_id, ())) for a in self.open()]
 
     def open(self) -> list[Asked]:
         """The open questions, in task order."""

@@ -10,6 +10,7 @@ from types import GenericAlias
 from typing import Any, ClassVar, Final, NamedTuple
 
 from hitl_nb.checkpoint.records import UNSET, Question
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.errors import shown
 from hitl_nb.graph.state.state_class import parts_of
 
@@ -121,10 +122,17 @@ class Interrupt(Mapping[str, Any]):
     assignee: str | None = None
     path: tuple[str, ...] = ()
     """The nodes around `node`, the outermost first, when it belongs to a graph that runs inside a node."""
+    four_eyes: tuple[str, ...] = ()
+    """Who asked for the approval, and may therefore not give it."""
+    quorum: int = 1
+    """How many reviewers have to give the same answer."""
+    votes: Mapping[str, Any] = field(default_factory=dict)
+    """What reviewers answered so far, by name, where several have to answer alike."""
 
     @classmethod
-    def of(cls, q: Question) -> Interrupt:
-        return cls(q.payload, q.id, q.node, q.schema, q.created_at, q.deadline, q.assignee, q.path)
+    def of(cls, q: Question, votes: Iterable[Vote] = ()) -> Interrupt:
+        said = {v.reviewer: v.answer for v in votes}
+        return cls(q.payload, q.id, q.node, q.schema, q.created_at, q.deadline, q.assignee, q.path, q.four_eyes, q.quorum, said)
 
     def __getitem__(self, name: str) -> Any:
         if name not in _INTERRUPT_FIELDS:

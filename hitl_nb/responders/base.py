@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError
 from hitl_nb.graph.watch import Watcher
@@ -16,11 +17,12 @@ class Submit(Protocol):
     """Hand over the answer to one request; may be called now, later, from any thread, once. `reviewer`: who gave it, when not the session's.
     `how`: how it came, when the responder had another one ask for it.
 
-    Checks the answer and records it durably, then returns; the graph goes on afterwards, elsewhere.
-    Raises InvalidAnswerError and DeadlinePassedError (the question stays open), AlreadyAnsweredError, UnknownInterruptError.
+    Checks the answer and records it durably, then returns; the graph goes on afterwards, elsewhere. A Vote: the answer counts, and the question stays
+    open until more reviewers have given the same.
+    Raises InvalidAnswerError, DeadlinePassedError and NotEntitledError (the question stays open), AlreadyAnsweredError, UnknownInterruptError.
     """
 
-    def __call__(self, answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision: ...
+    def __call__(self, answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision | Vote: ...
 
 
 class Responder(Protocol):
@@ -48,9 +50,9 @@ class Ways:
     change: Callable[[str], None]
     """Discard the decision on this question, if it still is the latest one, and ask again. Raises ThreadMovedError when it is not, ThreadBusyError
     while the graph runs."""
-    answer: Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | HitlError]] | None = None
-    """Record these answers to open questions together, then run once. For each: its decision, or why it was not taken; the others count all the same.
-    Raises what the store raises; nothing was recorded then. None: each is handed to its own `submit`."""
+    answer: Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | Vote | HitlError]] | None = None
+    """Record these answers to open questions together, then run once. For each: its decision, or vote, or why it was not taken; the others count all
+    the same. Raises what the store raises; nothing was recorded then. None: each is handed to its own `submit`."""
 
 
 class View:
@@ -69,11 +71,15 @@ class View:
         """A question that is shown as open was answered by somebody else, or by its default."""
         self.decided(request, decision)
 
+    def voted(self, request: Request, vote: Vote) -> None:
+        """A reviewer's answer was recorded here, and the question stays open until more of them have given the same; `request` has all votes."""
+        self.changed(request)
+
     def outdated(self, request: Request) -> None:
         """A question that is shown as open is no longer asked. What its node asks now instead, if it does, is asked afterwards."""
 
     def changed(self, request: Request) -> None:
-        """An open question stands otherwise than it is shown: somebody else is asked now, until another time."""
+        """An open question stands otherwise than it is shown: somebody else is asked now, until another time, or a reviewer answered elsewhere."""
 
     def undone(self, request: Request, decision: Decision) -> None:
         """A decision counts no more: its question is asked again, or the thread went back to before it."""

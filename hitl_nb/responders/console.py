@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hitl_nb.checkpoint.records import UNSET
-from hitl_nb.decisions.answering import build_answer
+from hitl_nb.checkpoint.voting import Vote
+from hitl_nb.decisions.answering import brief, build_answer
 from hitl_nb.decisions.fields.field import Field
 from hitl_nb.decisions.fields.scalars import UnreadableError, said_value
 from hitl_nb.decisions.parts import lines as as_lines
@@ -15,7 +16,7 @@ from hitl_nb.decisions.request import Form, Option, Request
 from hitl_nb.decisions.rows.table import found_in
 from hitl_nb.decisions.saying import option_said
 from hitl_nb.decisions.wording import printable
-from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError
+from hitl_nb.errors import DeadlinePassedError, InvalidAnswerError, NotEntitledError
 from hitl_nb.responders.base import Submit
 
 
@@ -38,18 +39,23 @@ class ConsoleResponder:
     def ask(self, request: Request, submit: Submit) -> None:
         form = request.form
         self._write(f"\n{form.heading}\n{request.question.origin}, thread {request.question.thread_id}")
-        for text in described(request):
+        for text in (*described(request), *standing(request)):
             self._write(text)
+        if request.barred:
+            self._write("Left open.")
+            return
         try:
             while True:
                 try:
-                    submit(self._answer(form))
+                    made = submit(self._answer(form))
                 except InvalidAnswerError as error:
                     self._write(f"Not sent: {error}")
-                except DeadlinePassedError as error:  # no other answer would be taken either
+                except (DeadlinePassedError, NotEntitledError) as error:  # no other answer would be taken either
                     self._write(f"Not sent: {error}")
                     return
                 else:
+                    if isinstance(made, Vote):
+                        self._write(f"Recorded: {made.standing}. It stays open until {made.quorum} reviewers have given the same answer.")
                     return
         except EOFError:
             self._write("Left open.")
@@ -124,6 +130,19 @@ def described(request: Request) -> Iterator[str]:
         yield f"{form.subject_label}:\n{_indented(form.subject)}"
     if form.control == "table" and (asked := found_in(request.question.payload)) is not None:
         yield f"Rows:\n{_indented(asked.as_text())}"
+
+
+def standing(request: Request) -> Iterator[str]:
+    """Who may not answer it, what others answered already, and what is in the way; nothing for most questions."""
+    question = request.question
+    if question.quorum > 1:
+        yield f"{question.quorum} reviewers have to give the same answer{'' if request.votes else '; none has answered yet'}."
+    for vote in request.votes:
+        yield f"  {vote.reviewer} answered {brief(vote.answer)}{' (you; another answer replaces it)' if vote is request.own_vote else ''}"
+    if request.hurdle:
+        yield request.hurdle
+    if request.barred:
+        yield request.barred
 
 
 def _indented(text: str) -> str:

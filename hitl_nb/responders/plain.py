@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import printable
@@ -21,6 +22,10 @@ class PlainView(View):
 
     def __init__(self, *, write: Callable[[str], None] = tell) -> None:
         self._write = write
+
+    def voted(self, request: Request, vote: Vote) -> None:
+        said = f"{request.form.heading} {brief(vote.answer)}, by {vote.reviewer} ({vote.how}): {vote.standing} have answered so, it stays open"
+        self._write(printable(said).replace("\n", " "))
 
     def decided(self, request: Request, decision: Decision) -> None:
         self._write(printable(f"{request.form.heading} {brief(decision.answer)}, by {decision.reviewer} ({decision.how})").replace("\n", " "))

@@ -41,7 +41,7 @@ class ScriptedResponder:
             entry = script.entry_for(question, lambda e: question.quorum == 1 or folded(e.by or request.form.reviewer) not in voted)
             if entry is None:
                 if not self._leave_open:
-                    raise missing_answer(request, _why_missing(question, script, made), script)
+                    raise missing_answer(request, _why_missing(script, made), script)
                 return
             if entry.taped is not None and script.on_change != "accept" and not entry.taped.same(question):
                 self._changed(request, submit, entry)
@@ -88,12 +88,12 @@ class ScriptedResponder:
             raise missing_answer(request, why, self.script)
 
 
-def _why_missing(question: Question, script: Script, vote: Decision | Vote | None) -> str:
+def _why_missing(script: Script, vote: Decision | Vote | None) -> str:
     if not isinstance(vote, Vote):
         return f"no unused entry of {script.source} fits it"
     return (
-        f"{vote.standing} reviewers have answered {brief(vote.answer)}; no unused entry of {script.source} fits it that is by somebody else (an entry "
-        f"for each reviewer, with by:)"
+        f"{vote.standing} reviewers have answered {brief(vote.answer)}; no unused entry of {script.source} fits it that is by somebody else (one for "
+        f"each reviewer, with by:)"
     )
 
 

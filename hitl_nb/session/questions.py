@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.standing import standing_decisions
-from hitl_nb.decisions.forms import form_for
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.requesting import request_for
 from hitl_nb.errors import UnknownInterruptError
 from hitl_nb.graph.types import Interrupt
 from hitl_nb.responders.base import View
@@ -34,7 +35,7 @@ class Questions:
             raise UnknownInterruptError(
                 f"there is no question {interrupt_id!r} in the store; session.pending lists the open ones", thread_id=self._thread_id
             )
-        return Request(question, form_for(question, reviewer=self._reviewer))
+        return request_for(self._saver, question, reviewer=self._reviewer)
 
     @property
     def changeable(self) -> Request | None:
@@ -47,10 +48,19 @@ class Questions:
         return max(self._receipts.values(), key=lambda shown: shown[1].number)[0] if self._receipts else None
 
     def decided(self, request: Request, decision: Decision) -> None:
-        """It was answered here: show the receipt."""
+        """It was answered here: show the receipt, with the votes that led there."""
         self.asked.pop(request.question.id, None)
+        if request.question.quorum > 1:
+            request = self.request(request.question.id)
         self._keep(request, decision)
         self._view.decided(request, decision)
+
+    def voted(self, request: Request, vote: Vote) -> None:
+        """A reviewer answered here, and others have to: show how many."""
+        renewed = self.request(request.question.id)
+        if request.question.id in self.asked:
+            self.asked[request.question.id] = renewed
+        self._view.voted(renewed, vote)
 
     def is_answered(self, interrupt_id: str) -> bool:
         """Whether it was answered here since the graph told that it is open."""
@@ -68,7 +78,7 @@ class Questions:
         gone = [r for i, r in self.asked.items() if i not in open_now]
         if moved or gone or self._latest_is_void([i for i in still_open if i.id not in self.asked]):
             self._settle(gone)
-        for request in [r for r in self.asked.values() if moved and r.question.deadline is not None]:
+        for request in [r for r in self.asked.values() if moved and (r.question.deadline is not None or r.question.quorum > 1)]:
             self._renew(request)
         self._view.changeable(self.changeable)
 
@@ -100,13 +110,18 @@ class Questions:
                 self.decided(self.request(decision.interrupt_id), decision)
 
     def _renew(self, shown: Request) -> None:
-        """Who is asked, and until when, may have changed."""
-        question = shown.question
-        brief = self._saver.open_question(question.id)
-        if brief is not None and (brief.assignee, brief.deadline) != (question.assignee, question.deadline):
-            self.asked[question.id] = renewed = replace(shown, question=brief.standing(question))
+        """Who is asked, until when, and what others answered may have changed."""
+        renewed = self.request(shown.question.id)
+        if self._saver.open_question(shown.question.id) is not None and _standing(renewed) != _standing(shown):
+            self.asked[shown.question.id] = renewed
             self._view.changed(renewed)
 
     def _keep(self, request: Request, decision: Decision) -> None:
         if self._for_a_person:
             self._receipts[request.question.id] = (request, decision)
+
+
+def _standing(request: Request) -> tuple[Any, ...]:
+    """What changes of a question while it is open."""
+    question = request.question
+    return question.assignee, question.deadline, [vote.number for vote in request.votes], request.barred, request.hurdle

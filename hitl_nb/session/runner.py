@@ -6,14 +6,14 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import replace
 from datetime import datetime
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.records import Decision, Head, utc_now
+from hitl_nb.checkpoint.records import Decision, Head, Question, utc_now
 from hitl_nb.checkpoint.standing import asked_in_order, standing_decisions
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import (
@@ -97,16 +97,19 @@ class Runner:
 
     # -- answers
 
-    def _record(self, request: Request, answer: Any, reviewer: str | None, how: str) -> Decision:
-        """Check the answer, store it, show the receipt. What comes next is run elsewhere."""
+    def _record(self, request: Request, answer: Any, reviewer: str | None, how: str) -> Decision | Vote:
+        """Check the answer, store it, show the receipt, or what the vote adds up to. What comes next is run elsewhere."""
         [made] = self._record_all([(request, answer)], reviewer, how)
         if isinstance(made, HitlError):
             raise made
         return made
 
-    def _record_all(self, given: Sequence[tuple[Request, Any]], reviewer: str | None, how: str) -> list[Decision | HitlError]:
-        """Check the answers, store all that can be in one transaction, show the receipts. For each: its decision, or why it was not taken."""
-        made: list[Decision | HitlError] = []
+    def _record_all(self, given: Sequence[tuple[Request, Any]], reviewer: str | None, how: str) -> list[Decision | Vote | HitlError]:
+        """Check the answers, store all that can be in one transaction, show the receipts.
+
+        For each: its decision; its vote, while the question waits for more reviewers; or why it was not taken.
+        """
+        made: list[Decision | Vote | HitlError] = []
         for request, answer in given:
             try:
                 made.append(self._decision(request, answer, reviewer, how))
@@ -114,26 +117,27 @@ class Runner:
                 made.append(error)
         while taken := [n for n, one in enumerate(made) if isinstance(one, Decision)]:
             try:
-                head = self._saver.answer(self.thread_id, [one for one in made if isinstance(one, Decision)])
+                recorded = self._saver.record(self.thread_id, [one for one in made if isinstance(one, Decision)])
                 break
             except AnswerError as error:
                 if not self._set_aside(made, error):
                     raise
         else:
             return made
-        self._own_head = head
+        self._own_head = recorded.head
         try:
-            for place, n in enumerate(taken):
-                one = made[n]
-                assert isinstance(one, Decision)
-                made[n] = decision = replace(one, number=head.decisions - len(taken) + place, seq=head.seq)
-                self._questions.decided(given[n][0], decision)
+            for n, one in zip(taken, recorded.made, strict=True):
+                made[n] = one
+                if isinstance(one, Vote):
+                    self._questions.voted(given[n][0], one)
+                else:
+                    self._questions.decided(given[n][0], one)
         finally:  # a view that fails must not keep what is recorded from being run
             self._error = None
             self._turn.want()
         return made
 
-    def _set_aside(self, made: list[Decision | HitlError], error: AnswerError) -> bool:
+    def _set_aside(self, made: list[Decision | Vote | HitlError], error: AnswerError) -> bool:
         """Put in place of each decision that cannot be recorded why not. False: it is none of them."""
         head = self._saver.head(self.thread_id)
         ledger = None if head is None else self._saver.ledger(self.thread_id, head)
@@ -167,7 +171,7 @@ class Runner:
             payload_digest=question.digest,
         )
 
-    def _answer_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | HitlError]:
+    def _answer_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | Vote | HitlError]:
         """Several answers of the view at once."""
         try:
             made = self._record_all(given, None, self._responder.how)
@@ -180,7 +184,7 @@ class Runner:
     def _ask(self, request: Request) -> None:
         """Have the responder answer; it may do so at once, later, or never."""
 
-        def submit(answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision:
+        def submit(answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision | Vote:
             try:
                 return self._record(request, answer, reviewer, how or self._responder.how)
             except _OVERTAKEN:
@@ -243,9 +247,11 @@ class Runner:
             self._responder.script.meet(asked_in_order(self._saver, self.thread_id))
         for decision in reversed(list(standing_decisions(self._saver, self.thread_id))):
             request = self._questions.request(decision.interrupt_id)
-            if isinstance(self._responder, ScriptedResponder):
-                self._responder.script.recall(request.question, decision.answer, scripted=decision.how == self._responder.how)
+            self._recall(request.question, decision)
             self._questions.decided(request, decision)
+        if self._own_head is not None and isinstance(self._responder, ScriptedResponder):
+            for asked in self._saver.ledger(self.thread_id, self._own_head).open():
+                self._recall(self._questions.request(asked.interrupt_id).question, None)
         self._given = given
         self._turn.want()
         if self._turn.take():
@@ -254,6 +260,14 @@ class Runner:
             raise self._error
         self._is_open = True
         self._show_failure()
+
+    def _recall(self, question: Question, decision: Decision | None) -> None:
+        """Have a script take note of what was answered in an earlier run: by every vote where several had to answer."""
+        if not isinstance(self._responder, ScriptedResponder):
+            return
+        votes: list[Decision | Vote] = [*self._saver.votes(question.id)] if question.quorum > 1 else []
+        for given in votes or ([] if decision is None else [decision]):
+            self._responder.recall(question, given, self.reviewer)
 
     def _step(self) -> GraphResult:
         """Run what can run. On a new thread with the input; somebody else may start it meanwhile."""

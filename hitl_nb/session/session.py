@@ -11,6 +11,7 @@ from threading import Event
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.records import Decision, Head
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AmbiguousAnswerError, NotWaitingError, StillWaitingError, ThreadBusyError
@@ -125,10 +126,11 @@ class ReviewSession(Runner):
         finally:
             cancelled.set()  # else the thread waits on, and the event loop for the thread when it closes
 
-    def answer(self, value: Any, id: str | None = None, *, reviewer: str | None = None) -> Decision:  # noqa: A002  the name the docs use
+    def answer(self, value: Any, id: str | None = None, *, reviewer: str | None = None) -> Decision | Vote:  # noqa: A002  the name the docs use
         """Answer the open question (or the one with this id) from code, and run the graph to its next question.
 
-        Raises InvalidAnswerError, AlreadyAnsweredError, DeadlinePassedError, AmbiguousAnswerError, NotWaitingError, and what a node raises.
+        A Vote: the answer is recorded, and the question stays open until more reviewers have given the same.
+        Raises InvalidAnswerError, AlreadyAnsweredError, DeadlinePassedError, NotEntitledError, AmbiguousAnswerError, NotWaitingError, and what a node raises.
         """
         decision = self._record(self._questions.request(id) if id is not None else self._only_question(), value, reviewer, "code")
         self._asks = True

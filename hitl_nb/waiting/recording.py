@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision, Question
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import HitlError
 
 
-def record_answer(saver: Checkpointer, question: Question, answer: Any, *, reviewer: str, how: str, now: datetime) -> Decision:
-    """The decision, durable when this returns; the graph has not run.
+def record_answer(saver: Checkpointer, question: Question, answer: Any, *, reviewer: str, how: str, now: datetime) -> Decision | Vote:
+    """The decision, durable when this returns; the graph has not run. A Vote: the question stays open until more reviewers have given the same answer.
 
     Raises InvalidAnswerError (the stored schema, or the options of the payload), DeadlinePassedError, AlreadyAnsweredError (who and when),
-    UnknownInterruptError; nothing was recorded then.
+    UnknownInterruptError, NotEntitledError; nothing was recorded then.
     """
     made = Decision(
         interrupt_id=question.id,
@@ -30,15 +30,15 @@ def record_answer(saver: Checkpointer, question: Question, answer: Any, *, revie
         how=how,
         payload_digest=question.digest,
     )
-    head = saver.answer(question.thread_id, [made])
-    return replace(made, number=head.decisions - 1, seq=head.seq)
+    [recorded] = saver.record(question.thread_id, [made]).made
+    return recorded
 
 
 def record_answers(
     saver: Checkpointer, given: Sequence[tuple[Question, Any]], *, reviewer: str, how: str, now: datetime
-) -> list[Decision | HitlError]:
-    """Several answers, each recorded by itself: for each its decision, or why it was not taken. The others count all the same."""
-    made: list[Decision | HitlError] = []
+) -> list[Decision | Vote | HitlError]:
+    """Several answers, each recorded by itself: for each its decision or vote, or why it was not taken. The others count all the same."""
+    made: list[Decision | Vote | HitlError] = []
     for question, answer in given:
         try:
             made.append(record_answer(saver, question, answer, reviewer=reviewer, how=how, now=now))

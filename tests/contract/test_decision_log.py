@@ -35,13 +35,13 @@ def overwrite(saver, key, record):
     if isinstance(saver, MemorySaver):
         saver._records[key] = record
         return
-    from hitl_nb.checkpoint.disk import _seal
+    from hitl_nb.checkpoint.sealing import seal
 
     cache = saver._cache()
     if record is None:
         cache.delete(key)
     else:
-        cache.set(key, _seal(key, record) + record)
+        cache.set(key, seal(key, record) + record)
 
 
 @pytest.fixture

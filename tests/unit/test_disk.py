@@ -15,9 +15,10 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from hitl_nb.checkpoint import disk
+from hitl_nb.checkpoint import index
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.records import Checkpoint, ValueRef
+from hitl_nb.checkpoint.sealing import FORMAT_VERSION, seal
 from hitl_nb.checkpoint.serde import pack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, ThreadBusyError
 
@@ -340,9 +341,9 @@ def test_another_programs_database_and_a_file_that_is_none_are_refused(tmp_path)
 def test_a_store_of_a_newer_format_is_refused_with_what_to_do(folder, saver):
     saver.head("t")
     saver.close()
-    record = pack([disk.FORMAT_VERSION + 1])
-    sql(folder, "UPDATE Cache SET value = ? WHERE key = '!format'", disk._seal("!format", record) + record)
-    with pytest.raises(StoreVersionError, match="format 2, .* up to 1; pip install --upgrade hitl-nb"):
+    record = pack([FORMAT_VERSION + 1])
+    sql(folder, "UPDATE Cache SET value = ? WHERE key = '!format'", seal("!format", record) + record)
+    with pytest.raises(StoreVersionError, match=f"format {FORMAT_VERSION + 1}, .* up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"):
         saver.head("t")
     sql(folder, "UPDATE Cache SET value = 'x' WHERE key = '!format'")
     with pytest.raises(CorruptStoreError, match="!format"):
@@ -394,8 +395,8 @@ def test_a_misspelt_durability_is_refused():
 def test_listing_open_questions_looks_at_no_other_keys(saver, monkeypatch):
     put(saver, **{f"h/{n:03d}": b"x" for n in range(400)}, **{f"!o/{n}": b"x" for n in range(7)})
     looked_at = []
-    look = saver._cache().disk.get
-    monkeypatch.setattr(saver._cache().disk, "get", lambda key, raw: looked_at.append(key) or look(key, raw))
+    look = index._require_same
+    monkeypatch.setattr(index, "_require_same", lambda row: looked_at.append(row[0]) or look(row))
     assert [key for key, _ in saver._scan("!o/")] == [f"!o/{n}" for n in range(7)]
     assert len(looked_at) == 1 + 7 + 1  # the format, the open ones, the one that ends it
 

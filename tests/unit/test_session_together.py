@@ -50,14 +50,14 @@ class Counting(MemorySaver):
         super().__init__()
         self.recorded, self.tries, self.before = [], 0, None
 
-    def answer(self, thread_id, decisions):
+    def record(self, thread_id, decisions):
         self.tries += 1
         call, self.before = self.before, None
         if call is not None:
             call()
-        head = super().answer(thread_id, decisions)
+        recorded = super().record(thread_id, decisions)
         self.recorded.append(len(decisions))
-        return head
+        return recorded
 
 
 class Room:
@@ -83,7 +83,7 @@ class Room:
 
     def elsewhere(self, number, answer):
         question = self.person.asked[number].question
-        MemorySaver.answer(self.saver, "t", [Decision(question.id, "t", "item", -1, answer, "Sam", AT, "code", question.digest)])
+        MemorySaver.record(self.saver, "t", [Decision(question.id, "t", "item", -1, answer, "Sam", AT, "code", question.digest)])
 
 
 @pytest.fixture

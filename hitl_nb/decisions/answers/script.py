@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ OnMissing = Literal["fail", "leave_open"]
 OnChange = Literal["fail", "ask", "accept"]
 OnUnused = Literal["warn", "fail", "ignore"]
 Shape = Literal["entries", "list", "nodes"]
+Fits = Callable[[Entry], bool]
 
 
 @dataclass(slots=True)
@@ -55,13 +56,13 @@ class Script:
         asked = self._asked.setdefault((question.thread_id, question.place, question.kind), {})
         return asked.setdefault(question.task_id, len(asked) + 1)
 
-    def entry_for(self, question: Question) -> Entry | None:
-        """The entry that answers this question, or None. The caller adds 1 to its `used` once the answer was taken.
+    def entry_for(self, question: Question, fits: Fits | None = None) -> Entry | None:
+        """The entry that answers this question, or None. The caller adds 1 to its `used` once the answer was taken. `fits`: which entries may.
 
         Raises AmbiguousAnswerError when another one names the question at least as exactly by other conditions, and answers otherwise.
         """
-        entry = self.best(question)
-        rival = None if entry is None else self.rival(question, entry)
+        entry = self.best(question, fits)
+        rival = None if entry is None else self.rival(question, entry, fits)
         if entry is not None and rival is not None:
             raise AmbiguousAnswerError(
                 f"two entries fit the question of node {question.node!r} (thread {question.thread_id!r}) and answer it differently: {entry.place} "
@@ -72,7 +73,7 @@ class Script:
             )
         return entry
 
-    def rival(self, question: Question, entry: Entry) -> Entry | None:
+    def rival(self, question: Question, entry: Entry, fits: Fits | None = None) -> Entry | None:
         """Another entry that fits as well as the one that would answer: with other conditions, none of them less exact, and another answer.
 
         Where one is the more exact in its thread and the other in its node, the order decides, as it is written down.
@@ -87,17 +88,18 @@ class Script:
                 and other.conditions != entry.conditions
                 and not (other.edits == entry.edits and equal(entry.answer, other.answer) and equal(other.answer, entry.answer))
                 and other.fits(question, nth)
+                and (fits is None or fits(other))
             ):
                 return other
         return None
 
-    def recall(self, question: Question, answer: Any, *, scripted: bool = True) -> None:
+    def recall(self, question: Question, answer: Any, *, scripted: bool = True, fits: Fits | None = None) -> None:
         """Take note of an answer the thread has already, so that a run that is repeated goes on where it stopped. In the order of the decisions.
 
         Of answers in order (a list, or a node's list) each belongs to the question at its place, whoever decided that: none ever moves up to
         another question. An entry with conditions is used up when a script gave this very answer in an earlier run.
         """
-        entry = self.best(question)
+        entry = self.best(question, fits)
         if entry is None:
             return
         if entry.in_order:
@@ -116,16 +118,17 @@ class Script:
         """The entries for this thread that answered nothing."""
         return [e for e in self.entries if not e.used and e.is_for(thread_id)]
 
-    def best(self, question: Question) -> Entry | None:
+    def best(self, question: Question, fits: Fits | None = None) -> Entry | None:
         """The entry that answers this question, a default where no other does, or None; without a look at others that fit."""
         nth = self.nth(question)
-        fitting = [e for e in self.entries if e.fits(question, nth)]
+        entries, defaults = (self.entries, self.defaults) if fits is None else (list(filter(fits, self.entries)), list(filter(fits, self.defaults)))
+        fitting = [e for e in entries if e.fits(question, nth)]
         first = next((e for e in fitting if e.taped is None or e.taped.same(question)), None)
         if first is None:
             # The tape's answer to exactly this question, when it comes at another time than it came then.
-            moved = (e for e in self.entries if e.taped is not None and e.fits_any_time(question) and e.taped.same(question))
+            moved = (e for e in entries if e.taped is not None and e.fits_any_time(question) and e.taped.same(question))
             first = next(moved, next(iter(fitting), None))
-        return first or next((e for e in self.defaults if e.fits(question, nth)), None)
+        return first or next((e for e in defaults if e.fits(question, nth)), None)
 
 
 def ways_out(entry: Entry, rival: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Until when a question can be answered, and what happens then: checked while the node asks, so that it never fails when nobody is there."""
+"""Until when and by whom a question can be answered: checked while the node asks, so that it never fails when nobody is there."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any
 
 from hitl_nb.checkpoint.questions import LATEST
 from hitl_nb.checkpoint.records import UNSET, Question, from_epoch, to_epoch
+from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import GraphError, InvalidAnswerError, shown, utc
 
 
-def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any, escalate_to: Any) -> Question:
+def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any, escalate_to: Any, four_eyes: Any, quorum: Any) -> Question:
     """The question with its terms. `deadline` counts from its `created_at`; `default` becomes the answer that would be recorded.
 
-    Raises TypeError for a term of the wrong type or one that says nothing without a deadline, GraphError for a deadline that has passed or is too far
-    away, and for a default that could never be an answer.
+    Raises TypeError for a term of the wrong type or one that says nothing without a deadline, ValueError for a quorum that nobody can be, GraphError
+    for a deadline that has passed or is too far away, and for a default that could never be an answer.
     """
     for name, given in (("assignee", assignee), ("escalate_to", escalate_to)):
         if given is not None and (not isinstance(given, str) or not given.strip()):
@@ -28,8 +29,27 @@ def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any
         name = "escalate_to" if default is UNSET else "default"
         raise TypeError(f"interrupt() got {name}= without deadline=; it says what happens when the deadline passes, so give both, or neither")
     due = None if deadline is None else _due(question, deadline)
-    question = replace(question, deadline=due, assignee=assignee, escalate_to=escalate_to)
+    asked_for_it = _names("four_eyes", four_eyes)
+    if type(quorum) is not int:
+        raise TypeError(f"quorum is {shown(quorum)} ({type(quorum).__name__}); expected how many reviewers have to give the same answer, 1 or more")
+    if quorum < 1:
+        raise ValueError(f"quorum is {quorum}; expected how many reviewers have to give the same answer, 1 or more")
+    question = replace(question, deadline=due, assignee=assignee, escalate_to=escalate_to, four_eyes=asked_for_it, quorum=quorum)
     return question if default is UNSET else replace(question, default=_checked_default(question, default))
+
+
+def _names(term: str, given: Any) -> tuple[str, ...]:
+    """One name or several."""
+    listed = () if given is None else (given,) if isinstance(given, str) else given
+    if not isinstance(listed, list | tuple | set | frozenset):
+        raise TypeError(
+            f"{term} is {shown(given)} ({type(given).__name__}); expected the name of whoever asked for the approval, who may then not give it: "
+            f"{term}=state['requested_by']"
+        )
+    for name in listed:
+        if not folded(checked_name(term, name)):
+            raise TypeError(f"{term} is {shown(given)}, and a name of it is empty; expected the name of whoever asked for the approval")
+    return tuple(sorted(listed) if isinstance(listed, set | frozenset) else listed)
 
 
 def _due(question: Question, deadline: Any) -> datetime:

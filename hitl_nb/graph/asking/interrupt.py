@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -41,6 +41,8 @@ def interrupt(
     default: Any = UNSET,
     assignee: str | None = None,
     escalate_to: str | None = None,
+    four_eyes: str | Sequence[str] | None = None,
+    quorum: int = 1,
 ) -> Any:
     """Ask a person, and return the answer.
 
@@ -55,8 +57,12 @@ def interrupt(
     deadline: an aware datetime, or a timedelta from now: until when it can be answered, this instant included. It is taken when the question is asked
         first, and stored with it in UTC. Later answers, scripted ones too, raise DeadlinePassedError; nothing else happens by itself, see
         `graph.expire`.
-    assignee: who is asked. escalate_to: who is asked next when the deadline passes, for as long again.
+    assignee: who is asked: a reviewer's name or a role. It is information; where the store has a reviewers file, nobody else may answer then.
+    escalate_to: who is asked next when the deadline passes, for as long again.
     default: the answer that `graph.expire` records when the deadline passes and there is nobody (more) to ask; it must be a valid one.
+    four_eyes: who asked for the approval, one name or several: they may not give it. Their answer raises NotEntitledError.
+    quorum: how many reviewers have to give the same answer. Each has one vote, a later one of the same reviewer replaces it; the vote that completes
+        the quorum is the answer. Names are compared in any case.
 
     Raises NotSerializableError when the payload cannot be stored, PictureError when a picture in it is too large, NoCheckpointerError when the
     graph has no checkpointer, OutsideNodeError when no node runs, QuestionChangedError when the node asks something else than what was answered,
@@ -67,7 +73,7 @@ def interrupt(
         raise _outside()
     if schema is not None and response_schema is not None:
         raise TypeError("interrupt() got schema= and response_schema=; they are the same, give one")
-    terms = {"deadline": deadline, "default": default, "assignee": assignee, "escalate_to": escalate_to}
+    terms = {"deadline": deadline, "default": default, "assignee": assignee, "escalate_to": escalate_to, "four_eyes": four_eyes, "quorum": quorum}
     return scope.ask(value, schema=schema if schema is not None else response_schema, key=key, terms=terms)
 
 

@@ -29,7 +29,7 @@ def snapshot(run: Run, place: str = "", inner: Mapping[str, StateSnapshot] | Non
     """
     c = run.checkpoint
     past = run.head is not None and run.head.seq != c.seq
-    interrupts = {a.interrupt_id: Interrupt.of(run.questions[a.interrupt_id]) for a in run.open()}
+    interrupts = {a.interrupt_id: Interrupt.of(run.questions[a.interrupt_id], run.votes.get(a.interrupt_id, ())) for a in run.open()}
     expired = {i for i, answered in run.ledger.answered.items() if answered.expired}
     tasks = tuple(
         TaskSnapshot(

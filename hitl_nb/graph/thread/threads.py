@@ -90,6 +90,8 @@ class Threads:
             if question is None:
                 raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
             run.questions[question.id] = question
+            if question.quorum > 1 and run.ledger.is_open(question.id):
+                run.votes[question.id] = saver.standing_votes(question.id)
         self.renamed.apply(run)
         return run
 
@@ -101,7 +103,7 @@ class Threads:
             raise UnknownThreadError(f"no graph has begun inside node {task.node!r} of thread {host.thread_id!r}", thread_id=host.thread_id)
         run = self.placed(host, key, task, host.config)
         _read(saver, run, head, head.seq if seq is None else seq, Ledger([*host.ledger.inside(task.id), *saver.events(key, head, seq)]))
-        run.questions = dict(host.questions)
+        run.questions, run.votes = dict(host.questions), host.votes
         self.renamed.apply(run)
         return run
 

@@ -81,7 +81,7 @@ def test_an_interrupt_reads_as_an_object_and_as_a_mapping(chain, saver, cfg, onl
     question = only(chain(saver, node).invoke({}, cfg))
     assert isinstance(question, Interrupt)
     assert question["value"] == question.value == {"q": 1}
-    assert set(question) == {"value", "id", "node", "schema", "created_at", "deadline", "assignee", "path"}
+    assert set(question) == {"value", "id", "node", "schema", "created_at", "deadline", "assignee", "path", "four_eyes", "quorum", "votes"}
     assert question["node"] == "node"
     assert question["assignee"] == "legal"
     assert question["deadline"] == due
