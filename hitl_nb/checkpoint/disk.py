@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -30,6 +29,7 @@ from filelock import Timeout as LockTimeout
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.bytes_disk import BytesDisk, DurableDisk
 from hitl_nb.checkpoint.folder import FolderReader
+from hitl_nb.checkpoint.holding import holder, sign
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.reviewers import FILE_NAMES, Given
@@ -46,8 +46,6 @@ _MOVING: Final = re.compile(r"h/|!o/|d!head\Z")
 """Keys of the records that are overwritten; all others are written once."""
 _ERASABLE: Final = re.compile(r"[cvpqkh]/")
 """Keys of the records that go with their thread. Decisions (`a/`, `i/`) and their log (`d/`) never do."""
-_HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
-_HOLDER_SIZE: Final = 120
 _SETTINGS: Final[dict[str, Any]] = {
     "eviction_policy": "none",
     "cull_limit": 0,
@@ -241,18 +239,18 @@ class DiskCacheSaver(Checkpointer):
                 lock.acquire()
             except LockTimeout:
                 raise ThreadBusyError(
-                    f"thread {thread_id!r} is being run by {_holder(path)}; wait until that run ends, then call again", thread_id=thread_id
+                    f"thread {thread_id!r} is being run by {holder(path)}; wait until that run ends, then call again", thread_id=thread_id
                 ) from None
             except OSError as error:
                 raise self._failed(f"lock thread {thread_id!r} in", error) from error
             with suppress(OSError):  # only for the message above
-                _sign(path)
+                sign(path)
             yield
         finally:
             lock.release()
 
     def free_locks(self) -> int:
-        """Remove the lock files that nobody holds, and say how many. A file is removed while it is held, and who waits for it sees that it is gone."""
+        """Remove the lock files that nobody holds; how many. Each is removed while it is held, and who gets it after that sees that it is gone."""
         freed = 0
         for path in (self.folder / LOCKS).glob("*.lock"):
             lock = FileLock(path, blocking=False, thread_local=False, is_singleton=False)
@@ -383,21 +381,3 @@ def _file(database: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
-
-
-def _sign(path: Path) -> None:
-    # Always the same length, over what is there: cutting the file to size first costs 30 times as much.
-    handle = os.open(path, os.O_WRONLY)
-    try:
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode()[:_HOLDER_SIZE].ljust(_HOLDER_SIZE))
-    finally:
-        os.close(handle)
-
-
-def _holder(path: Path) -> str:
-    """Who wrote the lock file last, as far as it can be told."""
-    with suppress(OSError, ValueError):
-        found = _HOLDER.match(path.read_text(encoding="utf-8"))
-        if found:
-            return "this process" if found[1] == str(os.getpid()) and found[2] == socket.gethostname() else found[0].rstrip()
-    return "another process"

@@ -1,0 +1,126 @@
+"""What lies in a store's folder, at a glance, and whether the disk below it is one that keeps what it is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hitl_nb.checkpoint.audit import log_head
+from hitl_nb.checkpoint.checking import files
+from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.keys import OPEN_PREFIX, head_key, is_nested
+from hitl_nb.checkpoint.records import Head
+from hitl_nb.checkpoint.reviewers import FILE_NAMES
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, LOCKS, VALUE_FILE
+from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.trouble import store_error
+
+_NETWORK: Final = re.compile(
+    r"(nfs|nfs4|cifs|smb\w*|ncpfs|afs|coda|9p|ceph|lustre|beegfs|gpfs|glusterfs|davfs\d?|vboxsf|prl_fs|drvfs"
+    r"|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs|ceph|davfs2|juicefs|blobfuse\d?))\Z"
+)
+"""File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
+_MOUNTS: Final = Path("/proc/self/mounts")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A store's folder in figures."""
+
+    folder: str
+    format: int
+    records: int
+    threads: int
+    """Without deleted ones, and without those of graphs inside threads."""
+    open_questions: int
+    log_entries: int
+    """Of the decision log: answers, defaults, withdrawals."""
+    log_head: str
+    """Hash of the newest entry."""
+    database_bytes: int
+    write_ahead_bytes: int
+    """Of cache.db-wal: commits that SQLite has not moved into the database yet."""
+    value_files: int
+    value_bytes: int
+    lock_files: int
+    journal_mode: str
+    reviewers_file: str
+    """Empty: there is none."""
+    file_system: str
+    """Its type; empty where the system does not say."""
+    writable: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """On the disk, without lock files."""
+        return self.database_bytes + self.write_ahead_bytes + self.value_bytes
+
+
+def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Description:
+    """Look at a store without changing anything. Raises StoreError where there is none, CorruptStoreError where it cannot be counted."""
+    reader = FolderReader(folder, timeout_s=timeout_s)
+    require_store(reader)
+    place = reader.folder
+    sizes = {path.relative_to(place).as_posix(): size for path, size in files(place)}
+    values = [size for name, size in sizes.items() if VALUE_FILE.match(name)]
+    kind = file_system(place)
+    try:
+        execute = reader.connection().execute
+        (records,) = execute("SELECT count(*) FROM Cache").fetchone()
+        (journal,) = execute("PRAGMA journal_mode").fetchone()
+        return Description(
+            folder=str(place),
+            format=unpack(reader._must(FORMAT_KEY, ""))[0],
+            records=records,
+            threads=sum(1 for key, raw in reader._scan(head_key("")) if not is_nested(key) and Head.from_wire(unpack(raw)).seq >= 0),
+            open_questions=sum(1 for _ in reader._scan(OPEN_PREFIX)),
+            log_entries=log_head(reader)[0],
+            log_head=log_head(reader)[1].hex(),
+            database_bytes=sizes.get(DATABASE, 0),
+            write_ahead_bytes=sizes.get(f"{DATABASE}-wal", 0),
+            value_files=len(values),
+            value_bytes=sum(values),
+            lock_files=sum(1 for name in sizes if name.startswith(f"{LOCKS}/")),
+            journal_mode=journal,
+            reviewers_file=next((name for name in FILE_NAMES if name in sizes), ""),
+            file_system=kind,
+            writable=os.access(place, os.W_OK) and os.access(place / DATABASE, os.W_OK),
+            warnings=(network_warning(place, kind),) if is_network(kind) else (),
+        )
+    except sqlite3.Error as error:
+        raise store_error("read", place, error, timeout_s=timeout_s) from error
+    finally:
+        reader.close()
+
+
+def is_network(kind: str) -> bool:
+    """True for the type of a file system that lies on another machine, or behaves so."""
+    return _NETWORK.match(kind) is not None
+
+
+def network_warning(folder: Path, kind: str) -> str:
+    """What to do about a store there."""
+    return (
+        f"{folder} lies on a {kind} file system: SQLite's write-ahead log and the locks of threads need a local disk. Used by one machine at a time "
+        f"it may work; used by two, commits can be lost. Move the folder to a local disk, and back it up from there (hitl-nb store backup)"
+    )
+
+
+def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
+    """The type of the file system that a folder lies on, as Linux names it; empty elsewhere."""
+    best, kind = -1, ""
+    with suppress(OSError, UnicodeDecodeError):
+        place = folder.resolve()
+        for line in mounts.read_text(encoding="utf-8").splitlines():
+            parts = line.split(" ")
+            if len(parts) > 2:
+                at = Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), parts[1]))
+                if place.is_relative_to(at) and len(at.parts) >= best:  # of two mounts on one place, the later one counts
+                    best, kind = len(at.parts), parts[2]
+    return kind

@@ -1,0 +1,31 @@
+"""What to do about an error of the disk or of SQLite, told from its real cause."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Final
+
+from hitl_nb.errors import CorruptStoreError, StoreError
+
+_FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", None))
+_DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: float, locked: bool = False, damaged: bool = False) -> StoreError:
+    """The error to raise: what was being done, what came, and the likely way out. `locked`, `damaged`: the caller knows that it is this."""
+    text = str(cause)
+    number = cause.errno if isinstance(cause, OSError) else None
+    kind = StoreError
+    if locked or "locked" in text:
+        advice = f"another process kept it locked for longer than timeout_s={timeout_s:g}; call again, or open it with a larger timeout_s"
+    elif "full" in text or number in _FULL:
+        advice = "the disk is full; free some space, then call again"
+    elif "readonly" in text or "unable to open" in text or number in _DENIED:
+        advice = "the folder cannot be written to; check its owner and permissions"
+    elif damaged or "malformed" in text or "not a database" in text:
+        kind = CorruptStoreError
+        advice = "its database is damaged; restore the folder from a backup. hitl-nb store check says what is left"
+    else:
+        advice = "check the folder and its disk, then call again"
+    return kind(f"cannot {doing} the store {folder}: {type(cause).__name__}: {text}. What was stored before is untouched. Likely: {advice}")
