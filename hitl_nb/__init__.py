@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hitl_nb import decisions, errors
+    from hitl_nb.batch.batch import run_batch
     from hitl_nb.checkpoint.base import Checkpointer
     from hitl_nb.checkpoint.disk import DiskCacheSaver
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
@@ -73,6 +74,7 @@ __all__ = [
     "renderer",
     "renderers",
     "review",
+    "run_batch",
 ]
 
 _HOMES = {
@@ -117,6 +119,7 @@ _HOMES = {
     "renderer": "widgets.renderers",
     "renderers": "widgets.renderers",
     "review": "session",
+    "run_batch": "batch.batch",
 }
 
 

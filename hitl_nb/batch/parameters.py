@@ -50,18 +50,32 @@ def declared_parameters(source: str) -> dict[str, Any]:
     return found
 
 
-def parameters_of(notebook: Path) -> dict[str, Any]:
-    """The parameters of a notebook file, see `declared_parameters`. Raises CasesError for a file that is no notebook."""
-    import nbformat
+def parameters_of(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a notebook, see `declared_parameters`."""
+    tagged = (cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", ()))
+    return declared_parameters("".join(next(tagged, {"source": ""})["source"]))
 
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """A notebook file as JSON has it, in format 4. Raises CasesError for a file that is no notebook."""
     try:
-        read = nbformat.read(notebook, as_version=4)
+        read: Any = json.loads(path.read_text(encoding="utf-8"))
+        if read["nbformat"] != 4:
+            read = _converted(path)
+        if all(isinstance(cell["metadata"], dict) and cell["cell_type"] and "".join(cell["source"]) is not None for cell in read["cells"]):
+            return dict(read)
+        why = "a cell has no metadata"
     except FileNotFoundError:
-        raise CasesError(f"the notebook {str(notebook)!r} does not exist, seen from {Path.cwd()}") from None
-    except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-        raise CasesError(f"the notebook {str(notebook)!r} cannot be read: {shown(str(error), 200)}") from None
-    cell = next((c for c in read.cells if "parameters" in c.metadata.get("tags", ())), None)
-    return {} if cell is None else declared_parameters(cell.source)
+        raise CasesError(f"the notebook {str(path)!r} does not exist, seen from {Path.cwd()}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = shown(error)
+    raise CasesError(f"the notebook {str(path)!r} cannot be read: {why}. Expected a file that JupyterLab opens")
+
+
+def _converted(path: Path) -> Any:
+    import nbformat  # takes a second to load
+
+    return nbformat.read(path, as_version=4)
 
 
 _KINDS: Final[dict[str, type]] = {kind.__name__: kind for kind in (str, int, float, bool, list, dict)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hitl_nb.batch.cases import Case, read_cases
 from hitl_nb.batch.names import file_name
-from hitl_nb.batch.parameters import declared_parameters, fitted, parameters_of
+from hitl_nb.batch.parameters import declared_parameters, fitted, parameters_of, read_notebook
 from hitl_nb.errors import CasesError
 
 
@@ -154,7 +154,8 @@ def test_the_types_of_a_csv_file_are_those_of_the_parameters_cell():
         "store = None  # a folder\namount = 100\nrate = 0.5\nurgent = False\ncode = 'x'\ntags = []\nextra = {}\nsince: str = None\nwhen = now()\n"
     )
     texts = {
-        "amount": "250", "rate": " 3", "urgent": "True", "code": "010", "tags": '["a"]', "extra": '{"k": 1}', "since": "2026", "when": "1", "new": "1e3",
+        "amount": "250", "rate": " 3", "urgent": "True", "code": "010", "tags": '["a"]', "extra": '{"k": 1}', "since": "2026",
+        "when": "1", "new": "1e3",
     }  # fmt: skip
     [case] = fitted([Case("a", texts, written=True)], declared)
     assert case.parameters == {
@@ -196,9 +197,11 @@ def test_data_becomes_what_a_notebook_keeps_and_what_it_cannot_keep_is_named():
 
 def test_the_parameters_of_a_notebook_are_those_of_its_tagged_cell(tmp_path):
     notebook = Path(__file__).parents[2] / "notebooks" / "02_clean_real_data.ipynb"
-    assert parameters_of(notebook) == {"hitl_answers": None, "store": None, "thread_id": "films", "out": "cleaned"}
+    assert parameters_of(read_notebook(notebook)) == {"hitl_answers": None, "store": None, "thread_id": "films", "out": "cleaned"}
     with pytest.raises(CasesError, match="does not exist"):
-        parameters_of(tmp_path / "none.ipynb")
+        read_notebook(tmp_path / "none.ipynb")
     with pytest.raises(CasesError, match="cannot be read"):
-        parameters_of(written(tmp_path, "broken.ipynb", '{"cells": ['))
+        read_notebook(written(tmp_path, "broken.ipynb", '{"cells": ['))
+    with pytest.raises(CasesError, match="cannot be read: KeyError"):
+        read_notebook(written(tmp_path, "other.ipynb", "{}"))
     assert declared_parameters("%magic\nx <- 1") == {}

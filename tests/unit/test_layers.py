@@ -35,6 +35,7 @@ ONLY_IN = {
     "IPython": ("hitl_nb.widgets",),
     "ipywidgets": ("hitl_nb.widgets",),
     "anywidget": ("hitl_nb.widgets",),
+    "jinja2": ("hitl_nb.batch",),
     "papermill": ("hitl_nb.batch",),
     "nbformat": ("hitl_nb.batch",),
     "nbclient": ("hitl_nb.batch",),

@@ -23,6 +23,8 @@ BORROWED = {
     "typing_extensions": "pydantic",
     "referencing": "jsonschema",
     "zmq": "ipykernel, and only used where a kernel runs",
+    "jinja2": "extra headless",
+    "markupsafe": "extra headless, by jinja2",
     "papermill": "extra headless",
     "nbformat": "extra headless",
     "nbconvert": "extra headless",

@@ -1,0 +1,76 @@
+"""A batch as one HTML page: no script, no network, light and dark. Every text on it is somebody else's, and is escaped."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import quote
+
+from hitl_nb.batch.results import BatchResult, Status, brief_answer, duration
+from hitl_nb.decisions.wording import as_written, capital, cut, plural, straight
+from hitl_nb.errors import utc
+
+_KINDS: Final[dict[Status, str]] = {
+    "done": "ok",
+    "needs human": "ask",
+    "failed": "bad",
+    "kernel died": "bad",
+    "timed out": "bad",
+    "interrupted": "rest",
+    "not run": "rest",
+}
+_MARKS: Final = {"ok": "✓", "ask": "○", "bad": "✕", "rest": "◌"}
+"""A sign of its own for each kind: colour never speaks alone."""
+_WORDS: Final = {status: "Needs a human" if status == "needs human" else capital(status) for status in _KINDS}
+_SHOWN: Final = 3
+"""Decisions that are told before they are unfolded."""
+
+
+def page(result: BatchResult, *, on_disk: bool = True) -> str:
+    """The page. `on_disk`: the store is a folder, so that commands can name it."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    def shown(value: Any) -> Any:
+        """What stands on the page: no letter of a text turns around what follows it. Escaping comes after."""
+        return straight(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
+    environment.filters |= {
+        "answered": brief_answer,
+        "brief": lambda value: cut(as_written(value)),
+        "count": lambda number: f"{number:,}",
+        "decided": _decided,
+        "duration": duration,
+        "href": quote,
+        "moment": _moment,
+        "shell": shlex.quote,
+    }
+    return environment.from_string(_read("batch.html.j2")).render(
+        result=result,
+        css=Markup(_read("batch.css")),  # noqa: S704  the package's own file
+        kinds=_KINDS,
+        marks=_MARKS,
+        words=_WORDS,
+        ran=sum(case.ran for case in result.cases),
+        open=[case for case in result.cases if case.questions],
+        failed=[case for case in result.cases if case.status not in ("done", "needs human")],
+        on_disk=on_disk,
+    )
+
+
+def _decided(decisions: Sequence[Mapping[str, Any]]) -> str:
+    """`approve, reject, approve and 10 more`."""
+    told = ", ".join(brief_answer(d["answer"]) for d in decisions[:_SHOWN])
+    return told + (f" and {plural(len(decisions) - _SHOWN, 'more', 'more')}" if len(decisions) > _SHOWN else "")
+
+
+def _moment(at: datetime | str) -> str:
+    return utc(at if isinstance(at, datetime) else datetime.fromisoformat(at).astimezone(UTC))
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
