@@ -9,11 +9,16 @@ from importlib.metadata import version
 
 import click
 
+from hitl_nb.cli.answer import answer
 from hitl_nb.cli.audit import audit
+from hitl_nb.cli.batch import batch
 from hitl_nb.cli.check import check
 from hitl_nb.cli.demo import demo
 from hitl_nb.cli.group import Commands
 from hitl_nb.cli.lab import lab
+from hitl_nb.cli.pending import pending
+from hitl_nb.cli.run import run
+from hitl_nb.cli.show import show
 from hitl_nb.cli.tape import tape
 
 
@@ -32,5 +37,5 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (demo, lab, check, tape, audit):
+for command in (pending, show, answer, run, batch, demo, lab, check, tape, audit):
     main.add_command(command)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hitl_nb.cli.common import FAILED, clean, json_option, opened, store_option, table, told
+from hitl_nb.cli.common import FAILED, clean, json_option, opened, print_json, store_option, table, told
+from hitl_nb.cli.completing import complete_threads
 
 if TYPE_CHECKING:
     from hitl_nb.checkpoint.base import Checkpointer
@@ -27,7 +28,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
     short_help="Print the decision log, or verify it.",
     epilog="Exit codes: 0 printed, or the log is whole; 1 it is not whole, or cannot be read; 2 wrong usage.",
 )
-@click.argument("threads", nargs=-1, metavar="[THREAD]...")
+@click.argument("threads", nargs=-1, metavar="[THREAD]...", shell_complete=complete_threads)
 @store_option
 @click.option("--verify", is_flag=True, help="Look whether an entry was changed, removed or reordered, and whether every record is as it was logged.")
 @click.option("--head", metavar="HASH", help="With --verify: the log has to be a continuation of the one that had this hash.")
@@ -52,7 +53,7 @@ def audit(threads: tuple[str, ...], store: Path, head: str | None, *, verify: bo
         return
     found = [row for row in rows(saver) if not threads or row.entry.thread_id in threads]
     if as_json:
-        click.echo(json.dumps([_plain(row) for row in found], indent=2, ensure_ascii=False))
+        print_json([_plain(row) for row in found])
     elif as_csv:
         click.echo(_csv(found), nl=False)
     else:
@@ -65,7 +66,7 @@ def _verify(saver: Checkpointer, head: str | None, *, as_json: bool) -> None:
 
     found = verify(saver, head)
     if as_json:
-        click.echo(json.dumps(asdict(found) | {"ok": found.ok}, indent=2, ensure_ascii=False))
+        print_json(asdict(found) | {"ok": found.ok})
     else:
         for problem in found.problems:
             click.echo(f"PROBLEM  {clean(problem)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hitl_nb.cli.common import FAILED, STORE_VARIABLE, clean, json_option, opened, table, told
+from hitl_nb.cli.common import FAILED, STORE_VARIABLE, clean, json_option, opened, print_json, table, told
 
 if TYPE_CHECKING:
     from hitl_nb.decisions.answers.lint import Report
@@ -45,7 +44,10 @@ def check(answers: Path | None, notebook: Path | None, store: Path | None, *, st
         raise click.UsageError("name the answers file: hitl-nb check answers.yaml (or --schema)")
     report = lint(answers, None if store is None else opened(store), store=str(store or ""))
     failed = report.errors > 0 or (strict and len(report.findings) > 0)
-    click.echo(json.dumps(asdict(report) | {"ok": not failed}, indent=2, ensure_ascii=False) if as_json else _text(report, notebook))
+    if as_json:
+        print_json(asdict(report) | {"ok": not failed})
+    else:
+        click.echo(_text(report, notebook))
     if failed:
         sys.exit(FAILED)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,7 +33,7 @@ store_option = click.option(
     metavar="DIR",
     help="The folder of the store, as DiskCacheSaver was given it.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")
 
 
 class FailedError(click.ClickException):
@@ -66,6 +68,23 @@ def opened(store: Path) -> Any:
         return open_store(store)
     except StoreError as error:
         raise FailedError(error) from None
+
+
+def print_json(value: Any) -> None:
+    """The one thing that a command prints to stdout under --json."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    # What is unseen, or what a terminal would obey or cannot show, stands as its escape; it is the same JSON.
+    click.echo("".join(c if c == "\n" or (c.isprintable() and _has(encoding, c)) else json.dumps(c)[1:-1] for c in text))
+
+
+@functools.cache
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]], limits: Sequence[int]) -> str:

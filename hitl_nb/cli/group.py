@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
+
+from hitl_nb.cli.common import print_json
 
 SECTIONS: Final = (
     ("Read", ("pending", "show", "history", "audit")),
@@ -38,7 +39,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except click.ClickException as error:
             if ctx.meta[_JSON]:  # stdout is JSON whatever happens; the text for people goes to stderr as always
-                click.echo(json.dumps({"error": told_as_json(error)}, indent=2, ensure_ascii=False))
+                print_json({"error": told_as_json(error)})
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from hitl_nb.cli.common import opened, store_option, told
+from hitl_nb.cli.completing import complete_threads
 
 
 @click.command(
     short_help="Write the decisions of threads as an answers file.", epilog="Exit codes: 0 written; 1 a thread is not there; 2 wrong usage."
 )
-@click.argument("threads", nargs=-1, required=True, metavar="THREAD...")
+@click.argument("threads", nargs=-1, required=True, metavar="THREAD...", shell_complete=complete_threads)
 @store_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it there instead of printing it.")
 @click.option("--times", is_flag=True, help="Say in a comment when each decision was made.")

@@ -29,7 +29,7 @@ def suggestion(question: Question, script: Script | None = None, *, thread: bool
 
     Without a script they are a valid answers file; with one they are in its shape, to be added to it. `thread`: name the thread, too.
     """
-    samples = [_json(sample) for sample in _samples(question)]
+    samples = [_json(sample) for sample in sample_answers(question)]
     about = f"# {one_line(form_for(question, reviewer='').heading)}"
     shape = script.shape if script else "entries"
     if shape == "list" and script is not None and any(not e.in_order for e in script.entries):
@@ -46,7 +46,7 @@ def suggestion(question: Question, script: Script | None = None, *, thread: bool
 
 def change(question: Question, entry: Entry) -> str:
     """What to write in place of an entry's answer that does not fit its question."""
-    first, *others = [_json(sample) for sample in _samples(question)]
+    first, *others = [_json(sample) for sample in sample_answers(question)]
     return "\n".join([first if entry.in_order else f"answer: {first}", *(f"# or: {sample}" for sample in others)])
 
 
@@ -107,7 +107,7 @@ def _short(value: Any) -> Any:
     return _TOO_LONG
 
 
-def _samples(question: Question) -> list[Any]:
+def sample_answers(question: Question) -> list[Any]:
     """An answer for each option."""
     form = form_for(question, reviewer="")
     if form.control == "table":
