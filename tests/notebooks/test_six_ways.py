@@ -1,6 +1,6 @@
 """One committed notebook, unchanged, passes whatever runs it, and hangs nowhere without answers.
 
-By hand in JupyterLab it is tests/browser/test_first_light.py, where a person answers in the card; the five ways without one are here.
+By hand in JupyterLab it is tests/browser/test_by_hand.py, where a person answers in the card; the five ways without one are here.
 """
 
 import re
