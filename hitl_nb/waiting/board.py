@@ -13,7 +13,7 @@ from typing import Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import OpenQuestion
-from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.errors import UnknownTypeError
 from hitl_nb.waiting.listing import Filters, Order, in_order, speaks_of
 
@@ -108,8 +108,17 @@ class Board:
     def lines(self) -> list[Line]:
         return list(self._lines.values())
 
-    def line(self, key: str) -> Line | None:
-        return self._lines.get(key)
+    def is_open(self, key: str) -> bool:
+        """Whether it was open at the last look, shown or not."""
+        return key in self._open
+
+    def standing(self, question: Question) -> Line:
+        """How a question stands that may have no line, as the filters hide it."""
+        line = self._lines.get(question.id)
+        if line is not None:
+            return line
+        brief = self._open.get(question.id)
+        return Line(brief) if brief is not None else self._gone(Line(OpenQuestion.of(question)))
 
     @property
     def new(self) -> int:
@@ -148,7 +157,7 @@ class Board:
         return sum(1 for _ in self._fitting(filters, mine=which == "mine"))
 
     def counts(self, facet: Facet) -> Mapping[str, int]:
-        """The values there are, with how many questions each would leave; the most frequent first."""
+        """The values there are, in order, with how many questions each would leave."""
         filters = Filters(
             threads=self.filters.threads,
             graph=None if facet == "graph" else self.filters.graph,
@@ -158,7 +167,7 @@ class Board:
             text=self.filters.text,
         )
         found = Counter((getattr(q, facet) or "") for q in self._fitting(filters, mine=self.mine))
-        return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+        return dict(sorted(found.items()))
 
     def is_mine(self, q: OpenQuestion) -> bool:
         return q.assignee in self._me

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hitl_nb.widgets.inbox_view import InboxView
 
 STORE_VARIABLE: Final = "HITL_NB_STORE"
-_AGAIN: Final = "Run the cell again to answer them."
 _HEADLESS: Final = "Nobody answers in this run. Answer in a notebook with inbox(), or in a terminal with hitl-nb answer."
 
 
@@ -86,6 +85,8 @@ def inbox(
     question  asked by         thread  asked   due
     Publish?  graph / publish  tea     anyone
     """
+    if isinstance(threads, str):
+        raise TypeError(f"threads is {threads!r}; expected several ids of threads, such as [{threads!r}]")
     saver = _opened(store)
     at_hand = Graphs(graphs)
     filters = Filters(graph=graph, node=node, assignee=assignee, overdue=overdue, text=text, threads=None if threads is None else frozenset(threads))
@@ -98,11 +99,10 @@ def inbox(
 
         tell(table(saver, found, utc_now()))
         return Inbox(saver, filters, sort, None)
-
-    from hitl_nb.widgets.inbox_static import static_bundle
-
     if not person_can_answer(kernel):
         from IPython.display import display
+
+        from hitl_nb.widgets.inbox_static import static_bundle
 
         display(static_bundle(saver, found, _HEADLESS if found else ""), raw=True)  # type: ignore[no-untyped-call]
         return Inbox(saver, filters, sort, None)
@@ -111,7 +111,7 @@ def inbox(
     from hitl_nb.widgets.inbox_view import InboxView  # here, so that a headless run does not load ipywidgets
 
     view = InboxView(saver, Board(saver, filters, sort=sort, me={me}, now=utc_now), at_hand, reviewer=me, now=utc_now)
-    view.show(static_bundle(saver, found, _AGAIN if found else ""))
+    view.show()
     return Inbox(saver, filters, sort, view)
 
 

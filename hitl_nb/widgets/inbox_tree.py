@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from hitl_nb.decisions.wording import cut, plural
+from hitl_nb.decisions.wording import cut, plural, straight
 from hitl_nb.waiting.board import Line
 from hitl_nb.widgets import times
+from hitl_nb.widgets.inbox_filters import FilterBar, filter_bar
 from hitl_nb.widgets.tree import Node, h, icon
 
 PAGE: Final = 20
 """Rows that are drawn at once."""
 _HEADING_MAX: Final = 240
-_NAME_MAX: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A filter that is chosen from a list."""
-
-    name: str
-    label: str
-    every: str
-    """What stands for no choice."""
-    value: str | None
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """Everything the list shows at a moment."""
 
@@ -59,11 +47,7 @@ class Shown:
     oldest: datetime | None
     done: int
     """Answered here."""
-    tab: str
-    tabs: Mapping[str, int]
-    choices: Sequence[Choice]
-    text: str
-    sort: str
+    filters: FilterBar
     rows: Sequence[Row]
     first: int
     """The place of the first row among all, from 0."""
@@ -75,11 +59,6 @@ class Shown:
     note: str
     problem: str
     has_next: bool
-    rev: int
-    """Changes when the fields are set from here."""
-
-
-_TABS: Final = {"all": "All", "mine": "Mine", "overdue": "Overdue"}
 
 
 def tree(s: Shown) -> list[Node]:
@@ -88,7 +67,7 @@ def tree(s: Shown) -> list[Node]:
             "div",
             {"class": "hitl-nb-list", "id": "list"},
             _head(s),
-            _tools(s),
+            filter_bar(s.filters, has_next=s.has_next),
             _told(s),
             _picked(s) if s.picked else None,
             _rows(s),
@@ -123,54 +102,6 @@ def _time(kind: str, at: datetime, now: datetime, before: str = "") -> Node:
         words, tone = times.due(at, now)
         return h("time", {"data-due": f"{at.timestamp():.0f}", "class": f"hitl-nb-{tone}" if tone else ""}, words)
     return h("span", {}, before, h("time", {"data-asked": f"{at.timestamp():.0f}"}, times.asked(at, now)))
-
-
-def _tools(s: Shown) -> Node:
-    tabs = (
-        h(
-            "button",
-            {"class": "hitl-nb-tab", "id": f"tab-{name}", "data-act": "tab", "data-arg": name, "aria-pressed": "true" if name == s.tab else "false"},
-            f"{_TABS[name]} {count:,}",
-        )
-        for name, count in s.tabs.items()
-    )
-    field = {"type": "search", "id": "search", "class": "hitl-nb-search", "value": s.text, "rev": s.rev, "autocomplete": "off", "spellcheck": "false"}
-    return h(
-        "div",
-        {"class": "hitl-nb-tools", "id": "tools"},
-        h("div", {"class": "hitl-nb-tabs", "id": "tabs", "role": "group", "aria-label": "Which questions"}, tabs),
-        h("input", field | {"data-act": "text", "data-on": "input", "aria-label": "Search", "placeholder": "Search questions, threads, people"}),
-        h(
-            "div",
-            {"class": "hitl-nb-facets", "id": "choices"},
-            (_choice(each, s.rev) for each in s.choices if each.value is not None or len(each.counts) > 1),
-            _select("sort", "Sort by", s.sort, {"deadline": "Deadline", "age": "Age"}, s.rev),
-            h(
-                "span",
-                {"class": "hitl-nb-steps", "id": "steps"},
-                _step("prev", "Previous unanswered question", "p", off=not s.has_next),
-                _step("next", "Next unanswered question", "n", off=not s.has_next),
-                h("button", {"class": "hitl-nb-help", "id": "help", "aria-label": "Keys", "title": "Keys"}, "?"),
-            ),
-        ),
-    )
-
-
-def _choice(c: Choice, rev: int) -> Node:
-    known = dict(c.counts) if c.value is None or c.value in c.counts else {c.value: 0, **c.counts}
-    named = {f"={value}": f"{cut(value, _NAME_MAX) if value else 'Anyone'} ({count:,})" for value, count in known.items()}
-    return _select(c.name, c.label, "" if c.value is None else f"={c.value}", {"": c.every, **named}, rev)
-
-
-def _select(name: str, label: str, value: str, options: Mapping[str, str], rev: int) -> Node:
-    made = (h("option", {"value": key}, words) for key, words in options.items())
-    own = {"id": f"in-{name}", "data-act": name, "value": value, "rev": f"{rev} {value} {len(options)}"}
-    return h("label", {"class": "hitl-nb-facet", "id": f"of-{name}", "for": f"in-{name}"}, h("span", {}, label), h("select", own, made))
-
-
-def _step(name: str, label: str, key: str, *, off: bool) -> Node:
-    more = {"data-act": "go", "data-arg": name, "data-key": key, "aria-label": label, "title": label, "disabled": off}
-    return h("button", {"class": "hitl-nb-step", "id": name, **more}, icon(name))
 
 
 def _told(s: Shown) -> Node:
@@ -234,7 +165,7 @@ def _row(row: Row, s: Shown) -> Node:
 
 def _pick(row: Row, heading: str, s: Shown) -> Node:
     own: dict[str, Any] = {"type": "checkbox", "id": f"pick-{row.line.id}", "data-act": "pick", "data-arg": row.line.id, "rev": int(row.is_picked)}
-    label = f"Pick: {heading}"
+    label = f"Pick: {straight(heading)}"
     # A click beside the box is meant for it too, and opens nothing.
     around = {"class": "hitl-nb-mark", "data-act": "pick", "data-on": "nothing"}
     return h("label", around, h("input", own | {"checked": row.is_picked, "aria-label": label, "disabled": s.busy}))

@@ -14,7 +14,6 @@ import ipywidgets
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision
-from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError, told
 from hitl_nb.waiting.alike import kind_of
@@ -27,17 +26,19 @@ from hitl_nb.widgets import markup, overtaken
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.inbox_bulk import Bulk, Given
+from hitl_nb.widgets.inbox_filters import filters_of, refilter
+from hitl_nb.widgets.inbox_rows import Rows
 from hitl_nb.widgets.inbox_runs import PICKED_UP, Jobs, run_on
-from hitl_nb.widgets.inbox_tree import PAGE, Choice, Row, Shown, tree
+from hitl_nb.widgets.inbox_static import static_bundle
+from hitl_nb.widgets.inbox_tree import PAGE, Shown, tree
 from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.output import Output
+from hitl_nb.widgets.sight import Presence
 from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
 from hitl_nb.widgets.surface import Act, Surface
 
 HOW: Final = "inbox"
-_PING_EVERY_S: Final = 10.0
-_SILENCES: Final = 3
-"""So many pings without an answer: no page shows the inbox, and nothing is watched until one does."""
+_AGAIN: Final = "Run the cell again to answer them."
 _LOST: Final = "What was answered is stored, and so are the questions. Run the cell again to go on."
 _UNDRAWN: Final = "The inbox needs anywidget in the front end. <code>hitl-nb answer --interactive</code> in a terminal asks the same questions."
 _TOLD_EVERY: Final = 10
@@ -45,7 +46,7 @@ _TOLD_EVERY: Final = 10
 
 
 class InboxView:
-    """May be used from any Python thread: everything is under one lock. `bundle` is what a saved notebook shows in its place."""
+    """May be used from any Python thread: everything is under one lock."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class InboxView:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._saver, self._board, self._graphs, self._reviewer, self._now, self._clock = saver, board, graphs, reviewer, now, clock
+        self._saver, self._board, self._graphs, self._reviewer, self._now = saver, board, graphs, reviewer, now
         self._lock = RLock()
         self._output = Output()
         self._jobs = Jobs()
@@ -74,23 +75,22 @@ class InboxView:
         """What was filled in on cards that are not shown, by question."""
         self._bulk: Bulk | None = None
         self._picked: dict[str, None] = {}
-        self._headings: dict[str, str] = {}
+        self._rows = Rows(saver, board, reviewer)
         self._first = self._rev = 0
         self._note = self._problem = ""
-        self._watch = Watching(saver, self.look, self._is_looked_at)
-        self._asked_at = self._heard_at = self._clock()
-        self._silences = 0
+        self._presence = Presence(lambda: self._list.echo(self._heard), clock)
+        self._watch = Watching(saver, self.look, self._goes_on)
         self._is_closed = False
 
     # -- its life
 
-    def show(self, bundle: dict[str, Any]) -> None:
+    def show(self) -> None:
         """Put it into the output of the running cell, and keep it up to date from now on."""
         with self._lock:
             self._board.read()
             self._board.arrange()
             self._draw()
-            self._output.place(bundle, (), self.box)
+            self._output.place(self._static(), (), self.box)
             self._output.box.observe(lambda _: self._heard(), "_view_count")
         self._watch.start()
 
@@ -104,7 +104,12 @@ class InboxView:
             self._put()
             for draft in self._drafts.values():
                 draft.close()
-            self._output.show(())
+            self._output.end(self._static())
+
+    def _static(self) -> dict[str, Any]:
+        """What a saved notebook shows."""
+        found = [line.brief for line in self._board.lines if line.state == "open"]
+        return static_bundle(self._saver, found, _AGAIN if found else "")
 
     def look(self) -> None:
         """Learn what is stored now, and show it. What a person is at stays."""
@@ -120,33 +125,18 @@ class InboxView:
                 self._follow_card()
             self._draw()
 
-    def _is_looked_at(self) -> bool:
-        """Whether some page shows it: asked again and again, as a page that is closed does not say so."""
+    def _goes_on(self) -> bool:
         with self._lock:
-            if self._is_closed or self.box.comm is None:
-                return False
-            now = self._clock()
-            if now - self._asked_at >= _PING_EVERY_S:
-                self._silences = self._silences + 1 if self._heard_at < self._asked_at else 0
-                self._asked_at = now
-                if self._silences >= _SILENCES:
-                    return False
-                self._list.echo(self._heard)
-            return True
+            return not self._is_closed and self.box.comm is not None and self._presence.look()
 
     def _heard(self) -> None:
+        """A page shows it."""
         with self._lock:
-            self._heard_at, self._silences = self._clock(), 0
+            self._presence.heard()
             if not self._is_closed:
                 self._watch.start()
 
     # -- the card
-
-    def _request(self, key: str) -> Request:
-        question = self._saver.question(key)
-        if question is None:
-            raise HitlError(f"question {key!r} is not in the store any more", interrupt_id=key)
-        return Request(question, form_for(question, reviewer=self._reviewer))
 
     def _open(self, key: str) -> None:
         """Show the card of this question, and give it the keyboard."""
@@ -155,7 +145,7 @@ class InboxView:
         if key == self._here and self._card is not None:
             self._card.take_keyboard()
             return
-        request = self._request(key)
+        request = self._rows.request(key)
         place = _Place(lambda answer: self._submit(request, answer))
         more: dict[str, Any] = {"overtaken": self._overtaken, "look": self.look, "grab": True, "now": self._now, "lock": self._lock}
         self._put(StackCard(request, place, self._answered, self._drafts.pop(key, Draft()), **more))
@@ -177,8 +167,7 @@ class InboxView:
                 draft.close()
 
     def _is_open(self, key: str) -> bool:
-        line = self._board.line(key)
-        return line is not None and line.state == "open"
+        return self._board.is_open(key)
 
     def _submit(self, request: Request, answer: Any) -> Decision:
         return record_answer(self._saver, request.question, answer, reviewer=self._reviewer, how=HOW, now=self._now())
@@ -212,8 +201,11 @@ class InboxView:
 
     def _follow_card(self) -> None:
         """Say on the card what became of its question meanwhile."""
-        line, card = self._board.line(self._here), self._card
-        if line is None or card is None or line.state == "answered":
+        card = self._card
+        if card is None:
+            return
+        line = self._board.standing(card.request.question)
+        if line.state == "answered":
             return
         if line.state == "open":
             if card.state == "open" and (line.brief.assignee, line.brief.deadline) != (
@@ -289,13 +281,13 @@ class InboxView:
     # -- many at once
 
     def _show_bulk(self) -> None:
-        those = together([self._request(key) for key in self._picked], self._now())
+        those = together([self._rows.request(key) for key in self._picked], self._now())
         self._put(bulk=Bulk(those, self._record, self._leave_bulk, lock=self._lock))
 
     def _pick_alike(self) -> None:
         """Pick every open line that the same button answers as those that are picked."""
         now = self._now()
-        kind = together([self._request(key) for key in self._picked], now).kind
+        kind = together([self._rows.request(key) for key in self._picked], now).kind
         if kind is None:
             self._note = "What is picked needs an answer of its own each."
             return
@@ -304,7 +296,7 @@ class InboxView:
             if line.state != "open" or at != (kind.graph, kind.place[-1]) or line.brief.overdue(now) or line.id in self._picked:
                 continue
             with suppress(HitlError):
-                request = self._request(line.id)
+                request = self._rows.request(line.id)
                 if kind_of(request.question, request.form) == kind:
                     self._picked[line.id] = None
         self._note = ""
@@ -391,32 +383,10 @@ class InboxView:
 
     def _filter(self, act: Act) -> None:
         """Other questions are wanted, or in another order."""
-        board, value = self._board, act.value if isinstance(act.value, str) else ""
-        chosen = value[1:] if value.startswith("=") else None
-        filters = board.filters
-        match act.name:
-            case "tab":
-                board.mine, filters = act.arg == "mine", replace(filters, overdue=act.arg == "overdue")
-            case "text":
-                filters = replace(filters, text=value)
-            case "graph":
-                filters = replace(filters, graph=chosen, node=None)
-            case "node":
-                filters = replace(filters, node=chosen)
-            case "assignee":
-                filters = replace(filters, assignee=chosen)
-            case "sort":
-                board.sort = "age" if value == "age" else "deadline"
-            case "clear":
-                board.mine, filters = False, type(filters)(threads=filters.threads)
-                self._rev += 1
-            case "new":
-                board.read()
-            case _:
-                return
-        board.filters = filters
-        board.arrange()
-        self._note = self._problem = ""
+        if not refilter(self._board, act):
+            return
+        self._rev += act.name == "clear"
+        self._note = ""
         self._first = 0
         self._picked = {key: None for key in self._picked if self._is_open(key)}
         if self._is_open(self._here):
@@ -434,64 +404,25 @@ class InboxView:
             return
         lines = self._board.lines
         self._first = min(self._first, max(len(lines) - 1, 0) // PAGE * PAGE)
-        board, open_now = self._board, self._board.open
-        filters = board.filters
-        graphs, nodes = board.counts("graph"), board.counts("node")
-        shown = Shown(
-            now=self._now(),
-            open=len(open_now),
-            oldest=min((q.created_at for q in open_now), default=None),
-            done=board.done,
-            tab="mine" if board.mine else "overdue" if filters.overdue else "all",
-            tabs={which: board.count(which) for which in ("all", "mine", "overdue")},
-            choices=[
-                Choice("graph", "Graph", "All", filters.graph, graphs),
-                *([Choice("node", "Node", "All", filters.node, nodes)] if len(nodes) > len(graphs) or filters.node is not None else []),
-                Choice("assignee", "Asked", "All", filters.assignee, board.counts("assignee")),
-            ],
-            text=filters.text,
-            sort=board.sort,
-            rows=[self._row(line) for line in lines[self._first : self._first + PAGE]],
-            first=self._first,
-            total=len(lines),
-            new=board.new,
-            picked=len(self._picked),
-            busy=self._bulk is not None and self._bulk.is_busy,
-            note=self._note,
-            problem=self._problem,
-            has_next=board.next_open(self._here) is not None,
-            rev=self._rev,
+        drawn = lines[self._first : self._first + PAGE]
+        self._list.tree = tree(
+            Shown(
+                now=self._now(),
+                filters=filters_of(self._board, self._rev),
+                open=len(self._board.open),
+                oldest=min((q.created_at for q in self._board.open), default=None),
+                done=self._board.done,
+                rows=[self._rows.row(line, is_picked=line.id in self._picked, is_here=line.id == self._here) for line in drawn],
+                first=self._first,
+                total=len(lines),
+                new=self._board.new,
+                picked=len(self._picked),
+                busy=self._bulk is not None and self._bulk.is_busy,
+                note=self._note,
+                problem=self._problem,
+                has_next=self._board.next_open(self._here) is not None,
+            )
         )
-        self._list.tree = tree(shown)
-
-    def _row(self, line: Line) -> Row:
-        verdict, good, by = "", True, ""
-        if line.state == "gone":
-            verdict = "No longer asked"
-        elif line.state != "open":
-            verdict, good = self._verdict(line)
-            by = "" if line.decision is None or line.state == "answered" else overtaken.who(line.decision)
-        asked = line.brief.assignee
-        who = "Anyone" if asked is None else "You" if self._board.is_mine(line.brief) and asked == self._reviewer else asked
-        return Row(line, self._heading(line.id), who, verdict, good, by, is_picked=line.id in self._picked, is_here=line.id == self._here)
-
-    def _verdict(self, line: Line) -> tuple[str, bool]:
-        if line.decision is None:
-            return "Answered elsewhere", True
-        try:
-            said = outcome(self._request(line.id).form, line.decision.answer)
-        except HitlError:
-            return "Answered", True
-        return said.label, said.good
-
-    def _heading(self, key: str) -> str:
-        """Read when its row is first drawn, and kept: a payload never changes."""
-        if key not in self._headings:
-            try:
-                self._headings[key] = self._request(key).form.heading
-            except HitlError as error:
-                return f"(This question cannot be read here: {error})"
-        return self._headings[key]
 
 
 class _Place:

@@ -101,6 +101,12 @@ class Output:
         self.is_live = True
         self._display(static | {_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}})
 
+    def end(self, static: dict[str, Any]) -> None:
+        """Leave this in place of the widgets."""
+        self.is_live = False
+        self.show(())
+        self._display(static)
+
     def settle(self, receipts: Sequence[Receipt], notes: Sequence[str] = ()) -> None:
         """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output.
         `notes`: what a person who is looking must be told beside.

@@ -13,6 +13,8 @@ from typing import Final
 _LEARN_EVERY_S: Final = 1.0
 _SILENCE_S: Final = 3.0
 """A page answers within some hundredths of a second, when it has much to draw within one."""
+_PING_EVERY_S: Final = 10.0
+_SILENCES: Final = 3
 _TRIES: Final = 2
 """So many silences in a row: a card that was replaced in between cannot answer."""
 
@@ -56,3 +58,26 @@ class Sight:
 
     def _heard(self) -> None:
         self.answers, self._silences = True, None
+
+
+class Presence:
+    """Whether a page shows what is kept up to date for it: one that is closed does not say so. `ping` asks the pages, which make it call `heard`."""
+
+    def __init__(self, ping: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ping, self._clock = ping, clock
+        self._asked_at = self._heard_at = clock()
+        self._silences = 0
+
+    def heard(self) -> None:
+        self._heard_at, self._silences = self._clock(), 0
+
+    def look(self) -> bool:
+        """To be called again and again: False once no page has answered for half a minute."""
+        now = self._clock()
+        if now - self._asked_at >= _PING_EVERY_S:
+            self._silences = self._silences + 1 if self._heard_at < self._asked_at else 0
+            self._asked_at = now
+            if self._silences >= _SILENCES:
+                return False
+            self._ping()
+        return True

@@ -1,0 +1,58 @@
+"""The lines of a board as rows that can be read: each question is read when its row is first drawn, and not before."""
+
+from __future__ import annotations
+
+from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.decisions.forms import form_for
+from hitl_nb.decisions.request import Request
+from hitl_nb.errors import HitlError, UnknownInterruptError
+from hitl_nb.waiting.board import Board, Line
+from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.inbox_tree import Row
+from hitl_nb.widgets.outcome import outcome
+
+
+class Rows:
+    """`request` reads a question, `row` says what is seen of one in the list."""
+
+    def __init__(self, saver: Checkpointer, board: Board, reviewer: str) -> None:
+        self._saver, self._board, self._reviewer = saver, board, reviewer
+        self._headings: dict[str, str] = {}
+        """A payload never changes, so neither does what it asks."""
+
+    def request(self, key: str) -> Request:
+        """The question as it stands. Raises UnknownInterruptError, UnknownTypeError for a payload of a class that is not loaded here."""
+        question = self._saver.question(key)
+        if question is None:
+            raise UnknownInterruptError(f"question {key!r} is not in the store any more", interrupt_id=key)
+        return Request(question, form_for(question, reviewer=self._reviewer))
+
+    def row(self, line: Line, *, is_picked: bool, is_here: bool) -> Row:
+        verdict, good, by = "", True, ""
+        if line.state == "gone":
+            verdict = "No longer asked"
+        elif line.state != "open":
+            verdict, good = self._verdict(line)
+            by = "" if line.decision is None or line.state == "answered" else overtaken.who(line.decision)
+        return Row(line, self._heading(line.id), self._who(line), verdict, good, by, is_picked=is_picked, is_here=is_here)
+
+    def _who(self, line: Line) -> str:
+        asked = line.brief.assignee
+        return "Anyone" if asked is None else "You" if asked == self._reviewer else asked
+
+    def _verdict(self, line: Line) -> tuple[str, bool]:
+        if line.decision is None:
+            return "Answered elsewhere", True
+        try:
+            said = outcome(self.request(line.id).form, line.decision.answer)
+        except HitlError:
+            return "Answered", True
+        return said.label, said.good
+
+    def _heading(self, key: str) -> str:
+        if key not in self._headings:
+            try:
+                self._headings[key] = self.request(key).form.heading
+            except HitlError as error:
+                return f"(This question cannot be read here: {error})"
+        return self._headings[key]
