@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.memory import InMemorySaver, MemorySaver
     from hitl_nb.checkpoint.pictures import Picture
     from hitl_nb.checkpoint.records import Decision
+    from hitl_nb.checkpoint.voting import Vote
     from hitl_nb.decisions.rows.applied import apply_decisions
-    from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError, InvalidAnswerError, MissingAnswerError, StillWaitingError
+    from hitl_nb.errors import (
+        AlreadyAnsweredError,
+        DeadlinePassedError,
+        HitlError,
+        InvalidAnswerError,
+        MissingAnswerError,
+        NotEntitledError,
+        StillWaitingError,
+    )
     from hitl_nb.graph.asking.interrupt import interrupt
     from hitl_nb.graph.builder import StateGraph
     from hitl_nb.graph.compiled import CompiledGraph
@@ -48,6 +57,7 @@ __all__ = [
     "MemorySaver",
     "MissingAnswerError",
     "NodeError",
+    "NotEntitledError",
     "Overwrite",
     "Picture",
     "RetryPolicy",
@@ -59,6 +69,7 @@ __all__ = [
     "StateUpdate",
     "StillWaitingError",
     "StreamWriter",
+    "Vote",
     "apply_decisions",
     "decisions",
     "errors",
@@ -93,6 +104,7 @@ _HOMES = {
     "InvalidAnswerError": "errors",
     "MemorySaver": "checkpoint.memory",
     "MissingAnswerError": "errors",
+    "NotEntitledError": "errors",
     "Overwrite": "graph.types",
     "NodeError": "graph.node.failure",
     "Picture": "checkpoint.pictures",
@@ -106,6 +118,7 @@ _HOMES = {
     "StateUpdate": "graph.types",
     "StillWaitingError": "errors",
     "StreamWriter": "graph.node.runtime",
+    "Vote": "checkpoint.voting",
     "apply_decisions": "decisions.rows.applied",
     "get_runtime": "graph.node.runtime",
     "get_stream_writer": "graph.node.runtime",

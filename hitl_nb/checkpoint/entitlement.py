@@ -52,7 +52,7 @@ class Rules:
         if self.reviewers is None:
             return ""
         if self.reviewers.person(name) is None:
-            return f"{self.reviewers.source} does not list {name}"
+            return f"{self.reviewers.called} does not list {name}"
         if q.assignee is not None and all(folded(p.id) != self.voter(name) for p in self.reviewers.asked(q.assignee)):
             return f"only {q.assignee} may answer"
         return ""
@@ -62,7 +62,7 @@ class Rules:
         able = self.entitled(q)
         if able is None or self.reviewers is None:
             return ""
-        where = self.reviewers.source
+        where = self.reviewers.called
         if not self.reviewers.asked(q.assignee):
             return f"{q.assignee!r} is neither a reviewer nor a role in {where}, so nobody can answer until it says who that is."
         count = len({folded(p.id) for p in able} | set(map(self.voter, voters)))

@@ -42,7 +42,7 @@ class Reviewer:
 
 @dataclass(frozen=True, slots=True)
 class Reviewers:
-    """Those who may answer. `source`: what messages call the file."""
+    """Those who may answer. `source`: the file, or what stands for it."""
 
     people: tuple[Reviewer, ...]
     source: str
@@ -73,6 +73,11 @@ class Reviewers:
                 f"{source}: {min(both)!r} is a reviewer and a role, so an assignee of that name says not which; rename one of them"
             )
         return cls(people, source, by_name, by_role)
+
+    @property
+    def called(self) -> str:
+        """The file without its folder, for a sentence."""
+        return Path(self.source).name
 
     def person(self, name: str) -> Reviewer | None:
         """Who is called so; None: nobody who is listed."""

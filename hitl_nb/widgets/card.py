@@ -13,6 +13,7 @@ from typing import Any, Final
 import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision, utc_now
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.answering import build_answer, sends
 from hitl_nb.decisions.json_text import JsonTextError, read_json
 from hitl_nb.decisions.request import Option, Request
@@ -21,13 +22,14 @@ from hitl_nb.errors import (
     DeadlinePassedError,
     HitlError,
     InvalidAnswerError,
+    NotEntitledError,
     NotWaitingError,
     StaleCheckpointError,
     ThreadMovedError,
     UnknownInterruptError,
     told,
 )
-from hitl_nb.widgets import markup, terms
+from hitl_nb.widgets import markup, terms, voting
 from hitl_nb.widgets.card_frame import CardFrame
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.drawing_panel import panel_for
@@ -53,7 +55,7 @@ class Card(CardFrame):
     def __init__(
         self,
         request: Request,
-        submit: Callable[[Any], Decision | None],
+        submit: Callable[[Any], Decision | Vote | None],
         answered: Callable[[Request, Decision], None],
         *,
         overtaken: Callable[[Card, HitlError], None] | None = None,
@@ -115,7 +117,7 @@ class Card(CardFrame):
         types = form.control in ("text", "json") or self._editing is not None
         subject = self._editing is None
         until = terms.deadline(self.request, self._now())
-        notes = [self._note, markup.note(until) if until else ""]
+        notes = [*voting.notes(self.request), self._note, markup.note(until) if until else ""]
         parts = [*notes, *shown(form, subject=subject)]
         self._drawn_late = terms.is_late(self.request, self._now())
         state, word = self._standing()
@@ -192,7 +194,8 @@ class Card(CardFrame):
             self._relabel(extra)
         late = terms.is_late(self.request, self._now())
         blocked = "" if self._plain is not None and self._plain.value.strip() else self._panel.blocked()
-        reason = "No answer is taken after the deadline." if late else blocked
+        barred = "No answer is taken after the deadline." if late else voting.BARRED if self.request.barred else ""
+        reason = barred or blocked
         for sender in self._senders:
             sender.disabled = bool(reason)
         self._surface.invalid = "main" if self._panel.is_wrong() else ""
@@ -200,7 +203,7 @@ class Card(CardFrame):
         typing = option is not None or form.control in ("text", "json")
         if option is not None and self._text is not None:
             self._text.compare()
-        said = escape(reason if late else self._panel.line() or reason)
+        said = escape(barred or self._panel.line() or reason)
         if form.inferred and not said:
             exact = self._preview(option).removeprefix("Sends ") if option is not None and form.shape != "text" else ""
             said = f"Sends <code>{escape(exact)}</code>" if exact else self._sends_any()
@@ -319,26 +322,35 @@ class Card(CardFrame):
             self._reopen(partial(self._broken, error))
             return
         try:
-            decision = self._submit(answer)
+            made = self._submit(answer)
         except InvalidAnswerError as error:
             self._reopen(partial(self._refuse, error, dressed=dressed))
         except DeadlinePassedError as error:
             self._reopen(partial(self._refuse_late, error))
+        except NotEntitledError as error:
+            self._reopen(partial(self._say_problem, str(error), ""))
         except _OVERTAKEN as error:
             self._lose(error)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
             self._reopen(partial(self._say_problem, told(error), ""))
         else:
-            self._taken(decision)
+            self._taken(made)
 
-    def _taken(self, decision: Decision | None) -> None:
-        """None: the answer is kept, to be sent later."""
-        if decision is None:
+    def _taken(self, made: Decision | Vote | None) -> None:
+        """None: the answer is kept, to be sent later. A vote: it counts, and the question waits for more reviewers; what was filled in stays."""
+        if made is None:
             self._reopen(self._refresh)
-            return
-        with self._lock:
-            self.state = "sent"
-        self._answered(self.request, decision)
+        elif isinstance(made, Vote):
+            self.request = voting.with_vote(self.request, made)
+            self._reopen(partial(self._say_recorded, made))
+        else:
+            with self._lock:
+                self.state = "sent"
+            self._answered(self.request, made)
+
+    def _say_recorded(self, vote: Vote) -> None:
+        self._draw()
+        self._line.value = markup.line(escape(voting.recorded(self.request, vote)))
 
     def _answer(self, option: Option, *, dressed: bool) -> Any:
         if self._plain is None or dressed:

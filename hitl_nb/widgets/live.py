@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Decision, utc_now
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError
 from hitl_nb.responders.base import Submit, View, Ways
@@ -112,7 +113,7 @@ class LiveView(View):
             slot.ask(request, self._stack.add(request, submit, overtaken=self._overtaken, look=self._look, note=note, grab=grab))
             self._draw(fresh=fresh)
 
-    def _send_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | HitlError]:
+    def _send_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | Vote | HitlError]:
         """Have several answers recorded together."""
         self._is_sending = True
         try:
@@ -124,16 +125,17 @@ class LiveView(View):
                 self._is_sending = False
                 self._draw(fresh=not self._is_asking)
 
-    def _send_one(self, request: Request, answer: Any) -> Decision | HitlError:
+    def _send_one(self, request: Request, answer: Any) -> Decision | Vote | HitlError:
         """Where no session stands behind it that takes several at once."""
         card = self._slots[request.question.id].card
         assert card is not None
         try:
-            decision = card.submit(answer)
+            made = card.submit(answer)
         except HitlError as error:
             return error
-        self.decided(request, decision)
-        return decision
+        if isinstance(made, Decision):
+            self.decided(request, made)
+        return made
 
     def _overtaken(self, card: Place, error: HitlError) -> None:
         """An answer was not taken because the question is not open any more."""

@@ -18,6 +18,7 @@ from hitl_nb.widgets.diff import side_by_side
 from hitl_nb.widgets.escaping import escape
 from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.parts import part_html, text
+from hitl_nb.widgets.voting import votes
 
 AS_IS: Final = "mathjax_ignore tex2jax_ignore"
 """Classes by which JupyterLab and an HTML export leave "$5 and $6" alone, which they would set as a formula."""
@@ -106,7 +107,13 @@ class Receipt:
         place = "nowhere: the default counts" if d.how == EXPIRED else PLACES.get(d.how, (d.how, ""))[0]
         waited_s = (d.decided_at - q.created_at).total_seconds()
         after = "" if self.scripted or d.how == EXPIRED or waited_s < 1 else f", after {times.took(waited_s)}"
-        return {"Thread": q.thread_id, "Node": q.origin, **asked, "Answered in": place + after}
+        return {"Thread": q.thread_id, "Node": q.origin, **asked, "Answered in": place + after} | self.votes
+
+    @property
+    def votes(self) -> dict[str, str]:
+        """What each reviewer answered, where several had to."""
+        said = votes(self.request)
+        return {"Votes": "; ".join(f"{who}: {label}" for who, label in said.items())} if said else {}
 
     def line(self) -> str:
         """The receipt in one line of plain text."""

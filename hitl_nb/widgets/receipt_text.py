@@ -28,7 +28,7 @@ def plain(receipt: Receipt) -> str:
         out += [f"  {caption}:", *(f"    {line}" for line in text)]
     if o.comment:
         out.append(f"  Comment: {_indented(o.comment)}")
-    out += facts_plain(facts)
+    out += facts_plain(facts | receipt.votes)
     for part in parts:
         out += [f"  {line}" for line in part_plain(part)]
     out.append(f"  Answer: {readable_json(receipt.decision.answer)}")
@@ -47,7 +47,7 @@ def markdown(receipt: Receipt) -> str:
         out += ["", f"{as_text(caption)}:", "", *fenced(text, "diff" if o.edited is not None else "")]
     if o.comment:
         out.append(f"- Comment: {as_text(o.comment)}")
-    out += [f"- {as_text(k)}: {as_text(str(v))}" for k, v in facts.items()]
+    out += [f"- {as_text(k)}: {as_text(str(v))}" for k, v in (facts | receipt.votes).items()]
     out += [line for part in parts for line in part_markdown(part)]
     return "\n".join([*out, f"- Answer: {as_text(readable_json(receipt.decision.answer))}", ""])
 

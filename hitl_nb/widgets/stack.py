@@ -13,9 +13,10 @@ from typing import Any
 import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import plural
-from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError, told
+from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError, NotEntitledError, told
 from hitl_nb.responders.base import Submit
 from hitl_nb.widgets.card_frame import State
 from hitl_nb.widgets.controls import classed
@@ -23,8 +24,9 @@ from hitl_nb.widgets.outcome import Outcome
 from hitl_nb.widgets.stack_bar import bar
 from hitl_nb.widgets.stack_card import Draft, Finish, Kept, StackCard
 from hitl_nb.widgets.surface import Act, Surface
+from hitl_nb.widgets.voting import with_vote
 
-SendAll = Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | HitlError]]
+SendAll = Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | Vote | HitlError]]
 """Records these answers together; for each, what became of it. Raises when nothing could be recorded."""
 
 
@@ -99,7 +101,7 @@ class Place:
     def finish(self) -> Finish | None:
         return self._stack.finish
 
-    def submit(self, answer: Any) -> Decision:
+    def submit(self, answer: Any) -> Decision | Vote:
         return self._submit(answer)
 
     def keep(self, kept: Kept) -> None:
@@ -107,6 +109,13 @@ class Place:
 
     def went_on(self) -> None:
         self._stack.go_on(self)
+
+    def voted(self, vote: Vote) -> None:
+        """Its answer was sent, and others have to give the same."""
+        self.kept = None
+        self.request = with_vote(self.request, vote)
+        if self.card is not None:
+            self.card.renew(self.request)
 
     def drop(self) -> None:
         self._stack.drop(self)
@@ -273,7 +282,7 @@ class Stack:
             if self._at is not None and self._at.card is not None:
                 self._at.card.pause()
         problem = ""
-        results: list[Decision | HitlError] = []
+        results: list[Decision | Vote | HitlError] = []
         try:
             results = list(self._send_all([(p.request, p.kept.answer) for p in sent if p.kept is not None]))
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
@@ -290,12 +299,15 @@ class Stack:
             refused = [place for place, result in zip(sent, results, strict=False) if self._settled(place, result)]
             self._after(refused, problem)
 
-    def _settled(self, place: Place, result: Decision | HitlError) -> bool:
+    def _settled(self, place: Place, result: Decision | Vote | HitlError) -> bool:
         """What became of one answer. True: it was refused, and its question is still open."""
         if isinstance(result, Decision):
             place.leave()
             return False
-        if isinstance(result, InvalidAnswerError | DeadlinePassedError):
+        if isinstance(result, Vote):
+            place.voted(result)
+            return False
+        if isinstance(result, InvalidAnswerError | DeadlinePassedError | NotEntitledError):
             place.kept, place.problem = None, str(result)
             return True
         place.overtaken(result)

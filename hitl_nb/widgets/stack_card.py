@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.serde import Serde
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.errors import NotSerializableError
@@ -80,7 +81,7 @@ class Keeper(Protocol):
     def finish(self) -> Finish | None:
         """None: nothing is kept."""
 
-    def submit(self, answer: Any) -> Decision: ...
+    def submit(self, answer: Any) -> Decision | Vote: ...
 
     def keep(self, kept: Kept) -> None: ...
 
@@ -239,7 +240,7 @@ class StackCard(Card):
         self._using = option, dressed
         super()._send(option, dressed=dressed)
 
-    def _give(self, answer: Any) -> Decision | None:
+    def _give(self, answer: Any) -> Decision | Vote | None:
         if not self._place.is_stacked:
             return self._place.submit(answer)
         assert self._using is not None
@@ -251,9 +252,9 @@ class StackCard(Card):
             self._place.keep(kept if self._fits(kept) else replace(kept, is_steady=False))
         return None
 
-    def _taken(self, decision: Decision | None) -> None:
-        super()._taken(decision)
-        if decision is None:
+    def _taken(self, made: Decision | Vote | None) -> None:
+        super()._taken(made)
+        if made is None:
             self._place.went_on()
 
     def _pressed(self, press: Press) -> None:

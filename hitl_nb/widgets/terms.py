@@ -6,7 +6,7 @@ from datetime import datetime
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.decisions.request import Request
-from hitl_nb.widgets import times
+from hitl_nb.widgets import times, voting
 from hitl_nb.widgets.outcome import outcome
 
 
@@ -15,6 +15,10 @@ def state(request: Request, now: datetime) -> tuple[str, str]:
     if is_late(request, now):
         return "late", "Deadline passed"
     assignee = request.question.assignee
+    if request.barred:
+        return "open", f"Waiting for {assignee if assignee not in (None, request.form.reviewer) else 'somebody else'}"
+    if request.own_vote is not None:
+        return "open", voting.agreed(request)
     return "open", f"Waiting for {'you' if assignee in (None, request.form.reviewer) else assignee}"
 
 
