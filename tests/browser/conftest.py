@@ -126,7 +126,7 @@ class Server:
     def __init__(self, base, application):
         self.base, self.root, self.application = base, base / "root", application
         self.root.mkdir()
-        for module in ("stage.py", "xss.py", "hostile.py"):
+        for module in ("stage.py", "xss.py", "hostile.py", "inbox_stage.py"):
             shutil.copy(HERE / module, base / module)
         for name, value in SETTINGS.items():
             package, _, plugin = name.rpartition("/")
