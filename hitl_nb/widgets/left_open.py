@@ -54,7 +54,9 @@ def _origin(request: Request) -> dict[str, str]:
     q = request.question
     asked = {"Asked": q.assignee} if q.assignee is not None else {}
     until = {"Until": times.absolute(q.deadline)} if q.deadline is not None else {}
-    return {"Thread": q.thread_id, "Node": q.origin, **asked, **until, "In a terminal": f"hitl-nb answer {q.id}", "In a notebook": "inbox(store)"}
+    choice = {"Answers": ", ".join(o.label for o in request.form.options)} if len(request.form.options) > 1 else {}
+    ways = {"In a terminal": f"hitl-nb answer {q.id}", "In a notebook": "inbox(store)"}
+    return choice | {"Thread": q.thread_id, "Node": q.origin} | asked | until | ways
 
 
 def _line(words: str) -> str:
