@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hitl_nb.checkpoint.reading import ThreadReader
 
 Kind = Literal["decision", "expired", "vote", "refused", "escalated", "withdrawn", "went back"]
+ANSWERS: Final = ("decision", "expired", "vote")
+"""The kinds that hold an answer."""
 LOG_HEAD: Final = "d!head"
 VERSION: Final = 2
 """Of an entry. Entries of version 1 hold thread, number, digest and the hash before, and no version."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from hitl_nb.checkpoint.audit import ANSWERS
 from hitl_nb.cli.common import FAILED, clean, json_option, opened, print_json, store_option, table, told
 from hitl_nb.cli.completing import complete_threads
 
@@ -93,7 +94,7 @@ def _csv(found: Iterable[Row]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for row in plain:
-        answered = row["kind"] in ("decision", "expired")
+        answered = row["kind"] in ANSWERS
         row["answer"] = json.dumps(row["answer"], ensure_ascii=False) if answered else ""
         writer.writerow([_cell(row[name]) for name in names])
     return out.getvalue()
@@ -121,8 +122,7 @@ def _table(found: list[Row]) -> str:
     for row in found:
         e = row.entry
         at = row.decided_at or e.recorded_at
-        answered = e.kind in ("decision", "expired")
-        what = brief(row.answer) if answered else e.kind
+        what = f"{'vote: ' if e.kind == 'vote' else ''}{brief(row.answer)}" if e.kind in ANSWERS else e.kind
         who, how = (e.by, e.detail) if e.kind != "escalated" else ("", f"to {e.by} {e.detail}")
         when = "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
         rows.append((str(e.number), when, e.thread_id, e.node, row.question, what, who, how, e.hash.hex()[:12]))

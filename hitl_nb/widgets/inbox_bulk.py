@@ -9,10 +9,11 @@ from typing import Any, Final
 import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.answering import sends
 from hitl_nb.decisions.request import Option, Request
 from hitl_nb.decisions.wording import cut, plural
-from hitl_nb.errors import HitlError, InvalidAnswerError, told
+from hitl_nb.errors import HitlError, InvalidAnswerError
 from hitl_nb.waiting.together import Together, answers
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.outcome import done
@@ -36,7 +37,7 @@ class Bulk:
         self._problem = ""
         self._counted: tuple[int, int] | None = None
         """How many of how many are recorded; None: none was sent yet."""
-        self._results: Sequence[tuple[Request, Decision | HitlError]] | None = None
+        self._results: Sequence[tuple[Request, Decision | Vote | HitlError]] | None = None
         self._surface = Surface(label=self._title, grab=True)
         self._surface.on_act(self._acted)
         self.box = classed(ipywidgets.VBox([self._surface]), "hitl-nb-card hitl-nb-bulk")
@@ -49,7 +50,7 @@ class Bulk:
             self._counted = count, total
             self._draw()
 
-    def finished(self, results: Sequence[tuple[Request, Decision | HitlError]]) -> None:
+    def finished(self, results: Sequence[tuple[Request, Decision | Vote | HitlError]]) -> None:
         with self._lock:
             self._results = results
             self._draw()
@@ -189,12 +190,14 @@ class Bulk:
         line = h("div", {"class": "hitl-nb-line hitl-nb-live", "id": "line", "role": "status"}, said)
         return h("div", {"class": "hitl-nb-foot", "id": "foot"}, h("div", {"class": "hitl-nb-row"}, buttons), line)
 
-    def _told(self, results: Sequence[tuple[Request, Decision | HitlError]]) -> list[Node]:
-        taken = [r for r, one in results if isinstance(one, Decision)]
-        refused = [(r, str(one) if isinstance(one, HitlError) else told(one)) for r, one in results if not isinstance(one, Decision)]
+    def _told(self, results: Sequence[tuple[Request, Decision | Vote | HitlError]]) -> list[Node]:
+        taken = [r for r, one in results if not isinstance(one, HitlError)]
+        votes = sum(isinstance(one, Vote) for _, one in results)
+        refused = [(r, str(one)) for r, one in results if isinstance(one, HitlError)]
         assert self._choice is not None
         word = done(self._choice.label)
         said = f"{word}: {plural(len(taken), 'question')} recorded" + (f", {len(refused):,} not" if refused else "")
+        said += f"; {votes:,} of them stay open until more reviewers have given the same answer" if votes else ""
         return [
             h("div", {"class": "hitl-nb-head", "id": "head"}, h("span", {"class": "hitl-nb-st hitl-nb-ok"}, icon("ok"), "Recorded")),
             h(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.requesting import request_for
 from hitl_nb.errors import HitlError, UnknownInterruptError
 from hitl_nb.waiting.board import Board, Line
 from hitl_nb.widgets import overtaken
@@ -25,7 +25,7 @@ class Rows:
         question = self._saver.question(key)
         if question is None:
             raise UnknownInterruptError(f"question {key!r} is not in the store any more", interrupt_id=key)
-        return Request(question, form_for(question, reviewer=self._reviewer))
+        return request_for(self._saver, question, reviewer=self._reviewer)
 
     def row(self, line: Line, *, is_picked: bool, is_here: bool) -> Row:
         verdict, good, by = "", True, ""

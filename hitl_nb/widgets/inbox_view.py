@@ -14,6 +14,7 @@ import ipywidgets
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError, told
 from hitl_nb.waiting.alike import kind_of
@@ -169,7 +170,7 @@ class InboxView:
     def _is_open(self, key: str) -> bool:
         return self._board.is_open(key)
 
-    def _submit(self, request: Request, answer: Any) -> Decision:
+    def _submit(self, request: Request, answer: Any) -> Decision | Vote:
         return record_answer(self._saver, request.question, answer, reviewer=self._reviewer, how=HOW, now=self._now())
 
     def _answered(self, request: Request, decision: Decision) -> None:
@@ -306,7 +307,7 @@ class InboxView:
 
     def _record_all(self, given: Given) -> None:
         """In the thread of the jobs: one after the other, so that each counts by itself."""
-        results: list[tuple[Request, Decision | HitlError]] = []
+        results: list[tuple[Request, Decision | Vote | HitlError]] = []
         bulk = self._bulk
         for request, answer in given:
             try:
@@ -432,7 +433,7 @@ class _Place:
     is_stacked = False
     finish = None
 
-    def __init__(self, submit: Callable[[Any], Decision]) -> None:
+    def __init__(self, submit: Callable[[Any], Decision | Vote]) -> None:
         self.submit = submit
 
     def keep(self, kept: Kept) -> None:
