@@ -13,8 +13,11 @@ from hitl_nb.cli.answer import answer
 from hitl_nb.cli.audit import audit
 from hitl_nb.cli.batch import batch
 from hitl_nb.cli.check import check
+from hitl_nb.cli.completion import completion
 from hitl_nb.cli.demo import demo
+from hitl_nb.cli.expire import expire
 from hitl_nb.cli.group import Commands
+from hitl_nb.cli.history import history
 from hitl_nb.cli.lab import lab
 from hitl_nb.cli.pending import pending
 from hitl_nb.cli.run import run
@@ -37,5 +40,5 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (pending, show, answer, run, batch, demo, lab, check, tape, audit):
+for command in (pending, show, history, audit, answer, expire, run, batch, demo, lab, check, tape, completion):
     main.add_command(command)

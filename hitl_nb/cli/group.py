@@ -18,7 +18,7 @@ SECTIONS: Final = (
     ("Check and replay", ("check", "tape")),
     ("Set up", ("completion",)),
 )
-_COMPLETE_VARIABLE: Final = "_HITL_NB_COMPLETE"
+COMPLETE_VARIABLE: Final = "_HITL_NB_COMPLETE"
 _JSON: Final = "hitl_nb.json"
 
 
@@ -28,7 +28,7 @@ class Commands(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None, *more: Any, **extra: Any) -> Any:
         # Jupyter starts `jupyter hitl` as the program `jupyter-hitl`. The variable has one name, as the printed completion script uses it.
         name = prog_name or ("jupyter hitl" if Path(sys.argv[0]).stem == "jupyter-hitl" else None)
-        return super().main(args, name, complete_var or _COMPLETE_VARIABLE, *more, **extra)
+        return super().main(args, name, complete_var or COMPLETE_VARIABLE, *more, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_JSON] = "--json" in args
