@@ -165,7 +165,9 @@ def ways(request: Request, name: str) -> Iterator[tuple[str, str]]:
     if form.control == "buttons" or len(form.options) > 1:
         for option in form.options:
             said = how_to_say(option, form.options)
-            words = ["answer", name, *([said] if said is not None else ["--value", _exact(option.value)])]
+            # A word that begins with a dash would be taken for an option of the command.
+            exactly = said is None or said.startswith("-")
+            words = ["answer", name, *(["--value", _exact(option.value)] if exactly else [str(said)])]
             if option.edits:
                 yield command_line(*words, "--edit"), f"opens the {form.subject_label.lower()} in your editor; or --text @FILE"
             elif option.needs_comment:
@@ -174,7 +176,7 @@ def ways(request: Request, name: str) -> Iterator[tuple[str, str]]:
                 yield command_line(*words), 'with --comment "…" to say why' if form.comment else ""
     elif is_a_line(form):
         assert form.root is not None
-        yield command_line("answer", name, form.root.example or "…"), "the value"
+        yield command_line("answer", name, form.root.example.lstrip("-") or "…"), "the value"
     elif form.control == "text":
         yield command_line("answer", name, "…"), "the text"
         yield command_line("answer", name, "--text", "@FILE"), "the text of a file; - reads standard input"

@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -36,13 +35,15 @@ def edited(request: Request, choice: str | None, *, comment: str | None, record:
     while True:
         saved = click.edit(f"{wrong}{notes}{text}", extension=".json" if as_data or request.form.parse else ".txt")
         if saved is None:
+            if wrong:
+                _tell_kept(text, as_data=as_data)
             raise click.ClickException("nothing was saved in the editor, so nothing was sent")
         written = _without_notes(saved) if as_data else _without_last_line_end(saved, text)
         try:
             record(_made(request, option, written, comment or "", as_data=as_data))
         except HitlError as error:
             if not isinstance(error, InvalidAnswerError) or not as_data or written == text:
-                click.echo(f"What you wrote is kept in {_keep(written, '.json' if as_data else '.txt')}", err=True)
+                _tell_kept(written, as_data=as_data)
                 raise
             text, wrong = written, _commented(f"Not sent: {error}")
         else:
@@ -101,8 +102,8 @@ def _made(request: Request, option: Option, written: str, comment: str, *, as_da
     return build_answer(request.form, option.value, filled=data, comment=comment)
 
 
-def _keep(written: str, ending: str) -> Path:
-    handle, name = tempfile.mkstemp(prefix="hitl-nb-answer-", suffix=ending, text=True)
+def _tell_kept(written: str, *, as_data: bool) -> None:
+    handle, name = tempfile.mkstemp(prefix="hitl-nb-answer-", suffix=".json" if as_data else ".txt", text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(written)
-    return Path(name)
+    click.echo(f"What you wrote is kept in {name}", err=True)
