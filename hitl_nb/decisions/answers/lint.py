@@ -11,6 +11,7 @@ from typing import Any, Literal
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Question, utc_now
+from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.standing import asked_in_order
 from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.answers.entry import Entry
@@ -22,7 +23,7 @@ from hitl_nb.decisions.forms import form_for
 from hitl_nb.errors import HitlError, utc
 
 Level = Literal["error", "warning"]
-Code = Literal["missing", "invalid", "ambiguous", "changed", "late", "unused"]
+Code = Literal["missing", "invalid", "ambiguous", "changed", "late", "refused", "unused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Match:
     status: Literal["open", "decided"]
     interrupt_id: str
     entry: str | None
-    """Where the entry stands that answers it; None: no entry fits."""
+    """Where the entry stands that answers it, or the entries; None: none fits."""
     answer: str = ""
     """In one line."""
 
@@ -86,8 +87,7 @@ def lint(given: Any, saver: Checkpointer | None = None, *, store: str = "", now:
         of_thread = script.fresh()
         of_thread.meet(asked)
         for question in asked:
-            entry = _look(of_thread, question, saver, report, now or utc_now())
-            if entry is not None:
+            for entry in _look(of_thread, question, saver, report, now or utc_now()):
                 entry.used += 1
         used.update(n for n, e in enumerate(of_thread.entries) for _ in range(e.used))
         ended |= set() if any(m.status == "open" for m in report.matches if m.thread_id == thread_id) else {thread_id}
@@ -101,8 +101,8 @@ def _threads(saver: Checkpointer) -> Iterable[str]:
     return sorted(t for t in named if saver.head(t) is not None)
 
 
-def _look(script: Script, question: Question, saver: Checkpointer, report: Report, now: datetime) -> Entry | None:
-    """What the script has for one question; the entry that answers it."""
+def _look(script: Script, question: Question, saver: Checkpointer, report: Report, now: datetime) -> list[Entry]:
+    """What the script has for one question; the entry that answers it, or one for each reviewer who has to."""
     opened = saver.open_question(question.id)
     heading = one_line(form_for(question, reviewer="").heading)
     about = f"thread {question.thread_id!r}, node {question.node!r}: {heading}"
@@ -110,12 +110,17 @@ def _look(script: Script, question: Question, saver: Checkpointer, report: Repor
     def find(code: Code, message: str, yaml: str = "", *, harmless: bool = opened is None) -> None:
         report.findings.append(Finding("warning" if harmless else "error", code, f"{about}: {message}", yaml))
 
-    entry, answer = script.best(question), ""
-    if entry is None and opened is not None:
+    entries, answer = _entries(script, question), ""
+    voters = {folded(e.by or "") for e in entries} | {folded(v.reviewer) for v in (saver.votes(question.id) if question.quorum > 1 else ())}
+    if len(voters) < question.quorum and opened is not None:
         stays = script.on_missing == "leave_open"
-        message = f"no entry fits it{', so it stays open' if stays else ''}"
-        find("missing", message, suggestion(question, script, thread=True), harmless=stays)
-    if entry is not None:
+        what = (
+            f"{len(voters)} of the {question.quorum} reviewers who have to answer it have an entry or did so"
+            if question.quorum > 1
+            else "no entry fits it"
+        )
+        find("missing", f"{what}{', so it stays open' if stays else ''}", suggestion(question, script, thread=True), harmless=stays)
+    for entry in entries:
         rival = script.rival(question, entry)
         if rival is not None:
             find("ambiguous", f"{entry.place} and {rival.place} fit it and answer differently. {ways_out(entry, rival)}")
@@ -125,12 +130,26 @@ def _look(script: Script, question: Question, saver: Checkpointer, report: Repor
             answer = one_line(brief(check_answer(question, entry.given(question))))
         except HitlError as error:
             find("invalid", f"{entry.place} does not fit it: {getattr(error, 'reason', '') or error}", change(question, entry))
+        if opened is not None and entry.by is not None and (why := saver.rules().why_not(opened, entry.by)):
+            find("refused", f"{entry.place} is by somebody who may not answer it: {why}")
         if opened is not None and opened.deadline is not None and opened.overdue(now):
             find("late", f"its deadline passed at {utc(opened.deadline)}, so no answer is taken; graph.expire() decides it")
     status: Literal["open", "decided"] = "decided" if opened is None else "open"
-    place = None if entry is None else entry.place
+    place = ", ".join(e.place for e in entries) or None
     report.matches.append(Match(question.thread_id, "/".join(question.place), heading, status, question.id, place, answer))
-    return entry
+    return entries
+
+
+def _entries(script: Script, question: Question) -> list[Entry]:
+    """Those that answer it, in order; several where several reviewers have to."""
+    found: list[Entry] = []
+    voted: set[str] = set()
+    while entry := script.best(question, lambda e: question.quorum == 1 or folded(e.by or "") not in voted):
+        found.append(entry)
+        voted.add(folded(entry.by or ""))
+        if question.quorum == 1:
+            break
+    return found
 
 
 def _unused(entry: Entry, ended: set[str]) -> Finding:

@@ -76,6 +76,8 @@ def _entry_lines(question: Question, samples: list[str], about: str, script: Scr
         lines.append(f"    when: {{{', '.join(f'{scalar(k)}: {_json(v)}' for k, v in when.items())}}}")
     elif script is not None and (nth := script.nth(question)) > 1:
         lines.append(f"    nth: {nth}")
+    if question.quorum > 1:
+        lines.append(f"    by: …  # one such entry for each of {question.quorum} reviewers")
     return lines + [f"    {'answer' if n == 0 else '# or'}: {sample}" for n, sample in enumerate(samples)]
 
 
