@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async, run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io
@@ -54,6 +57,28 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     """papermill's own client, which stops cleanly at an open question."""
 
     nb_man: Manager
+
+    @contextmanager
+    def setup_kernel(self, **kwargs: Any) -> Iterator[None]:
+        """As nbclient has it, but an idle kernel has ended when it is cleaned up. jupyter_client would interrupt it first, and a kernel that is just
+        about to be idle logs that as an error of its own, in the middle of what the batch prints.
+        """
+        with super().setup_kernel(**kwargs):
+            yield
+            if self.owns_km:
+                run_sync(self._end_kernel)()
+
+    async def _end_kernel(self) -> None:
+        await ensure_async(self.km.request_shutdown())
+        await ensure_async(self.km.finish_shutdown())
+
+    def execute(self, **options: Any) -> Any:
+        """The executed notebook. No kernel outlives it, not even one that was interrupted while it started, which nbclient forgets."""
+        try:
+            return super().execute(**options)
+        finally:
+            if self.owns_km and self.km is not None:
+                self._cleanup_kernel()
 
     def papermill_execute_cells(self) -> None:
         """Each cell in turn, up to one that raises or asks."""
