@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context
@@ -63,13 +63,22 @@ def in_processes(call: Callable[[J], R], jobs: Sequence[J], workers: int) -> Gen
 
 def in_executor(call: Callable[[J], R], jobs: Iterable[J], executor: Executor) -> Generator[tuple[J, Future[R]]]:
     """Each job with its future, once that is done, in somebody else's executor. What has not begun is cancelled when the caller stops."""
-    futures = {executor.submit(call, job): job for job in jobs}
+    futures = {_submitted(executor, call, job): job for job in jobs}
     try:
         for future in as_completed(futures):
             yield futures[future], future
     finally:
         for future in futures:
             future.cancel()
+
+
+def _submitted(executor: Executor, call: Callable[[J], R], job: J) -> Future[R]:
+    try:
+        return executor.submit(call, job)
+    except BrokenExecutor as error:  # one of its processes was killed: of a pool, no job is taken any more
+        broken: Future[R] = Future()
+        broken.set_exception(error)
+        return broken
 
 
 def _require_started(pools: Iterable[ProcessPoolExecutor]) -> None:

@@ -171,6 +171,16 @@ def test_a_second_run_shows_every_decision_of_the_thread(story):
     assert by_hand["decided_at"].endswith("+00:00")
 
 
+def test_a_store_that_is_gone_or_in_memory_is_no_error_in_a_cell(write_notebook, tmp_path):
+    done = "review(graph, {'topic': 1}, thread_id='t', answers=['yes', 'yes'])"
+    path = write_notebook(tmp_path / "n.ipynb", GRAPH, f"import shutil\n{done}\nshutil.rmtree(store)", "print('on')", ASK)
+    run = run_notebook(path, store=tmp_path / "store", thread_id="t", on_missing="leave_open", report=False)
+    notebook = nbformat.read(run.notebook, as_version=4)
+    assert run.status == "needs human"
+    assert printed(notebook) == "on\n"
+    assert "ended with its kernel" in notebook.cells[-1].outputs[-1].data["text/plain"]
+
+
 def test_a_notebook_that_leaves_questions_open_itself_stops_where_it_wants_the_result(write_notebook, tmp_path):
     both = [f"{name} = review(graph, {{'topic': 1}}, thread_id='{name}', answers=[], on_missing='leave_open')" for name in ("one", "two")]
     path = write_notebook(tmp_path / "two.ipynb", GRAPH, *both, "print('on')", "two.result()", "print('never')")
