@@ -133,11 +133,12 @@ class ReviewersFile:
     @classmethod
     def of(cls, given: Given | None, folder: Path | None = None) -> ReviewersFile:
         """Raises ReviewersFileError for what cannot be read, also when it is a path."""
-        if isinstance(given, Mapping):
+        if given is None:
+            return cls(None, folder)
+        if not isinstance(given, str | os.PathLike):
             return cls(Reviewers.of(given), folder)
-        made = cls(None if given is None else Path(given).expanduser().absolute(), folder)
-        if given is not None:
-            made.now()
+        made = cls(Path(given).expanduser().absolute(), folder)
+        made.now()
         return made
 
     def now(self) -> Reviewers | None:
