@@ -6,12 +6,12 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from hitl_nb.cli.common import program
 from hitl_nb.cli.completing import complete_threads
 
 if TYPE_CHECKING:
@@ -147,13 +147,12 @@ def plain_question(q: OpenQuestion, question: str, now: datetime) -> dict[str, A
 # -- how it is answered ----------------------------------------------------------------------------------------------------------------------
 
 
-def command_line(*words: str, store: Path | None = None) -> str:
-    """A command to copy, with the store that this one was given on its line, and called as this one was."""
+def command_line(*words: str) -> str:
+    """A command to copy, with the store that this one was given on its line."""
     ctx = click.get_current_context(silent=True)
-    program = "hitl-nb" if ctx is None else ctx.find_root().info_name or "hitl-nb"
     named = ctx is not None and "store" in ctx.params and ctx.get_parameter_source("store") is ParameterSource.COMMANDLINE
-    where = ["--store", str(store if store is not None else ctx.params["store"])] if named and ctx is not None else []
-    return " ".join([program if program.startswith("jupyter ") else shlex.quote(program), *map(shlex.quote, (*words, *where))])
+    where = ("--store", str(ctx.params["store"])) if named and ctx is not None else ()
+    return " ".join([program(), *map(shlex.quote, (*words, *where))])
 
 
 def ways(request: Request, name: str) -> Iterator[tuple[str, str]]:

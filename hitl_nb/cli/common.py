@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -68,6 +69,15 @@ def opened(store: Path) -> Any:
         return open_store(store)
     except StoreError as error:
         raise FailedError(error) from None
+
+
+def program() -> str:
+    """How the user reached this command, so that a line that is printed works when it is copied."""
+    ctx = click.get_current_context(silent=True)
+    name = ctx.find_root().info_name if ctx is not None else None
+    if name == "jupyter hitl":
+        return name
+    return "python -m uv run hitl-nb" if "UV_RUN_RECURSION_DEPTH" in os.environ else "hitl-nb"
 
 
 def print_json(value: Any) -> None:

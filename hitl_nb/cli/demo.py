@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hitl_nb.cli.common import FAILED, LEFT_OPEN, table
+from hitl_nb.cli.common import FAILED, LEFT_OPEN, json_option, print_json, program, table
 from hitl_nb.cli.notebooks import DEMO, copy_notebooks, require
 
 
@@ -24,7 +23,8 @@ from hitl_nb.cli.notebooks import DEMO, copy_notebooks, require
     show_default=True,
     help="Folder for everything the demo writes. A second run there finds every question answered.",
 )
-def demo(out: Path) -> None:
+@json_option
+def demo(out: Path, *, as_json: bool) -> None:
     """Clean a table of 3,201 films headless: 13 questions, answered from a file.
 
     Ends with the decisions and the paths of what was written. Needs neither the network nor a person.
@@ -34,7 +34,7 @@ def demo(out: Path) -> None:
 
     folder = copy_notebooks(out)
     executed = folder / f"{DEMO}.executed.ipynb"
-    click.echo(f"Running {DEMO}.ipynb in {folder}, with the answers of answers/{DEMO}.yaml")
+    click.echo(f"Running {DEMO}.ipynb in {folder}, with the answers of answers/{DEMO}.yaml", err=as_json)
     run = run_notebook(
         folder / f"{DEMO}.ipynb",
         executed=executed,
@@ -45,18 +45,26 @@ def demo(out: Path) -> None:
         progress=True,
     )
     if run.error is not None:
-        click.echo(f"\n{run.notebook.name}, {run.error}\n\nThe executed notebook shows where: {run.notebook}", err=True)
-        sys.exit(LEFT_OPEN if run.error.kind == "MissingAnswerError" else FAILED)
+        code = LEFT_OPEN if run.error.kind == "MissingAnswerError" else FAILED
+        text = f"{run.notebook.name}, {run.error}\n\nThe executed notebook shows where: {run.notebook}"
+        click.echo(f"\n{text}", err=True)
+        if as_json:
+            print_json({"error": {"type": run.error.kind, "message": text, "exit_code": code}})
+        sys.exit(code)
+    left = {
+        "executed notebook": run.notebook,
+        "report (offline)": run.report,
+        "cleaned table": folder / "cleaned" / "films.csv",
+        "findings": folder / "cleaned" / "findings.csv",
+        "decision log": folder / "cleaned" / "decisions.json",
+    }
+    if as_json:
+        print_json({"decisions": run.decisions, "files": {what: str(path) for what, path in left.items()}})
+        return
     click.echo(f"\n{decision_table(run.decisions)}\n")
-    for what, path in (
-        ("executed notebook", run.notebook),
-        ("report (offline)", run.report),
-        ("cleaned table", folder / "cleaned" / "films.csv"),
-        ("findings", folder / "cleaned" / "findings.csv"),
-        ("decision log", folder / "cleaned" / "decisions.json"),
-    ):
+    for what, path in left.items():
         click.echo(f"{what:18} {path}")
-    click.echo(f"\nOpen it in JupyterLab:\n  {_command()} lab {executed}")
+    click.echo(f"\nOpen it in JupyterLab:\n  {program()} lab {executed}")
 
 
 def decision_table(decisions: list[dict[str, Any]]) -> str:
@@ -72,8 +80,3 @@ def _brief(answer: Any) -> str:
         rest = "; ".join(f"{v}" for v in shown.values() if v)
         return ": ".join(filter(None, (str(action) if action is not None else "", rest)))
     return str(answer)
-
-
-def _command() -> str:
-    """How the user reached this command, so that the line that is printed works when it is copied."""
-    return "python -m uv run hitl-nb" if "UV_RUN_RECURSION_DEPTH" in os.environ else "hitl-nb"
