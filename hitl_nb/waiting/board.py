@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.entitlement import Rules
 from hitl_nb.checkpoint.questions import OpenQuestion
 from hitl_nb.checkpoint.records import Decision, Question
-from hitl_nb.errors import UnknownTypeError
+from hitl_nb.errors import ReviewersFileError, UnknownTypeError
 from hitl_nb.waiting.listing import Filters, Order, in_order, speaks_of
 
 State = Literal["open", "answered", "elsewhere", "gone"]
@@ -49,11 +50,12 @@ class Board:
         filters: Filters,
         *,
         sort: Order,
-        me: Collection[str],
+        reviewer: str,
         now: Callable[[], datetime],
     ) -> None:
-        """`me`: the names under which the person is asked. Raises ValueError for an unknown `sort`."""
-        self._saver, self._me, self._now = saver, me, now
+        """`reviewer`: the person in front of it."""
+        self._saver, self._reviewer, self._now = saver, reviewer, now
+        self._rules = Rules()
         self.filters, self.sort = filters, sort
         self.mine = False
         """Only what the person is asked by name."""
@@ -61,6 +63,8 @@ class Board:
         """All that are open in the threads at hand, whatever the other filters say."""
         self._lines: dict[str, Line] = {}
         self._answered_here: set[str] = set()
+        self._voted_here: set[str] = set()
+        """Answered here, and open until others have given the same answer."""
         self._words: tuple[str, ...] = ()
         self._spoken: dict[str, bool] = {}
         """By question: whether the words occur in it. A payload never changes."""
@@ -71,6 +75,10 @@ class Board:
         """Learn what is stored now. The lines stay where they are; where none is open any more, what is new takes their place above them."""
         threads = Filters(threads=self.filters.threads)
         now = self._now()
+        try:
+            self._rules = self._saver.rules()
+        except ReviewersFileError:  # then nobody may answer, and each card says so
+            self._rules = Rules()
         self._open = {q.interrupt_id: q for q in self._saver.open_questions() if threads.fits(q, now)}
         for key, line in self._lines.items():
             brief = self._open.get(key)
@@ -78,7 +86,7 @@ class Board:
                 self._lines[key] = Line(brief)
             elif brief is None and line.state == "open":
                 self._lines[key] = self._gone(line)
-        if self.next_open() is None and self.new:
+        if all(line.state != "open" for line in self._lines.values()) and self.new:
             self.arrange(keep=True)
 
     def _gone(self, line: Line) -> Line:
@@ -95,6 +103,10 @@ class Board:
         self._open.pop(key, None)
         if key in self._lines:
             self._lines[key] = replace(self._lines[key], state="answered", decision=decision)
+
+    def voted(self, key: str) -> None:
+        """It was answered here, and stays open for others."""
+        self._voted_here.add(key)
 
     def ran(self, ids: Iterable[str], told: str, *, failed: bool = False) -> None:
         """What became of the run that these answers set going."""
@@ -134,10 +146,10 @@ class Board:
         self._lines = {line.id: line for line in (*failed, *fitting, *kept)}
 
     def next_open(self, after: str = "", step: Literal[1, -1] = 1) -> Line | None:
-        """The next line that is open, from this one on, and round at the end; the first when it has no line. None: none is open."""
+        """The next line that the person can answer, from this one on, and round at the end; the first when it has no line. None: there is none."""
         lines = self.lines[::step]
         at = next((n for n, line in enumerate(lines) if line.id == after), -1)
-        return next((line for line in (*lines[at + 1 :], *lines[:at]) if line.state == "open" and line.id != after), None)
+        return next((line for line in (*lines[at + 1 :], *lines[:at]) if line.id != after and self.is_to_do(line)), None)
 
     # -- counts
 
@@ -149,7 +161,7 @@ class Board:
     @property
     def done(self) -> int:
         """How many were answered here."""
-        return len(self._answered_here - self._open.keys())
+        return len((self._answered_here - self._open.keys()) | self._voted_here)
 
     def count(self, which: Literal["all", "mine", "overdue"]) -> int:
         """How many there would be with this choice, the other filters as they are."""
@@ -170,7 +182,21 @@ class Board:
         return dict(sorted(found.items()))
 
     def is_mine(self, q: OpenQuestion) -> bool:
-        return q.assignee in self._me
+        """Whether the person is asked: by name, or as the holder of a role."""
+        if q.assignee is None:
+            return False
+        rules, me = self._rules, self._rules.voter(self._reviewer)
+        holders = () if rules.reviewers is None else rules.reviewers.asked(q.assignee)
+        return rules.voter(q.assignee) == me or any(rules.voter(p.id) == me for p in holders)
+
+    def why_not(self, q: OpenQuestion) -> str:
+        """Why the person may not answer, as a clause; empty: they may."""
+        return self._rules.why_not(q, self._reviewer)
+
+    def is_to_do(self, line: Line) -> bool:
+        """Whether the person can answer it now, and has not."""
+        q = line.brief
+        return line.state == "open" and line.id not in self._voted_here and not q.overdue(self._now()) and not self.why_not(q)
 
     def _fitting(self, filters: Filters | None = None, *, mine: bool | None = None) -> Iterator[OpenQuestion]:
         wanted, now = filters or self.filters, self._now()

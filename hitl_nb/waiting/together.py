@@ -81,4 +81,4 @@ def _why_not(request: Request, kind: Kind, base: Kind, now: datetime) -> str:
         return "has other options"
     if deadline is not None and now > deadline:
         return f"could be answered until {utc(deadline)}"
-    return ""
+    return request.barred

@@ -110,7 +110,7 @@ def inbox(
     from hitl_nb.waiting.board import Board
     from hitl_nb.widgets.inbox_view import InboxView  # here, so that a headless run does not load ipywidgets
 
-    view = InboxView(saver, Board(saver, filters, sort=sort, me={me}, now=utc_now), at_hand, reviewer=me, now=utc_now)
+    view = InboxView(saver, Board(saver, filters, sort=sort, reviewer=me, now=utc_now), at_hand, reviewer=me, now=utc_now)
     view.show()
     return Inbox(saver, filters, sort, view)
 

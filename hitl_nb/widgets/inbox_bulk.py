@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import ipywidgets
 
-from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.answering import sends
 from hitl_nb.decisions.request import Option, Request
@@ -16,12 +15,12 @@ from hitl_nb.decisions.wording import cut, plural
 from hitl_nb.errors import HitlError, InvalidAnswerError
 from hitl_nb.waiting.together import Together, answers
 from hitl_nb.widgets.controls import classed
+from hitl_nb.widgets.inbox_answers import Given, Made
 from hitl_nb.widgets.outcome import done
 from hitl_nb.widgets.surface import Act, Surface
 from hitl_nb.widgets.tree import Node, h, icon
 
 _HEADING_MAX: Final = 160
-Given = Sequence[tuple[Request, Any]]
 
 
 class Bulk:
@@ -37,7 +36,7 @@ class Bulk:
         self._problem = ""
         self._counted: tuple[int, int] | None = None
         """How many of how many are recorded; None: none was sent yet."""
-        self._results: Sequence[tuple[Request, Decision | Vote | HitlError]] | None = None
+        self._results: Sequence[tuple[Request, Made]] | None = None
         self._surface = Surface(label=self._title, grab=True)
         self._surface.on_act(self._acted)
         self.box = classed(ipywidgets.VBox([self._surface]), "hitl-nb-card hitl-nb-bulk")
@@ -50,7 +49,7 @@ class Bulk:
             self._counted = count, total
             self._draw()
 
-    def finished(self, results: Sequence[tuple[Request, Decision | Vote | HitlError]]) -> None:
+    def finished(self, results: Sequence[tuple[Request, Made]]) -> None:
         with self._lock:
             self._results = results
             self._draw()
@@ -190,7 +189,7 @@ class Bulk:
         line = h("div", {"class": "hitl-nb-line hitl-nb-live", "id": "line", "role": "status"}, said)
         return h("div", {"class": "hitl-nb-foot", "id": "foot"}, h("div", {"class": "hitl-nb-row"}, buttons), line)
 
-    def _told(self, results: Sequence[tuple[Request, Decision | Vote | HitlError]]) -> list[Node]:
+    def _told(self, results: Sequence[tuple[Request, Made]]) -> list[Node]:
         taken = [r for r, one in results if not isinstance(one, HitlError)]
         votes = sum(isinstance(one, Vote) for _, one in results)
         refused = [(r, str(one)) for r, one in results if isinstance(one, HitlError)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
+
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.requesting import request_for
+from hitl_nb.decisions.wording import capital
 from hitl_nb.errors import HitlError, UnknownInterruptError
 from hitl_nb.waiting.board import Board, Line
 from hitl_nb.widgets import overtaken
@@ -34,7 +38,21 @@ class Rows:
         elif line.state != "open":
             verdict, good = self._verdict(line)
             by = "" if line.decision is None or line.state == "answered" else overtaken.who(line.decision)
-        return Row(line, self._heading(line.id), self._who(line), verdict, good, by, is_picked=is_picked, is_here=is_here)
+        rule = self._rule(line) if line.state == "open" else ""
+        return Row(line, self._heading(line.id), self._who(line), verdict, good, by, is_picked=is_picked, is_here=is_here, rule=rule)
+
+    def _rule(self, line: Line) -> str:
+        """Why the person may not answer; how many have to, and how many did."""
+        q = line.brief
+        why = self._board.why_not(q)
+        said = [capital(why)] if why else []
+        if q.quorum > 1:
+            with suppress(HitlError):
+                votes = self._saver.standing_votes(q.interrupt_id)
+                most = max(Counter(v.choice for v in votes).values(), default=0)
+                own = ", one of them yours" if any(v.reviewer == self._reviewer for v in votes) else ""
+                said.append(f"Needs {q.quorum} equal answers, {most} given{own}")
+        return ". ".join(said)
 
     def _who(self, line: Line) -> str:
         asked = line.brief.assignee

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 from typing import Any, Final, Literal
@@ -19,31 +18,28 @@ from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError, told
 from hitl_nb.waiting.alike import kind_of
 from hitl_nb.waiting.board import Board, Line
-from hitl_nb.waiting.recording import record_answer
 from hitl_nb.waiting.resuming import Graphs
 from hitl_nb.waiting.together import together
 from hitl_nb.waiting.watching import Watching
 from hitl_nb.widgets import markup, overtaken
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
-from hitl_nb.widgets.inbox_bulk import Bulk, Given
+from hitl_nb.widgets.inbox_answers import Answers, Given, Made
+from hitl_nb.widgets.inbox_bulk import Bulk
+from hitl_nb.widgets.inbox_card import InboxCard
 from hitl_nb.widgets.inbox_filters import filters_of, refilter
 from hitl_nb.widgets.inbox_rows import Rows
-from hitl_nb.widgets.inbox_runs import PICKED_UP, Jobs, run_on
 from hitl_nb.widgets.inbox_static import static_bundle
 from hitl_nb.widgets.inbox_tree import PAGE, Shown, tree
 from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.output import Output
 from hitl_nb.widgets.sight import Presence
-from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
+from hitl_nb.widgets.stack_card import Draft
 from hitl_nb.widgets.surface import Act, Surface
 
-HOW: Final = "inbox"
 _AGAIN: Final = "Run the cell again to answer them."
 _LOST: Final = "What was answered is stored, and so are the questions. Run the cell again to go on."
 _UNDRAWN: Final = "The inbox needs anywidget in the front end. <code>hitl-nb answer --interactive</code> in a terminal asks the same questions."
-_TOLD_EVERY: Final = 10
-"""Recorded answers between two drawings of how far it is."""
 
 
 class InboxView:
@@ -59,17 +55,17 @@ class InboxView:
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._saver, self._board, self._graphs, self._reviewer, self._now = saver, board, graphs, reviewer, now
+        self._saver, self._board, self._now = saver, board, now
         self._lock = RLock()
         self._output = Output()
-        self._jobs = Jobs()
+        self._answers = Answers(saver, graphs, self._tell, reviewer=reviewer, now=now)
         self._list = Surface(label="Inbox")
         self._list.on_act(self._acted)
         lost = classed(ipywidgets.HTML(markup.lost(_LOST).replace("This card", "This inbox")), "hitl-nb-list-lost")
         undrawn = ipywidgets.HTML(f'<p class="hitl-nb-note">{_UNDRAWN}</p>')
         self._always = (self._list, classed(undrawn, "hitl-nb-undressed"), lost)
         self.box = classed(ipywidgets.VBox(self._always), "hitl-nb-inbox")
-        self._card: StackCard | None = None
+        self._card: InboxCard | None = None
         self._here = ""
         """The question whose card is shown."""
         self._drafts: dict[str, Draft] = {}
@@ -147,12 +143,12 @@ class InboxView:
             self._card.take_keyboard()
             return
         request = self._rows.request(key)
-        place = _Place(lambda answer: self._submit(request, answer))
         more: dict[str, Any] = {"overtaken": self._overtaken, "look": self.look, "grab": True, "now": self._now, "lock": self._lock}
-        self._put(StackCard(request, place, self._answered, self._drafts.pop(key, Draft()), **more))
+        draft = self._drafts.pop(key, Draft())
+        self._put(InboxCard(request, lambda answer: self._answers.give(request, answer), self._answered, self._voted, draft, **more))
         self._show_page_of(key)
 
-    def _put(self, card: StackCard | None = None, bulk: Bulk | None = None) -> None:
+    def _put(self, card: InboxCard | None = None, bulk: Bulk | None = None) -> None:
         """Show this below the list. What was filled in on the card that was there stays for when it is shown again."""
         before, was, bulk_before = self._card, self._here, self._bulk
         self._card, self._bulk, self._here = card, bulk, "" if card is None else card.request.question.id
@@ -170,30 +166,35 @@ class InboxView:
     def _is_open(self, key: str) -> bool:
         return self._board.is_open(key)
 
-    def _submit(self, request: Request, answer: Any) -> Decision | Vote:
-        return record_answer(self._saver, request.question, answer, reviewer=self._reviewer, how=HOW, now=self._now())
-
     def _answered(self, request: Request, decision: Decision) -> None:
         """The card's answer is recorded: on to the next question."""
         with self._lock:
-            key = request.question.id
             self._take(decision)
-            following = self._board.next_open(key)
             self._note = f"Recorded: {outcome(request.form, decision.answer).label}."
-            if following is not None:
-                self._open(following.id)
-            else:
-                self._put()
-                self._note += " That was the last one."
-                self._list.focus("told")
-            self._draw()
-        self._run([decision])
+            self._advance(request)
+        self._answers.run([decision])
+
+    def _voted(self, request: Request, vote: Vote) -> None:
+        """The card's answer is recorded, and others have to give the same."""
+        with self._lock:
+            self._board.voted(request.question.id)
+            self._note = f"Recorded: {vote.standing} answered “{outcome(request.form, vote.answer).label}”. It stays open for the others."
+            self._advance(request)
+
+    def _advance(self, request: Request) -> None:
+        following = self._board.next_open(request.question.id)
+        if following is not None:
+            self._open(following.id)
+        else:
+            self._put()
+            self._note += " Nothing else here waits for you." if self._board.open else " That was the last one."
+            self._list.focus("told")
+        self._draw()
 
     def _take(self, decision: Decision) -> None:
         self._board.answered(decision)
         self._picked.pop(decision.interrupt_id, None)
-        told = "" if self._graphs else PICKED_UP
-        self._board.ran([decision.interrupt_id], told)
+        self._board.ran([decision.interrupt_id], self._answers.picked_up)
 
     def _overtaken(self, card: Any, error: HitlError) -> None:
         """The answer was not taken, as the question is not open any more."""
@@ -209,13 +210,12 @@ class InboxView:
         if line.state == "answered":
             return
         if line.state == "open":
-            if card.state == "open" and (line.brief.assignee, line.brief.deadline) != (
-                card.request.question.assignee,
-                card.request.question.deadline,
-            ):
-                card.renew(replace(card.request, question=line.brief.standing(card.request.question)))
+            if card.state == "open":
+                fresh = self._rows.request(line.id)
+                if _standing(fresh) != _standing(card.request):
+                    card.renew(fresh)
             return
-        if self._ended:
+        if card.has_ended:
             return
         foot = Foot()
         following = self._board.next_open(self._here)
@@ -224,11 +224,7 @@ class InboxView:
         foot.add("Close", self._close_card, look="" if following is not None else "primary")
         card.end(self._what_became(line, card), foot.box)
 
-    @property
-    def _ended(self) -> bool:
-        return self._card is not None and self._card._end_foot is not None
-
-    def _what_became(self, line: Line, card: StackCard) -> str:
+    def _what_became(self, line: Line, card: InboxCard) -> str:
         if line.state == "gone":
             return overtaken.outdated(card.request, self._now(), None, card.unsent, compared=False)
         made = line.decision
@@ -257,28 +253,6 @@ class InboxView:
                 self._open(following.id)
             self._draw()
 
-    # -- the runs
-
-    def _run(self, decisions: Sequence[Decision]) -> None:
-        """Have the graphs go on with these answers."""
-        if not self._graphs:
-            return
-        by_thread: dict[str, list[str]] = {}
-        for decision in decisions:
-            by_thread.setdefault(decision.thread_id, []).append(decision.interrupt_id)
-        for thread_id, ids in by_thread.items():
-            self._tell(ids, "Recorded. Running.", failed=False)
-            self._jobs.put(lambda thread_id=thread_id, ids=ids: self._run_one(thread_id, ids))  # type: ignore[misc]
-
-    def _run_one(self, thread_id: str, ids: Sequence[str]) -> None:
-        words, failed = run_on(self._graphs, self._saver, thread_id)
-        self._tell(ids, words, failed=failed)
-
-    def _tell(self, ids: Sequence[str], words: str, *, failed: bool) -> None:
-        with self._lock:
-            self._board.ran(ids, words, failed=failed)
-            self._draw()
-
     # -- many at once
 
     def _show_bulk(self) -> None:
@@ -303,31 +277,28 @@ class InboxView:
         self._note = ""
 
     def _record(self, given: Given) -> None:
-        self._jobs.put(lambda: self._record_all(given))
-
-    def _record_all(self, given: Given) -> None:
-        """In the thread of the jobs: one after the other, so that each counts by itself."""
-        results: list[tuple[Request, Decision | Vote | HitlError]] = []
         bulk = self._bulk
-        for request, answer in given:
-            try:
-                results.append((request, self._submit(request, answer)))
-            except HitlError as error:
-                results.append((request, error))
-            except Exception as error:  # noqa: BLE001  said in the card: nothing else shows what is raised here
-                results.append((request, HitlError(told(error))))
-            if bulk is not None and len(results) % _TOLD_EVERY == 0:
-                bulk.recorded(len(results), len(given))
-        made = [one for _, one in results if isinstance(one, Decision)]
+        if bulk is not None:
+            self._answers.give_all(given, bulk.recorded, lambda results: self._recorded(bulk, results))
+
+    def _recorded(self, bulk: Bulk, results: Sequence[tuple[Request, Made]]) -> None:
         with self._lock:
-            for decision in made:
-                self._take(decision)
+            for request, made in results:
+                if isinstance(made, Decision):
+                    self._take(made)
+                elif isinstance(made, Vote):
+                    self._board.voted(request.question.id)
             self._picked.clear()
             self._note = ""
-            if bulk is not None:
-                bulk.finished(results)
+            bulk.finished(results)
             self.look()
-        self._run(made)
+        self._answers.run([made for _, made in results if isinstance(made, Decision)])
+
+    def _tell(self, keys: Sequence[str], words: str, *, failed: bool) -> None:
+        """What became of the run that these answers set going."""
+        with self._lock:
+            self._board.ran(keys, words, failed=failed)
+            self._draw()
 
     # -- what a person does
 
@@ -426,24 +397,7 @@ class InboxView:
         )
 
 
-class _Place:
-    """The place of a card that stands alone: its answer is sent at once."""
-
-    kept: Kept | None = None
-    is_stacked = False
-    finish = None
-
-    def __init__(self, submit: Callable[[Any], Decision | Vote]) -> None:
-        self.submit = submit
-
-    def keep(self, kept: Kept) -> None:
-        """Nothing is kept here."""
-
-    def went_on(self) -> None:
-        """Nor is anything to go on from."""
-
-    def drop(self) -> None:
-        """Nor to take back."""
-
-    def send(self) -> None:
-        """Nor to send."""
+def _standing(request: Request) -> tuple[Any, ...]:
+    """What may change of a question while it is open."""
+    q = request.question
+    return q.assignee, q.deadline, [v.number for v in request.votes], request.barred, request.hurdle

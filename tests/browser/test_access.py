@@ -31,6 +31,8 @@ Desk().ask("table", {"question": "Are these right?", "table": pd.DataFrame({"ven
     "review_configs": [{"action_name": "send_email", "allowed_decisions": ["approve", "edit", "reject"]}]})""",
 }
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
+# Lab leaves out the text of cells that are not in view, and its body has no height, which axe takes for a page on which nothing is seen.
+SEEN = ".jp-Cell { content-visibility: visible !important; } body { height: 100vh; }"
 # Every border and mark that tells where to type, what is chosen and how far it is must stand out 3 to 1 from what is around it.
 FAINT = """
 const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
@@ -82,8 +84,7 @@ def hall(lab):
     notebook.output(len(STATES) + len(KINDS) + 1).get_by_role("button", name="Send", exact=False).first.click()
     notebook.page.wait_for_selector("[data-f][aria-invalid=true]")
     notebook.output(len(STATES)).get_by_role("button", name="Keys", exact=True).click()
-    # Lab leaves out the text of cells that are not in view, and its body has no height, which axe takes for a page on which nothing is seen.
-    style = notebook.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important; } body { height: 100vh; }")
+    style = notebook.page.add_style_tag(content=SEEN)
     yield notebook
     style.evaluate("(node) => node.remove()")
 

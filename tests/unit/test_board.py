@@ -35,7 +35,7 @@ class Store:
         return record_answer(self.saver, self.question(thread), True, reviewer=reviewer, how=how, now=self.now)
 
     def board(self, *, sort="deadline", **filters):
-        board = Board(self.saver, Filters(**filters), sort=sort, me={"dana"}, now=lambda: self.now)
+        board = Board(self.saver, Filters(**filters), sort=sort, reviewer="dana", now=lambda: self.now)
         board.read()
         board.arrange()
         return board

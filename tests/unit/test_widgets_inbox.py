@@ -45,9 +45,9 @@ class Desk:
         return graph
 
     def open(self, *, graphs=None, sort="age", **filters):
-        board = Board(self.saver, Filters(**filters), sort=sort, me={"dana"}, now=lambda: self.now)
+        board = Board(self.saver, Filters(**filters), sort=sort, reviewer="dana", now=lambda: self.now)
         self.view = InboxView(self.saver, board, Graphs(graphs), reviewer="dana", now=lambda: self.now)
-        self.view._jobs.put = lambda job: job()
+        self.view._answers.jobs.put = lambda job: job()
         self.view.show()
 
     def id(self, thread):
@@ -353,7 +353,7 @@ def test_while_answers_are_recorded_nothing_else_is_begun(desk):
         desk.ask(thread, ROUTE)
     desk.open()
     jobs = []
-    desk.view._jobs.put = jobs.append
+    desk.view._answers.jobs.put = jobs.append
     desk.pick("a", "b")
     desk.act("together")
     desk.bulk("choose", 0)
@@ -395,6 +395,57 @@ def test_a_node_that_fails_is_told_in_its_row_and_the_answer_stays(desk):
     assert "The next run of the thread picks it up" in desk.said
     desk.act("new")
     assert "no stars left" in desk.said
+
+
+# -- who may answer
+
+
+def test_a_question_for_two_reviewers_goes_on_after_the_answer_and_says_how_many_are_missing(desk):
+    desk.ask("tea", ROUTE, quorum=2)
+    desk.ask("coffee", ROUTE)
+    desk.open()
+    assert "Needs 2 equal answers, 0 given" in desk.said
+    desk.act("open", desk.id("tea"))
+    desk.press("Rail")
+    assert desk.here == "coffee"
+    assert "Recorded: 1 of 2 answered “Rail”" in desk.said
+    assert "Needs 2 equal answers, 1 given, one of them yours" in desk.said
+    assert desk.answer("tea") == []
+    desk.press("Road")
+    assert desk.here is None
+    assert "Nothing else here waits for you." in desk.said
+    desk.elsewhere("tea", answer="rail")
+    assert "sam, in the terminal" in desk.said
+    assert "No open question" in desk.said
+
+
+def test_a_vote_of_somebody_else_is_seen_on_the_card_and_what_was_typed_stays(desk):
+    desk.ask("tea", {"action": "review", "question": "Publish?", "draft": "One", "options": ["approve", "reject"]}, quorum=2)
+    desk.open()
+    desk.act("open", desk.id("tea"))
+    desk.view._card._comment.value = "Half a th"
+    desk.elsewhere("tea", answer={"action": "approve", "feedback": ""})
+    assert "sam: Approved" in desk.card
+    assert desk.view._card._comment.value == "Half a th"
+    desk.press("Approve")
+    assert [who for _, who, _ in desk.answer("tea")] == ["dana"]
+
+
+def test_who_may_not_answer_is_told_why_passed_by_and_left_out(desk):
+    desk.saver = MemorySaver(reviewers={"reviewers": {"dana": ["finance"], "sam": ["legal"]}})
+    desk.saver.clock = lambda: desk.now
+    desk.ask("tea", ROUTE, assignee="legal")
+    desk.ask("coffee", ROUTE, assignee="finance")
+    desk.ask("milk", ROUTE)
+    desk.open()
+    assert "Only legal may answer" in desk.said
+    assert "Mine 1" in desk.said
+    desk.act("go", "next")
+    assert desk.here == "coffee"
+    desk.pick("tea", "milk", "coffee")
+    desk.act("together")
+    assert "Answer 2 questions together" in desk.preview
+    assert "nly legal may answer" in desk.preview
 
 
 # -- its life

@@ -1,0 +1,60 @@
+"""The card of an inbox: its answer is sent at once, and what was filled in outlives going to another question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hitl_nb.checkpoint.records import Decision
+from hitl_nb.checkpoint.voting import Vote
+from hitl_nb.decisions.request import Request
+from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
+
+
+class InboxCard(StackCard):
+    """`voted` is called with an answer that was recorded and leaves the question open for others."""
+
+    def __init__(
+        self,
+        request: Request,
+        submit: Callable[[Any], Decision | Vote],
+        answered: Callable[[Request, Decision], None],
+        voted: Callable[[Request, Vote], None],
+        draft: Draft,
+        **more: Any,
+    ) -> None:
+        self._voted = voted
+        super().__init__(request, _Alone(submit), answered, draft, **more)
+
+    def _taken(self, made: Decision | Vote | None) -> None:
+        super()._taken(made)
+        if isinstance(made, Vote):
+            self._voted(self.request, made)
+
+    @property
+    def has_ended(self) -> bool:
+        """It says already that it can no longer be answered."""
+        return self._end_foot is not None
+
+
+class _Alone:
+    """The place of a card that has no others beside it."""
+
+    kept: Kept | None = None
+    is_stacked = False
+    finish = None
+
+    def __init__(self, submit: Callable[[Any], Decision | Vote]) -> None:
+        self.submit = submit
+
+    def keep(self, kept: Kept) -> None:
+        """Nothing is kept here."""
+
+    def went_on(self) -> None:
+        """Nor is anything to go on from."""
+
+    def drop(self) -> None:
+        """Nor to take back."""
+
+    def send(self) -> None:
+        """Nor to send."""
