@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
+from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.checkpoint.records import Decision, Head
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
@@ -71,6 +72,11 @@ class ReviewSession(Runner):
     def head(self) -> Head | None:
         """Where the thread stands in the store; None before it began. It changes with everything that becomes of the thread."""
         return self._saver.head(self.thread_id)
+
+    @property
+    def is_kept(self) -> bool:
+        """False: the store is in the memory of this process, and what is open there ends with it."""
+        return not isinstance(self._saver, MemorySaver)
 
     def result(self, timeout_s: float | None = None) -> dict[str, Any]:
         """The final state, once every question is answered. In a notebook the cards stay alive meanwhile.

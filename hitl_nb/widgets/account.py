@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.records import Decision, Head
 from hitl_nb.decisions.wording import as_json
-from hitl_nb.errors import HitlError, StillWaitingError
+from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.headless_run import HeadlessRun
 from hitl_nb.widgets.left_open import left_open, question_record
 
@@ -52,21 +52,22 @@ class Account:
         if isinstance(error, StillWaitingError):
             first = sorted(self._sessions.values(), key=lambda session: session.thread_id != error.thread_id)
             requests = [request for session in first for request in _pending(session)]
-            message |= {"left_open": left_open(requests) if requests else None}
+            kept = all(session.is_kept for session in first)
+            message |= {"left_open": left_open(requests, kept=kept) if requests else None}
         if threads or "left_open" in message:
             self._send(message)
 
     def _record(self, session: Any) -> dict[str, Any] | None:
         """What became of a thread; None when nothing did since it was told."""
-        head = session.head
-        if head is None or self._told.get(session.thread_id) == head:
+        try:
+            head = session.head
+            if head is None or self._told.get(session.thread_id) == head:
+                return None
+            decisions = [_decision_record(d, row) for d, row in zip(session.decisions, session.decision_table(), strict=False)]
+        except Exception:  # noqa: BLE001  a store that the notebook has deleted, say; no account is worth an error in its cell
             return None
         self._told[session.thread_id] = head
-        return {
-            "thread_id": session.thread_id,
-            "decisions": [_decision_record(d, row) for d, row in zip(session.decisions, session.decision_table(), strict=False)],
-            "questions": [question_record(request) for request in _pending(session)],
-        }
+        return {"thread_id": session.thread_id, "decisions": decisions, "questions": [question_record(request) for request in _pending(session)]}
 
     def _send(self, message: dict[str, Any]) -> None:
         from comm import create_comm
@@ -81,7 +82,7 @@ class Account:
 def _pending(session: Any) -> list[Any]:
     try:
         return list(session.pending)
-    except HitlError:  # a thread that this graph cannot go on with, which its own error has told
+    except Exception:  # noqa: BLE001  a thread that this graph cannot go on with, which its own error has told
         return []
 
 

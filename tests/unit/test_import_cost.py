@@ -39,6 +39,10 @@ def test_a_graph_in_memory_loads_no_heavy_package_either():
     assert loaded_after("from hitl_nb import StateGraph, MemorySaver, Command, interrupt, START, END") == set()
 
 
+def test_the_engine_that_papermill_loads_is_light():
+    assert loaded_after("import hitl_nb.batch.engine") == set()
+
+
 def test_the_check_sees_a_package_that_was_loaded():
     assert loaded_after("import yaml") == {"yaml"}
 

@@ -95,3 +95,11 @@ def test_the_record_is_plain_data():
         "assignee": None,
         "deadline": "2026-12-01T00:00:00+00:00",
     }
+
+
+def test_questions_that_nobody_can_answer_any_more_are_not_said_to_wait():
+    drawn = left_open([request("Go?")], kept=False)
+    for shown in (drawn["text/html"], drawn["text/plain"]):
+        assert "it goes on from here" not in shown
+        assert "DiskCacheSaver" in shown
+        assert "hitl-nb answer" not in shown
