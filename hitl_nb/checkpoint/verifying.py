@@ -9,6 +9,7 @@ from typing import Any
 
 from hitl_nb.checkpoint.audit import LogEntry, digest, log_head
 from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key, question_key, vote_key
+from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import several_of
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.records import Head
@@ -45,7 +46,7 @@ def verify(store: ThreadReader, head: str | None = None) -> Verification:
     problems += _chain(store, count, newest, entries)
     logged: dict[str, list[int]] = defaultdict(list)
     voted: dict[str, list[int]] = defaultdict(list)
-    for entry in entries:
+    for entry in bar(entries, "Records", total=len(entries)):
         if entry.kind in ("decision", "expired"):
             logged[entry.thread_id].append(entry.decision)
             problems += (f"entry {entry.number}: {told}" for told in _record(store, entry))
@@ -73,7 +74,7 @@ def verify(store: ThreadReader, head: str | None = None) -> Verification:
 def _chain(store: ThreadReader, count: int, newest: bytes, entries: list[LogEntry]) -> Iterator[str]:
     """What is wrong with the chain itself; fills `entries` with those that can be read."""
     last = b""
-    for n in range(count):
+    for n in bar(range(count), "Log", total=count):
         try:
             raw = store._read(log_key(n))
             if raw is None:

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hitl_nb.checkpoint.audit import LogEntry, log_entries
+from hitl_nb.checkpoint.audit import LogEntry, log_entries, log_head
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.checkpoint.standing import standing_decisions
 from hitl_nb.checkpoint.voting import Vote
@@ -58,7 +59,7 @@ class Row:
 
 def rows(saver: Checkpointer) -> Iterator[Row]:
     """The rows of the log, the oldest first. Raises CorruptStoreError where an entry or a record is damaged."""
-    for entry in log_entries(saver):
+    for entry in bar(log_entries(saver), "Decision log", total=log_head(saver)[0]):
         decision = _decision(saver, entry) if entry.kind in ("decision", "expired") else None
         vote = _vote(saver, entry) if entry.kind == "vote" else None
         if decision is not None and entry.version == 1:  # which held no more than the number

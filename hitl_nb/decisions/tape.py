@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.checkpoint.reviewers import folded
@@ -44,7 +45,7 @@ def tape(saver: Checkpointer, thread_ids: Iterable[str], *, times: bool = False)
         f"tape: {TAPE_VERSION}",
         "on_change: fail",
     ]
-    blocks = [line for thread_id in named for line in _of_thread(saver, thread_id, times=times)]
+    blocks = [line for thread_id in bar(named, "Threads", total=len(named)) for line in _of_thread(saver, thread_id, times=times)]
     lines += ["answers:", *blocks] if any(not line.startswith("#") for line in blocks) else ["answers: []", *blocks]
     return "\n".join([*lines, "...", ""])
 

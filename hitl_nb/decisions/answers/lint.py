@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.records import Question, utc_now
 from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.standing import asked_in_order
@@ -82,7 +82,7 @@ def lint(given: Any, saver: Checkpointer | None = None, *, store: str = "", now:
     report.store = store
     used = Counter[int]()
     ended = set[str]()
-    for thread_id in _threads(saver):
+    for thread_id in bar(threads := _threads(saver), "Threads", total=len(threads)):
         asked = asked_in_order(saver, thread_id)
         of_thread = script.fresh()
         of_thread.meet(asked)
@@ -95,7 +95,7 @@ def lint(given: Any, saver: Checkpointer | None = None, *, store: str = "", now:
     return report
 
 
-def _threads(saver: Checkpointer) -> Iterable[str]:
+def _threads(saver: Checkpointer) -> list[str]:
     """The threads that asked something and are there."""
     named = {q.thread_id for q in saver.open_questions()} | {e.thread_id for e in log_entries(saver)}
     return sorted(t for t in named if saver.head(t) is not None)
