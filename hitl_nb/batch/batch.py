@@ -121,7 +121,7 @@ def _notebooks(
     read = read_notebook(notebook)
     declared = parameters_of(read)
     cases = fitted(cases, declared)
-    saver = DiskCacheSaver(store)
+    saver = DiskCacheSaver(_folder(store, "store"))
     summary = Summary(notebook.name, cases, saver, out, script, answers)
     summary.notes += _notes(cases, declared)
     folder = _folder(out / "cases")
@@ -141,7 +141,10 @@ def _notebooks(
         for case in todo
     }
     finished = in_processes(run_job, list(jobs.values()), workers) if executor is None else in_executor(run_job, jobs.values(), executor)
-    return _carried_out(summary, _endings(finished), len(jobs), progress=progress)
+    try:
+        return _carried_out(summary, _endings(finished), len(jobs), progress=progress)
+    finally:
+        saver.close()
 
 
 def _carried_out(summary: Summary, runs: Iterator[tuple[str, Ending]], total: int, *, progress: bool) -> BatchResult:
@@ -190,11 +193,16 @@ def _look_back(summary: Summary, sources: tuple[str, ...]) -> list[Case]:
         changed = change_since(earlier, case, sources, summary.executed[case.thread_id]) if finished else ""
         if changed:
             summary.refused[case.thread_id] = changed
-        elif not finished or has_moved(earlier, summary.saver, opened, fitting):
+        elif not finished or not _has_report(summary, case) or has_moved(earlier, summary.saver, opened, fitting):
             todo.append(case)
         else:
             summary.kept[case.thread_id] = earlier
     return todo
+
+
+def _has_report(summary: Summary, case: Case) -> bool:
+    """False where the disk was full when it was to be written."""
+    return summary.executed[case.thread_id].with_suffix(".html").is_file()
 
 
 def _fitting(summary: Summary) -> Collection[str]:
@@ -244,8 +252,8 @@ def _counted(endings: Iterable[Ending]) -> str:
     return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
-def _folder(path: Path) -> Path:
-    """The folder, made where it is not there. Raises OutputError."""
+def _folder(path: Path, name: str = "out") -> Path:
+    """The folder of the option `name`, made where it is not there. Raises OutputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         if os.access(path, os.W_OK | os.X_OK):
@@ -253,4 +261,4 @@ def _folder(path: Path) -> Path:
         why = "it cannot be written to; check its owner and permissions"
     except OSError as error:
         why = str(error)
-    raise OutputError(f"the batch cannot leave anything in {path}: {why}. Nothing was run; name another folder with --out (out= in Python)")
+    raise OutputError(f"the batch cannot leave anything in {path}: {why}. Nothing was run; name another folder with --{name} ({name}= in Python)")

@@ -56,7 +56,9 @@ def run_job(job: Job) -> Ending:
             parameters=job.parameters,
             cell_timeout_s=job.cell_timeout_s,
         )
-    except Exception as error:  # noqa: BLE001  whatever stops a run before its notebook can say so: a full disk, no kernel of that name
+    except OSError as error:
+        return Ending("failed", f"{told(error)}. It was to be written: {job.executed} and its report", time.monotonic() - started)
+    except Exception as error:  # noqa: BLE001  whatever stops a run before its notebook can say so: no kernel of that name
         return Ending("failed", told(error), time.monotonic() - started)
     status: Status = "interrupted" if run.status == "running" else run.status
     return Ending(status, "" if run.error is None else str(run.error), time.monotonic() - started)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from hitl_nb.batch.saving import write_whole
+
 # nbconvert's page loads require.js, MathJax and mermaid from the internet. A report of decisions needs none of them; a formula stays as typed.
 PAGE: Final = """\
 {%- extends 'lab/index.html.j2' -%}
@@ -23,5 +25,5 @@ def write_report(notebook: Any, path: Path) -> Path:
 
     exporter = HTMLExporter(raw_template=PAGE, embed_images=True)
     html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": path.stem}})
-    path.write_text(html, encoding="utf-8")
+    write_whole(path, html)
     return path

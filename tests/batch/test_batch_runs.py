@@ -123,5 +123,7 @@ def test_a_folder_or_a_store_that_cannot_be_written_is_told_before_anything_runs
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match=r"cannot leave anything in .*file/out.*Nothing was run; name another folder"):
         run_batch(batch.notebook, [batch.case("a", 1)], out=tmp_path / "file" / "out")
-    with pytest.raises(StoreError, match="cannot open the store|holds other files|Not a directory"):
+    with pytest.raises(OutputError, match=r"cannot leave anything in .*file: .*--store"):
         run_batch(batch.notebook, [batch.case("a", 1)], out=tmp_path / "out", store=tmp_path / "file")
+    with pytest.raises(StoreError, match="holds other files"):
+        run_batch(batch.notebook, [batch.case("a", 1)], out=tmp_path / "out", store=tmp_path)
