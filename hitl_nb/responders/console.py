@@ -102,9 +102,9 @@ class ConsoleResponder:
         known = f"a number from 1 to {len(form.options)}" if numbered else "one of them"
         while True:
             typed = self._read(f"Your choice (1-{len(form.options)}): " if numbered else "Your choice: ").strip()
-            option = option_said(form.options, typed, numbered=numbered)
-            if option is not None:
-                return option
+            meant = option_said(form.options, typed, numbered=numbered)
+            if meant is not None:
+                return meant
             self._write(f"Not sent: {typed!r} is none of them; type {known}.")
 
     def _lines(self, what: str) -> str:

@@ -36,17 +36,20 @@ class ScriptedResponder:
     def ask(self, request: Request, submit: Submit) -> None:
         question, script = request.question, self.script
         voted = {folded(vote.reviewer) for vote in request.votes}
-        made: Decision | Vote | None = None
-        while not isinstance(made, Decision):
+        vote: Vote | None = None
+        while True:
             entry = script.entry_for(question, lambda e: question.quorum == 1 or folded(e.by or request.form.reviewer) not in voted)
             if entry is None:
                 if not self._leave_open:
-                    raise missing_answer(request, _why_missing(script, made), script)
+                    raise missing_answer(request, _why_missing(script, vote), script)
                 return
             if entry.taped is not None and script.on_change != "accept" and not entry.taped.same(question):
                 self._changed(request, submit, entry)
                 return
             made = self._submitted(question, submit, entry)
+            if not isinstance(made, Vote):
+                return
+            vote = made
             voted.add(folded(entry.by or request.form.reviewer))
 
     def recall(self, question: Question, given: Decision | Vote, reviewer: str) -> None:
@@ -88,8 +91,8 @@ class ScriptedResponder:
             raise missing_answer(request, why, self.script)
 
 
-def _why_missing(script: Script, vote: Decision | Vote | None) -> str:
-    if not isinstance(vote, Vote):
+def _why_missing(script: Script, vote: Vote | None) -> str:
+    if vote is None:
         return f"no unused entry of {script.source} fits it"
     return (
         f"{vote.standing} reviewers have answered {brief(vote.answer)}; no unused entry of {script.source} fits it that is by somebody else (one for "

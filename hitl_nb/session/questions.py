@@ -50,8 +50,7 @@ class Questions:
     def decided(self, request: Request, decision: Decision) -> None:
         """It was answered here: show the receipt, with the votes that led there."""
         self.asked.pop(request.question.id, None)
-        if request.question.quorum > 1:
-            request = self.request(request.question.id)
+        request = self._with_votes(request)
         self._keep(request, decision)
         self._view.decided(request, decision)
 
@@ -103,8 +102,9 @@ class Questions:
             if decision is None:
                 self._view.outdated(request)
             else:
-                self._keep(request, decision)
-                self._view.decided_elsewhere(request, decision)
+                decided = self._with_votes(request)
+                self._keep(decided, decision)
+                self._view.decided_elsewhere(decided, decision)
         for decision in reversed(standing.values()):
             if self._for_a_person and decision.interrupt_id not in self._receipts:  # asked and answered elsewhere since the last look
                 self.decided(self.request(decision.interrupt_id), decision)
@@ -115,6 +115,10 @@ class Questions:
         if self._saver.open_question(shown.question.id) is not None and _standing(renewed) != _standing(shown):
             self.asked[shown.question.id] = renewed
             self._view.changed(renewed)
+
+    def _with_votes(self, request: Request) -> Request:
+        """A question that was just decided, as its receipt shows it."""
+        return self.request(request.question.id) if request.question.quorum > 1 else request
 
     def _keep(self, request: Request, decision: Decision) -> None:
         if self._for_a_person:

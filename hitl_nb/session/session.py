@@ -136,7 +136,8 @@ class ReviewSession(Runner):
         """Answer the open question (or the one with this id) from code, and run the graph to its next question.
 
         A Vote: the answer is recorded, and the question stays open until more reviewers have given the same.
-        Raises InvalidAnswerError, AlreadyAnsweredError, DeadlinePassedError, NotEntitledError, AmbiguousAnswerError, NotWaitingError, and what a node raises.
+        Raises InvalidAnswerError, AlreadyAnsweredError, DeadlinePassedError, NotEntitledError, AmbiguousAnswerError, NotWaitingError, and what a node
+        raises.
         """
         decision = self._record(self._questions.request(id) if id is not None else self._only_question(), value, reviewer, "code")
         self._asks = True

@@ -77,6 +77,8 @@ class Card(CardFrame):
         """The answer buttons that are drawn now, by number."""
         self._senders: list[Any] = []
         self._extras: dict[str, Any] = {}
+        self._as_recorded: dict[str, str] = {}
+        """What was filled in when a vote was given: it is recorded."""
         self._plain: Any = None
         """For a front end that cannot draw the panel's tree."""
         if form.control == "table":
@@ -325,10 +327,8 @@ class Card(CardFrame):
             made = self._submit(answer)
         except InvalidAnswerError as error:
             self._reopen(partial(self._refuse, error, dressed=dressed))
-        except DeadlinePassedError as error:
-            self._reopen(partial(self._refuse_late, error))
-        except NotEntitledError as error:
-            self._reopen(partial(self._say_problem, str(error), ""))
+        except (DeadlinePassedError, NotEntitledError) as error:
+            self._reopen(partial(self._draw_saying, markup.problem(str(error))))
         except _OVERTAKEN as error:
             self._lose(error)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
@@ -341,16 +341,16 @@ class Card(CardFrame):
         if made is None:
             self._reopen(self._refresh)
         elif isinstance(made, Vote):
-            self.request = voting.with_vote(self.request, made)
-            self._reopen(partial(self._say_recorded, made))
+            self.request, self._as_recorded = voting.with_vote(self.request, made), self._filled
+            self._reopen(partial(self._draw_saying, markup.line(escape(voting.recorded(self.request, made)))))
         else:
             with self._lock:
                 self.state = "sent"
             self._answered(self.request, made)
 
-    def _say_recorded(self, vote: Vote) -> None:
+    def _draw_saying(self, line: str) -> None:
         self._draw()
-        self._line.value = markup.line(escape(voting.recorded(self.request, vote)))
+        self._line.value = line
 
     def _answer(self, option: Option, *, dressed: bool) -> Any:
         if self._plain is None or dressed:
@@ -390,11 +390,11 @@ class Card(CardFrame):
         if self._overtaken is not None:
             self._overtaken(self, error)
 
-    def _refuse_late(self, error: DeadlinePassedError) -> None:
-        self._draw()
-        self._say_problem(str(error), "")
-
     @property
     def unsent(self) -> dict[str, str]:
         """What a person typed here, by the name of the field."""
+        return {name: text for name, text in self._filled.items() if self._as_recorded.get(name) != text}
+
+    @property
+    def _filled(self) -> dict[str, str]:
         return {**self._panel.unsent, **({"comment": self._commented} if self._commented else {})}

@@ -178,6 +178,7 @@ class LiveView(View):
             if slot is None or slot.card is None or (slot.is_open and slot.card.is_untouched):
                 (slot or self._slot(request)).decide(request, decision)
             else:
+                slot.request = request
                 slot.give_away(decision, who, decision.decided_at, self._draw)
             if others and self._stack is not None:
                 self._stack.tell(f"Answered elsewhere: “{request.form.heading}”, by {who}.")
