@@ -32,7 +32,7 @@ _OPEN_FILTERS: Final = {"graph": None, "node": None, "assignee": None, "thread":
 @click.option("--text", "typed", metavar="TEXT", help="The text that is asked for, or the edited one. @FILE reads a file, - standard input.")
 @click.option("--value", metavar="JSON", help="The answer exactly, as JSON. @FILE reads a file, - standard input.")
 @click.option("--edit", is_flag=True, help="Write the answer in your editor ($VISUAL, $EDITOR), beginning with the draft, or the fields of a form.")
-@click.option("--reviewer", metavar="NAME", help="Who answers; default: the JupyterHub user, else the login name.")
+@click.option("--reviewer", metavar="NAME", help="Who answers. [default: HITL_NB_REVIEWER, else the JupyterHub user, else the login name]")
 @click.option("-i", "--interactive", is_flag=True, help="Ask the open questions here, one by one. The options below say which.")
 @filter_options()
 @store_option
