@@ -35,7 +35,7 @@ def test_each_command_of_the_page_prints_what_the_page_shows(tmp_path, monkeypat
         for shown, whole in real.items():
             output = output.replace(whole, shown).replace(whole[:8], shown)
         assert as_on_the_page(output) == expected, command
-    assert len(steps) == 12
+    assert len(steps) == 11
     saver.close()
 
 
