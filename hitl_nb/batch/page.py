@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote
@@ -31,6 +32,21 @@ _SHOWN: Final = 3
 
 def page(result: BatchResult, *, on_disk: bool = True) -> str:
     """The page. `on_disk`: the store is a folder, so that commands can name it."""
+    text: str = _template().render(
+        result=result,
+        kinds=_KINDS,
+        marks=_MARKS,
+        words=_WORDS,
+        ran=sum(case.ran for case in result.cases),
+        open=[case for case in result.cases if case.questions],
+        failed=[case for case in result.cases if case.status not in ("done", "needs human")],
+        on_disk=on_disk,
+    )
+    return text
+
+
+@cache
+def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -39,6 +55,7 @@ def page(result: BatchResult, *, on_disk: bool = True) -> str:
         return straight(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=shown)
+    environment.globals["css"] = Markup(_read("batch.css"))  # noqa: S704  the package's own file
     environment.filters |= {
         "answered": brief_answer,
         "brief": lambda value: cut(as_written(value)),
@@ -49,17 +66,7 @@ def page(result: BatchResult, *, on_disk: bool = True) -> str:
         "moment": _moment,
         "shell": shlex.quote,
     }
-    return environment.from_string(_read("batch.html.j2")).render(
-        result=result,
-        css=Markup(_read("batch.css")),  # noqa: S704  the package's own file
-        kinds=_KINDS,
-        marks=_MARKS,
-        words=_WORDS,
-        ran=sum(case.ran for case in result.cases),
-        open=[case for case in result.cases if case.questions],
-        failed=[case for case in result.cases if case.status not in ("done", "needs human")],
-        on_disk=on_disk,
-    )
+    return environment.from_string(_read("batch.html.j2"))
 
 
 def _decided(decisions: Sequence[Mapping[str, Any]]) -> str:

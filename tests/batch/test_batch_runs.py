@@ -4,11 +4,13 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 from refunds import refunds
 
 from hitl_nb import run_batch
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.records import utc_now
+from hitl_nb.cli import main
 from hitl_nb.errors import OutputError, StoreError
 from hitl_nb.waiting import record_answer
 
@@ -85,6 +87,33 @@ def test_the_report_and_the_summary_tell_the_same_and_load_nothing(batch, night)
 def test_the_inbox_notebook_asks_for_what_is_open_and_nothing_else(night):
     cells = json.loads(night.inbox.read_text(encoding="utf-8"))["cells"]
     assert "".join(cells[1]["source"]) == 'from hitl_nb import inbox\n\ninbox("reviews", threads=["../../Large"])'
+
+
+def test_the_command_prints_each_case_and_how_to_answer_what_is_open(batch, night, monkeypatch):
+    cases = [batch.case("small-1", 5), batch.case("../../Large", 900)]
+    (batch.out / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    monkeypatch.chdir(batch.folder)
+    called = ["batch", "refunds.ipynb", "--cases", "out/cases.json", "--out", "out"]
+    told = CliRunner().invoke(main, called)
+    assert told.exit_code == 75, told.output
+    lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
+    assert lines[0] == "case status time what"
+    assert re.fullmatch(r"small-1 done [\d.]+ s approve", lines[2])
+    assert re.fullmatch(r"\.\./\.\./Large needs human [\d.]+ s Refund 900 EUR\?", lines[3])
+    assert "2 cases: 1 done, 1 needs a human" in lines
+    assert f"hitl-nb answer --interactive --store {batch.out / 'reviews'}" in lines
+    assert json.loads(CliRunner().invoke(main, [*called, "--json"]).stdout)["counts"] == {"done": 1, "needs human": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("thread_id,amount\nsmall-1,five\n", "line 2: amount is 'five'; expected a number"), ("amount\n5\n", "has no 'thread_id'")],
+)
+def test_the_command_ends_with_the_line_of_a_case_that_cannot_be_run(batch, tmp_path, content, message):
+    (tmp_path / "cases.csv").write_text(content, encoding="utf-8")
+    told = CliRunner().invoke(main, ["batch", str(batch.notebook), "--cases", str(tmp_path / "cases.csv"), "--out", str(tmp_path / "out")])
+    assert (told.exit_code, message in told.stderr) == (1, True), told.output
+    assert not (tmp_path / "out" / "cases").exists()
 
 
 def test_run_again_it_goes_on_only_where_somebody_answered(batch, night):
