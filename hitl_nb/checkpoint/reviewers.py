@@ -125,32 +125,32 @@ class ReviewersFile:
 
     given: Reviewers | Path | None = None
     """What the caller of the store named."""
-    folder: Path | None = None
-    """Where a file may lie that every opener of the store obeys."""
+    here: tuple[str, ...] = ()
+    """Where a file may lie that every opener of the store obeys. As texts: they are looked for at every answer."""
     _read: tuple[tuple[Any, ...], Reviewers] | None = None
     """What the file was when it was read, and what it says."""
 
     @classmethod
     def of(cls, given: Given | None, folder: Path | None = None) -> ReviewersFile:
         """Raises ReviewersFileError for what cannot be read, also when it is a path."""
+        here = () if folder is None else tuple(str(folder / name) for name in FILE_NAMES)
         if given is None:
-            return cls(None, folder)
+            return cls(None, here)
         if not isinstance(given, str | os.PathLike):
-            return cls(Reviewers.of(given), folder)
-        made = cls(Path(given).expanduser().absolute(), folder)
+            return cls(Reviewers.of(given), here)
+        made = cls(Path(given).expanduser().absolute(), here)
         made.now()
         return made
 
     def now(self) -> Reviewers | None:
         """Those who may answer, as the file says now; None: there is no file, and anybody may. Raises ReviewersFileError: it never fails open."""
-        here = [] if self.folder is None else [self.folder / name for name in FILE_NAMES]
-        found = [path for path in here if _stamp(path) is not None]
+        found = [path for path in self.here if _stamp(path) is not None]
         if len(found) + (self.given is not None) > 1:
-            named = [str(path) for path in found] + ([] if self.given is None else ["reviewers="])
+            named = found + ([] if self.given is None else ["reviewers="])
             raise ReviewersFileError(f"{' and '.join(named)} both say who may answer; keep one of them. No answer is taken before that")
         if isinstance(self.given, Reviewers):
             return self.given
-        path = found[0] if found else self.given
+        path = Path(found[0]) if found else self.given
         if path is None:
             return None
         stamp = (path, _stamp(path))
@@ -159,7 +159,7 @@ class ReviewersFile:
         return self._read[1]
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: Path | str) -> tuple[int, ...] | None:
     """By what a change of the file shows; None: there is none."""
     try:
         os.lstat(path)
@@ -188,7 +188,7 @@ def _read(path: Path) -> Reviewers:
     return Reviewers.of(data, str(path))
 
 
-def _unreadable(path: Path, error: OSError) -> ReviewersFileError:
+def _unreadable(path: Path | str, error: OSError) -> ReviewersFileError:
     return ReviewersFileError(f"{path} says who may answer, and cannot be read: {error}. No answer is taken before it can")
 
 
