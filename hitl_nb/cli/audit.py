@@ -74,7 +74,7 @@ def _verify(saver: Checkpointer, head: str | None, *, as_json: bool) -> None:
         for note in found.notes:
             click.echo(f"note     {clean(note)}")
         state = "whole" if found.ok else f"NOT WHOLE ({plural(len(found.problems), 'problem')})"
-        click.echo(f"The log of {found.count} entries is {state}.{f' Head: {found.head}' if found.head else ''}")
+        click.echo(f"The log of {plural(found.count, 'entry', 'entries')} is {state}.{f' Head: {found.head}' if found.head else ''}")
     if not found.ok:
         sys.exit(FAILED)
 
