@@ -67,7 +67,8 @@ def filters_of(given: dict[str, Any]) -> Filters:
 
 def find_question(saver: Checkpointer, ref: str) -> Question:
     """The open question of this id or beginning, else a decided one. Raises UnknownInterruptError, AmbiguousAnswerError."""
-    from hitl_nb.checkpoint.audit import log_entries
+    from hitl_nb.checkpoint.audit import log_entries, log_head
+    from hitl_nb.checkpoint.progress import bar
     from hitl_nb.errors import AmbiguousAnswerError, UnknownInterruptError
     from hitl_nb.waiting import find
 
@@ -78,7 +79,8 @@ def find_question(saver: Checkpointer, ref: str) -> Question:
         if len(beginning) < 4:  # which the error tells
             raise
         # Only open questions are found by their beginning; what was decided is named in the log.
-        named = sorted({e.interrupt_id for e in log_entries(saver) if e.interrupt_id.startswith(beginning)})
+        entries = bar(log_entries(saver), "Decision log", total=log_head(saver)[0])
+        named = sorted({e.interrupt_id for e in entries if e.interrupt_id.startswith(beginning)})
         found = [question for name in named if (question := saver.question(name)) is not None]
         if len(found) > 1:
             raise AmbiguousAnswerError(

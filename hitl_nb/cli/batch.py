@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hitl_nb.cli.common import STORE_VARIABLE, clean, json_option, print_json, table, told
+from hitl_nb.cli.common import STORE_VARIABLE, clean, json_option, print_json, program, table, told
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural
 
@@ -123,4 +123,4 @@ def _print(result: BatchResult) -> None:
 def _command(result: BatchResult) -> str:
     import shlex
 
-    return f"hitl-nb answer --interactive --store {shlex.quote(result.store)}"
+    return f"{program()} answer --interactive --store {shlex.quote(result.store)}"

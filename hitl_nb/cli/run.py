@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hitl_nb.cli.asked import command_line
 from hitl_nb.cli.common import FAILED, LEFT_OPEN, STORE_VARIABLE, clean, json_option, print_json, told
 from hitl_nb.cli.demo import decision_table
 from hitl_nb.cli.notebooks import require
@@ -139,7 +140,7 @@ def _print(done: NotebookRun) -> None:
         click.echo(f"\nNeeds a person, {plural(len(done.questions), 'question')} open:")
         for q in done.questions:
             about = [q["thread_id"], q["node"], *([q["assignee"]] if q["assignee"] else []), *([f"until {q['deadline']}"] if q["deadline"] else [])]
-            click.echo(f"  {clean(q['question'], 100)}  ({clean(', '.join(about), 100)})\n    hitl-nb answer {q['id']}")
+            click.echo(f"  {clean(q['question'], 100)}  ({clean(', '.join(about), 100)})\n    {command_line('answer', q['id'][:8])}")
         click.echo("Answer, then run the notebook again: it goes on from there.")
     elif done.error is not None:
         click.echo(printable(f"\n{done.status}: {done.notebook.name}, {done.error}"), err=True)

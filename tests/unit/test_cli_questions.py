@@ -304,6 +304,20 @@ def test_wrong_usage_of_answer_ends_with_2_and_says_what_to_do(asked, given, why
     assert len(listed()) == 1
 
 
+def test_who_may_not_answer_is_refused_and_several_answers_are_counted(asked, monkeypatch):
+    graph = asked("options", "rows")
+    Path("reviews/reviewers.yaml").write_text("reviewers: {ann: [], bo: [desk], cy: [desk]}\n")
+    assert "ann" in run("answer", id_of("options"), "approve", "--reviewer", "bo", code=1).stderr
+    monkeypatch.setitem(QUESTIONS, "text", ({"question": "Sell?", "options": ["yes", "no"]}, {"assignee": "desk", "quorum": 2}))
+    asked("text")
+    name = id_of("text")
+    assert "(1 of 2 alike): the question stays open for the other reviewers." in run("answer", name, "yes", "--reviewer", "bo").stdout
+    assert 'bo answered "yes"' in run("show", name).stdout
+    made = json.loads(run("answer", name, "yes", "--reviewer", "cy", "--json").stdout)
+    assert (made["answer"], made["votes"]) == ("yes", None)
+    assert answered(graph, "text") == "yes"
+
+
 # -- answer --edit -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -518,14 +532,23 @@ def test_commands_to_copy_are_quoted_for_the_shell(asked, monkeypatch):
     assert answered(graph, "text") == "--yes"
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_store_that_cannot_be_written_to_is_told(asked):
-    asked("options")
-    Path("reviews").chmod(0o500)
+def test_a_store_that_cannot_be_written_to_is_read_and_an_answer_to_it_is_refused(asked):
+    asked("options", "default").checkpointer.close()
+    name = id_of("options")
+    everything = [Path("reviews"), *Path("reviews").rglob("*")]
+    for path in everything:
+        path.chmod(0o500 if path.is_dir() else 0o400)
     try:
-        assert "Error" in run("answer", "abcd", "approve", code=1).stderr
+        if os.access("reviews", os.W_OK):
+            pytest.skip("root may write anywhere")
+        assert "2 open questions" in run("pending").stdout
+        assert "Publish?" in run("show", name).stdout
+        assert run("audit", "--verify").stdout == "The log of 0 entries is whole.\n"
+        for command in (["answer", name, "approve"], ["expire"]):
+            assert "can be read here and not be written to; nothing was written" in run(*command, code=1).stderr
     finally:
-        Path("reviews").chmod(0o700)
+        for path in everything:
+            path.chmod(0o700)
 
 
 @pytest.mark.parametrize("command", [["pending"], ["show", "abcd"], ["answer", "abcd", "yes"], ["expire"], ["history", "t"]])
