@@ -19,6 +19,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
 
     def __init__(self, directory: str, **settings: Any) -> None:
         super().__init__(directory, **settings)
+        self._folder = Path(directory)
         self.written = local()
         """`names`: the value files this Python thread wrote in its current transaction; `gone`: those whose records it removed."""
 
@@ -47,14 +48,14 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
                 file.flush()
                 os.fsync(file.fileno())
         if self.durable:
-            for folder in (path.parent, path.parent.parent, Path(self._directory)):
+            for folder in (path.parent, path.parent.parent, self._folder):
                 _sync_names(folder)
         return len(value), IN_FILE, name, None
 
     def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> bytes:  # noqa: FBT001 - diskcache's
         if read:
             raise DamagedError("it is asked for as a file, which no record is")
-        return fetch(Path(self._directory), mode, filename, value)
+        return fetch(self._folder, mode, filename, value)
 
     def remove(self, file_path: Any) -> None:
         if getattr(self.written, "names", None) is None:
@@ -68,7 +69,7 @@ class BytesDisk(diskcache.Disk):  # type: ignore[misc]
         self._place(file_path).unlink(missing_ok=True)
 
     def _place(self, filename: Any) -> Path:
-        return value_path(Path(self._directory), filename)
+        return value_path(self._folder, filename)
 
 
 class DurableDisk(BytesDisk):
