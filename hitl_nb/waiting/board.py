@@ -163,6 +163,11 @@ class Board:
         """How many were answered here."""
         return len((self._answered_here - self._open.keys()) | self._voted_here)
 
+    @property
+    def total(self) -> int:
+        """How many were answered here or are open."""
+        return len(self._answered_here | self._voted_here | self._open.keys())
+
     def count(self, which: Literal["all", "mine", "overdue"]) -> int:
         """How many there would be with this choice, the other filters as they are."""
         filters = replace(self.filters, overdue=which == "overdue")

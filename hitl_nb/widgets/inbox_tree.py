@@ -46,7 +46,8 @@ class Shown:
     open: int
     oldest: datetime | None
     done: int
-    """Answered here."""
+    """Answered here, of `of`."""
+    of: int
     filters: FilterBar
     rows: Sequence[Row]
     first: int
@@ -77,7 +78,7 @@ def tree(s: Shown) -> list[Node]:
 
 
 def _head(s: Shown) -> Node:
-    total = s.done + s.open
+    total = s.of
     done = [h("span", {"id": "done"}, f"{s.done:,} of {total:,} answered here")] if s.done else []
     oldest = [_time("asked", s.oldest, s.now, "oldest ")] if s.oldest is not None else []
     return h(

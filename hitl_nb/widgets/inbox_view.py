@@ -323,9 +323,7 @@ class InboxView:
             case "open":
                 self._open(act.arg)
             case "go":
-                following = self._board.next_open(self._here, -1 if act.arg == "prev" else 1)
-                if following is not None:
-                    self._open(following.id)
+                self._go_on(-1 if act.arg == "prev" else 1)
             case "pick":
                 self._picked.pop(act.arg, None)
                 if act.value is True and self._is_open(act.arg):
@@ -338,8 +336,6 @@ class InboxView:
                 self._show_bulk()
             case "page":
                 self._turn(act.arg)
-            case "due":
-                pass  # a deadline passed: it is drawn anew
             case _:
                 self._filter(act)
 
@@ -384,6 +380,7 @@ class InboxView:
                 open=len(self._board.open),
                 oldest=min((q.created_at for q in self._board.open), default=None),
                 done=self._board.done,
+                of=self._board.total,
                 rows=[self._rows.row(line, is_picked=line.id in self._picked, is_here=line.id == self._here) for line in drawn],
                 first=self._first,
                 total=len(lines),

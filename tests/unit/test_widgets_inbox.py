@@ -409,6 +409,7 @@ def test_a_question_for_two_reviewers_goes_on_after_the_answer_and_says_how_many
     desk.press("Rail")
     assert desk.here == "coffee"
     assert "Recorded: 1 of 2 answered “Rail”" in desk.said
+    assert "1 of 2 answered here" in desk.said
     assert "Needs 2 equal answers, 1 given, one of them yours" in desk.said
     assert desk.answer("tea") == []
     desk.press("Road")
