@@ -40,7 +40,7 @@ def filter_options(*, search: tuple[str, ...] = ("--search",)) -> Callable[[F], 
         click.option("--thread", metavar="GLOB", shell_complete=complete_threads, help="Only of this thread, or of those like article-*."),
         click.option("--overdue", is_flag=True, help="Only those whose deadline has passed."),
         click.option(*search, "words", metavar="WORDS", default="", help="Only those that have all these words in what they show or in a name."),
-        click.option("--sort", type=click.Choice(("deadline", "age")), default="deadline", show_default=True, help="First what is due, or old."),
+        click.option("--sort", type=click.Choice(("deadline", "age")), default="deadline", show_default=True, help="By deadline, or by age."),
     )
 
     def with_options(command: F) -> F:

@@ -116,17 +116,21 @@ class Dialogue:
         if brief is None or question is None:
             self._write(f"Thread {listed.thread_id}, node {listed.node}: {self._gone(listed.interrupt_id)}")
             return
-        if brief.assignee or brief.deadline is not None:
-            until = "" if brief.deadline is None else f"until {moment(brief.deadline)} UTC{' (overdue)' if brief.overdue(utc_now()) else ''}"
-            self._write(", ".join(filter(None, (f"for {brief.assignee}" if brief.assignee else "", until))))
-
         request = request_for(self._saver, question, reviewer=self._reviewer)
+        if brief.overdue(utc_now()):
+            self._write(
+                f"{request.form.heading}\nThread {listed.thread_id}: overdue since {moment(brief.deadline)} UTC, so it takes no answer. Left open."
+            )
+            return
+        if brief.assignee or brief.deadline is not None:
+            until = "" if brief.deadline is None else f"until {moment(brief.deadline)} UTC"
+            self._write(", ".join(filter(None, (f"for {brief.assignee}" if brief.assignee else "", until))))
 
         def record(answer: Any, **_: Any) -> Decision | Vote:
             decision = record_answer(self._saver, question, answer, reviewer=self._reviewer, how=HOW, now=utc_now())
             self._mine.add(question.id)
             if isinstance(decision, Decision):  # the console tells of a vote
-                self._write("\n".join(recorded(request, decision)))
+                self._write(next(recorded(request, decision)))
             return decision
 
         ConsoleResponder(read=self._read, write=self._print).ask(request, record)

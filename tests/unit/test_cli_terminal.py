@@ -186,7 +186,7 @@ def test_every_command_has_help_that_ends_with_its_exit_codes_and_json_but_where
 def test_a_command_that_is_none_names_the_nearest(typed, meant):
     result = CliRunner().invoke(main, [typed, "--json"], prog_name="hitl-nb")
     assert result.exit_code == 2
-    assert f"Did you mean '{meant}'?" in result.stderr
+    assert re.search(rf"Did you mean (one of: )?'{meant}'", result.stderr)
     assert meant in json.loads(result.stdout)["error"]["message"]
 
 
