@@ -21,7 +21,7 @@ from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, de
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
 from hitl_nb.checkpoint.records import Answered, Asked, Checkpoint, Finished, Head, ValueRef, event_from_wire
-from hitl_nb.checkpoint.salvage import Gap, Row, every_row, loosen
+from hitl_nb.checkpoint.salvage import Gap, Row, every_row
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, VALUE_FILE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.verifying import verify
@@ -82,7 +82,7 @@ class Health:
 
 def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
     """Look at everything in a store's folder. Raises StoreError where there is none, StoreVersionError for one of a newer hitl_nb."""
-    reader = FolderReader(folder, timeout_s=timeout_s)
+    reader = FolderReader(folder, timeout_s=timeout_s, lenient=True)
     require_store(reader)
     try:
         for _ in range(3):
@@ -132,8 +132,6 @@ class _Look:
 
     def run(self) -> None:
         health, connection = self.health, self.connection
-        with suppress(sqlite3.Error):
-            loosen(connection)
         self._whole_database()
         named: set[str] = set()
         count = None
@@ -168,8 +166,10 @@ class _Look:
         if told != ["ok"]:
             for line in told:
                 self._report(Damage(f"SQLite finds the database damaged: {line}"))
-        if (self.reader.folder / DATABASE).stat().st_size % 512:
-            self._report(Damage("the database was cut short: its size is no multiple of a page"))
+        with (self.reader.folder / DATABASE).open("rb") as file:
+            page, pages = _pages(file.read(100))
+            if file.seek(0, os.SEEK_END) < page * pages:
+                self._report(Damage(f"the database was cut short: it has {file.tell()} bytes of {page * pages}"))
 
     def _rows(self) -> Iterator[Row | Gap]:
         try:
@@ -186,7 +186,7 @@ class _Look:
         try:
             record = unseal(key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store")
         except (DamagedError, CorruptStoreError) as error:
-            yield Damage(f"record {key!r}: {_brief(error)}", file, thread_of(key), key)
+            yield Damage(unread(key, error), file, thread_of(key), key)
             return
         self.health.records += 1
         kind = self._kinds.get(key[:3] if key.startswith("!") else key[:2])
@@ -322,7 +322,8 @@ class _Look:
 
     def _kept(self, key: str, record: bytes) -> Iterator[Damage]:
         _, task, number = key.split("/")
-        unpack(record)
+        if unpack(record) is None:
+            yield Damage(f"what once() kept as {key!r} was lost")
         if int(number) and not self._has(f"k/{task}/{int(number) - 1:06d}"):
             yield Damage(f"what once() kept before {key!r} is missing: it would be done again")
 
@@ -354,12 +355,18 @@ class _Look:
             name = path.relative_to(self.reader.folder).as_posix()
             if VALUE_FILE.match(name):
                 self.health.value_files += 1
-                orphans += name not in named and not self._has(GONE_PREFIX + name)
+                orphans += name not in named and not self._is_going(name)
             locks += name.startswith(f"{LOCKS}/")
         if orphans:
             self.health.notes.append(f"{orphans} value files belong to no record, as a killed writer leaves them; hitl-nb store vacuum removes them")
         if locks > 1000:
             self.health.notes.append(f"{locks} lock files; hitl-nb store vacuum removes those that nobody holds")
+
+    def _is_going(self, name: str) -> bool:
+        """True for a value file whose record was deleted, and which whoever opens the store next removes."""
+        with suppress(sqlite3.Error):
+            return self._has(GONE_PREFIX + name)
+        return False
 
     # -- pieces ------------------------------------------------------------------------------------------------------------------
 
@@ -383,11 +390,23 @@ _NONSENSE: Final = (TypeError, ValueError, LookupError, AttributeError, Overflow
 """What comes of a record whose seal is right and whose content is not of its kind."""
 
 
+def _pages(header: bytes) -> tuple[int, int]:
+    """Bytes of a page and number of pages, as the beginning of an SQLite database says."""
+    size = int.from_bytes(header[16:18], "big")
+    return (65536 if size == 1 else size), int.from_bytes(header[28:32], "big")
+
+
 def _gap(gap: Gap) -> Damage:
     if gap.key:
         return Damage(f"record {gap.key!r} cannot be read: {gap.error}", thread_id=thread_of(gap.key), key=gap.key)
     span = f"rows from {gap.first} on" if gap.last >= 1 << 61 else f"rows {gap.first} to {gap.last}" if gap.last > gap.first else f"row {gap.first}"
     return Damage(f"{span} cannot be read: {gap.error}")
+
+
+def unread(key: str, error: Exception) -> str:
+    """Why a record cannot be read, in words that name it."""
+    why = _brief(error)
+    return why if repr(key) in why else f"record {key!r}: {why}"
 
 
 def _brief(error: BaseException) -> str:

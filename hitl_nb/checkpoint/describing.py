@@ -73,7 +73,6 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
     try:
         execute = reader.connection().execute
         (records,) = execute("SELECT count(*) FROM Cache").fetchone()
-        (journal,) = execute("PRAGMA journal_mode").fetchone()
         return Description(
             folder=str(place),
             format=unpack(reader._must(FORMAT_KEY, ""))[0],
@@ -87,7 +86,7 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
             value_files=len(values),
             value_bytes=sum(values),
             lock_files=sum(1 for name in sizes if name.startswith(f"{LOCKS}/")),
-            journal_mode=journal,
+            journal_mode=_journal_mode(place / DATABASE),
             reviewers_file=next((name for name in FILE_NAMES if name in sizes), ""),
             file_system=kind,
             writable=os.access(place, os.W_OK) and os.access(place / DATABASE, os.W_OK),
@@ -97,6 +96,12 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
         raise store_error("read", place, error, timeout_s=timeout_s) from error
     finally:
         reader.close()
+
+
+def _journal_mode(database: Path) -> str:
+    """As the database says itself; a connection that cannot write is told otherwise."""
+    with database.open("rb") as file:
+        return "wal" if file.read(20)[18:20] == b"\x02\x02" else "delete"
 
 
 def is_network(kind: str) -> bool:

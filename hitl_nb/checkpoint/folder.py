@@ -21,13 +21,17 @@ _ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1
 
 
 class FolderReader(ThreadReader):
-    """Reads a store's folder, from any thread and any process. Nothing is written, not even a setting; others may write meanwhile."""
+    """Reads a store's folder, from any thread and any process. Nothing is written, not even a setting; others may write meanwhile.
 
-    def __init__(self, folder: str | os.PathLike[str], *, types: Iterable[type] = (), timeout_s: float = 60.0) -> None:
+    `lenient`: of a database that was cut short, or whose tables are described wrongly, read what is left instead of nothing.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, types: Iterable[type] = (), timeout_s: float = 60.0, lenient: bool = False) -> None:
         super().__init__(types=types)
         self.folder = Path(folder).expanduser().absolute()
         self.called = f"the store {self.folder}"
         self.timeout_s = timeout_s
+        self.lenient = lenient
         self._local = local()
 
     def _read(self, key: str) -> bytes | None:
@@ -61,7 +65,7 @@ class FolderReader(ThreadReader):
         if held is not None and pid == os.getpid() and not (unchanging and _is_in_use(self.folder)):
             return held  # type: ignore[no-any-return]
         unchanging = not _is_in_use(self.folder)
-        held = connect(self.folder, unchanging=unchanging, timeout_s=self.timeout_s)
+        held = _connect(self, unchanging=unchanging)
         self._local.held = held, os.getpid(), unchanging
         return held
 
@@ -77,23 +81,24 @@ class FolderReader(ThreadReader):
         return unreadable(self.folder, error)
 
 
-def connect(folder: Path, *, unchanging: bool, timeout_s: float = 60.0) -> sqlite3.Connection:
+def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
     """A connection that cannot write. `unchanging`: nobody has the database open, so that SQLite needs no files of its own beside it."""
-    how = "immutable=1" if unchanging else "mode=ro"
+    place = f"file:{quote(str(reader.folder / DATABASE))}?{'immutable=1' if unchanging else 'mode=ro'}"
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(folder / DATABASE))}?{how}", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        connection = sqlite3.connect(place, uri=True, timeout=reader.timeout_s, isolation_level=None, check_same_thread=False)
+        if reader.lenient:
+            connection.execute("PRAGMA writable_schema = ON")  # writes nothing, and lets SQLite read on
+        else:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
-        raise unreadable(folder, error) from error
+        raise unreadable(reader.folder, error) from error
     return connection
 
 
 def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
     """What to say of an error of SQLite while a folder was read."""
     text = str(error)
-    if "malformed" in text or "not a database" in text:
+    if "malformed" in text or "not a database" in text or "no such table" in text:
         return CorruptStoreError(
             f"cannot read the store {folder}: its database {DATABASE} is damaged ({text}); hitl-nb store check says what is left"
         )

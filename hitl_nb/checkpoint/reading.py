@@ -170,7 +170,10 @@ class ThreadReader(ABC):
         """What `once` keeps for a task, by key."""
         found: dict[bytes, bytes] = {}
         while (raw := self._read(kept_key(task_id, len(found)))) is not None:
-            key, value = unpack(raw)
+            pair = unpack(raw)
+            if pair is None:  # the mark of a repair
+                raise CorruptStoreError(f"what once() kept for task {task_id} was lost from {self.called}; it is not done a second time")
+            key, value = pair
             found[key] = value
         return found
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 _COLUMNS: Final = "rowid, key, raw, mode, filename, value"
 _LAST: Final = 1 << 62
+_VAIN: Final = 100
+"""Times in a row that nothing new was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +38,44 @@ class Gap:
     """Of the only row, when that can still be read."""
 
 
-def loosen(connection: sqlite3.Connection) -> None:
-    """Let SQLite read what is left of a database that was cut short, instead of nothing. Nothing is written by it."""
-    connection.execute("PRAGMA writable_schema = ON")
-
-
 def every_row(connection: sqlite3.Connection) -> Iterator[Row | Gap]:
-    """The rows by number, one in memory at a time. Around what cannot be read it goes on as near as it can, from both sides."""
-    first = 0
-    while True:
+    """The rows by number, one in memory at a time. Around what cannot be read it goes on as near as it can, from both sides.
+
+    A damaged page may say any number and lead anywhere, so the way is only ever forward, and ends where it leads nowhere for long.
+    """
+    first = vain = 0
+    while vain < _VAIN:
+        vain += 1
         try:
             for found in connection.execute(f"SELECT {_COLUMNS} FROM Cache WHERE rowid >= ? ORDER BY rowid", (first,)):  # noqa: S608 - our own
-                yield Row(*found)
-                first = found[0] + 1
+                if found[0] >= first:
+                    yield Row(*found)
+                    first, vain = found[0] + 1, 0
             return
         except sqlite3.DatabaseError as error:
             reason = str(error)
         number = _next(connection, first)
         if number is not None:  # the row is found, and its value is not
             yield from _one(connection, number, reason)
-            first = max(first, number) + 1  # whatever number a damaged page says, it goes on
+            first = number + 1
             continue
         behind = _behind(connection, first)
         low = behind if behind is not None else _LAST
-        for found in _backwards(connection, first, low):
-            low = found.number
-            yield found
+        for row in _backwards(connection, first, low):
+            low = row.number
+            yield row
         yield Gap(first, low - 1, reason)
         if behind is None:
             return
-        first = max(behind, first + 1)
+        first = behind
+    yield Gap(first, _LAST, "its pages lead nowhere")
 
 
 def _next(connection: sqlite3.Connection, first: int) -> int | None:
     """The number of the first row from there on; None: there is none, or it cannot be found."""
     with suppress(sqlite3.DatabaseError):
         found = connection.execute("SELECT rowid FROM Cache NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT 1", (first,)).fetchone()
-        return None if found is None else int(found[0])
+        return int(found[0]) if found is not None and found[0] >= first else None
     return None
 
 
@@ -104,4 +107,24 @@ def _backwards(connection: sqlite3.Connection, first: int, low: int) -> Iterator
     with suppress(sqlite3.DatabaseError):
         query = f"SELECT {_COLUMNS} FROM Cache NOT INDEXED WHERE rowid >= ? AND rowid < ? ORDER BY rowid DESC"  # noqa: S608 - our own
         for found in connection.execute(query, (first, low)):
+            if not first <= found[0] < low:
+                return
+            low = found[0]
             yield Row(*found)
+
+
+def keys_of_index(connection: sqlite3.Connection) -> Iterator[str]:
+    """The keys that the index names, as far as it can be read from both ends."""
+    seen_to = ""
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.DatabaseError):
+            for key, raw in connection.execute(f"SELECT key, raw FROM Cache INDEXED BY Cache_key_raw ORDER BY key {order}"):  # noqa: S608 - our own
+                if raw != 1 or type(key) is not str:
+                    continue
+                if order == "DESC" and key <= seen_to:
+                    return
+                yield key
+                if order == "ASC":
+                    seen_to = max(seen_to, key)
+            if order == "ASC":
+                return

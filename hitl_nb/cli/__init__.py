@@ -22,6 +22,7 @@ from hitl_nb.cli.lab import lab
 from hitl_nb.cli.pending import pending
 from hitl_nb.cli.run import run
 from hitl_nb.cli.show import show
+from hitl_nb.cli.store import store
 from hitl_nb.cli.tape import tape
 
 
@@ -40,5 +41,5 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (pending, show, history, audit, answer, expire, run, batch, demo, lab, check, tape, completion):
+for command in (pending, show, history, audit, answer, expire, run, batch, demo, lab, check, tape, store, completion):
     main.add_command(command)

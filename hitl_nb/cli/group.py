@@ -16,6 +16,7 @@ SECTIONS: Final = (
     ("Decide", ("answer", "expire")),
     ("Run", ("run", "batch", "demo", "lab")),
     ("Check and replay", ("check", "tape")),
+    ("Look after", ("store",)),
     ("Set up", ("completion",)),
 )
 COMPLETE_VARIABLE: Final = "_HITL_NB_COMPLETE"
