@@ -257,12 +257,13 @@ def test_papermill_takes_the_answers_as_a_parameter_before_the_environment(write
     assert notebook.metadata.hitl_nb.status == "done"
 
 
-def test_answers_of_the_environment_are_found_from_where_papermill_was_called_and_may_leave_open(write_notebook, tmp_path):
+def test_answers_of_the_environment_are_found_from_where_papermill_was_called_and_may_leave_open(write_notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
     write_notebook(tmp_path / "ask.ipynb", ASK)
     (tmp_path / "env.yaml").write_text("on_missing: leave_open\nanswers: []\n")
-    done = papermill_cli("ask.ipynb", "out.ipynb", "--cwd", "sub", cwd=tmp_path, HITL_NB_ANSWERS="env.yaml")
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("HITL_NB_ANSWERS", "env.yaml")
+    papermill.execute_notebook("ask.ipynb", "out.ipynb", engine_name="hitl", cwd="sub", progress_bar=False)
     assert nbformat.read(tmp_path / "out.ipynb", as_version=4).metadata.hitl_nb.status == "needs human"
 
 

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 
+from hitl_nb.batch.record import RunRecord
 from hitl_nb.batch.run import run_notebook
 from hitl_nb.batch.saving import write_whole
 from hitl_nb.errors import NotebookFailedError
@@ -37,12 +39,12 @@ def statuses(notebook):
 
 
 def test_a_kernel_that_is_killed_is_told_apart(write_notebook, tmp_path):
-    dies = REVIEW + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    run = run_notebook(write_notebook(tmp_path / "n.ipynb", MET, dies, LATER), report=False)
+    dies = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+    run = run_notebook(write_notebook(tmp_path / "n.ipynb", MET + REVIEW, dies, LATER), report=False)
     kept = read(run.notebook)
     assert (run.status, kept.metadata.hitl_nb.status) == ("kernel died", "kernel died")
     assert (run.error.kind, run.error.cell) == ("DeadKernelError", 3)
-    assert run.thread_ids == ("t",), "told before the session opened"
+    assert run.thread_ids == ("t",)
     assert statuses(kept) == ["completed", "failed", "pending"]
     with pytest.raises(NotebookFailedError, match=r"n\.executed\.ipynb, cell 3: DeadKernelError") as failed:
         run.raise_for_status()
@@ -50,16 +52,23 @@ def test_a_kernel_that_is_killed_is_told_apart(write_notebook, tmp_path):
     assert pickle.loads(pickle.dumps(run)) == run, "it crosses a pool of processes"
 
 
-def test_papermill_itself_gets_the_error_of_a_dead_kernel(write_notebook, tmp_path):
-    path = write_notebook(tmp_path / "n.ipynb", "import os\nos._exit(3)")
-    with pytest.raises(DeadKernelError):
-        papermill.execute_notebook(path, tmp_path / "out.ipynb", engine_name="hitl", progress_bar=False)
-    assert read(tmp_path / "out.ipynb").metadata.hitl_nb.status == "kernel died"
+def test_papermill_itself_gets_the_error_of_a_dead_kernel_and_its_threads_are_known_before_the_cell_ends(write_notebook, tmp_path):
+    dies = "import os, time\nwhile not os.path.exists('die'):\n    time.sleep(0.05)\nos._exit(3)"
+    path = write_notebook(tmp_path / "n.ipynb", MET + REVIEW + dies)
+    record, more = RunRecord(), {"engine_name": "hitl", "progress_bar": False, "folder": tmp_path}
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(papermill.execute_notebook, path, tmp_path / "out.ipynb", record=record, **more)
+        until(lambda: record.threads or run.done())
+        (tmp_path / "die").touch()
+        with pytest.raises(DeadKernelError):
+            run.result(timeout=WAITS_S)
+    kept = read(tmp_path / "out.ipynb").metadata.hitl_nb
+    assert (kept.status, kept.thread_ids) == ("kernel died", ["t"])
 
 
 def test_a_cell_that_takes_too_long_is_told_apart(write_notebook, tmp_path):
     path = write_notebook(tmp_path / "n.ipynb", "import time\ntime.sleep(600)", LATER)
-    run = run_notebook(path, cell_timeout_s=1, report=False)
+    run = run_notebook(path, cell_timeout_s=3, report=False)
     assert (run.status, run.error.kind, run.error.cell) == ("timed out", "CellTimeoutError", 2)
     assert read(run.notebook).metadata.hitl_nb.status == "timed out"
     assert statuses(read(run.notebook)) == ["failed", "pending"]
