@@ -11,8 +11,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from hitl_nb.checkpoint.checking import Health, check, files
+from hitl_nb.checkpoint.checking import check
 from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.health import Health, files
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS, value_path

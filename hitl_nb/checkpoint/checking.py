@@ -6,17 +6,15 @@ One pass over the database, one record in memory at a time. What is damaged is n
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Final
 
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry, log_head
 from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.health import Damage, Health, files, thread_of
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, question_key, value_key
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
@@ -30,54 +28,6 @@ from hitl_nb.errors import CorruptStoreError, StoreError, UnknownTypeError
 
 _MOST: Final = 1000
 """Damages that are told one by one; further ones are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """One thing that is wrong."""
-
-    what: str
-    file: str = DATABASE
-    """Inside the store's folder."""
-    thread_id: str = ""
-    """Empty: of no thread, or nobody can tell."""
-    key: str = ""
-    """Of the record."""
-
-
-@dataclass(slots=True)
-class Health:
-    """What a look at a whole store found."""
-
-    folder: str
-    records: int = 0
-    """That could be read."""
-    value_files: int = 0
-    bytes: int = 0
-    """On the disk, all files."""
-    threads: int = 0
-    """Those that callers named, without the ones of graphs inside them."""
-    damages: list[Damage] = field(default_factory=list)
-    more: int = 0
-    """Damages beyond those listed."""
-    notes: list[str] = field(default_factory=list)
-    """What is no damage, and good to know."""
-    log_head: str = ""
-    """Hash of the newest entry of the decision log."""
-
-    @property
-    def ok(self) -> bool:
-        return not self.damages
-
-    @property
-    def damaged_threads(self) -> list[str]:
-        """Their ids, sorted."""
-        return sorted({d.thread_id for d in self.damages if d.thread_id})
-
-    @property
-    def damaged_files(self) -> list[str]:
-        """Their names, sorted."""
-        return sorted({d.file for d in self.damages})
 
 
 def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
@@ -95,15 +45,6 @@ def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
     finally:
         reader.close()
     return look.health
-
-
-def thread_of(key: str) -> str:
-    """The thread that a record is named after; of a graph inside a thread, that thread. Empty: the key does not say."""
-    found = _THREAD.match(key)
-    return found[1].partition("\x1f")[0] if found else ""
-
-
-_THREAD: Final = re.compile(r"(?:h/|[ac]/\d{10,}/|p/\d{10,}/\d{6,}/|v/\d{10,}/\d{4,}/)(.+)\Z", re.DOTALL)
 
 
 class _Look:
@@ -411,13 +352,3 @@ def unread(key: str, error: Exception) -> str:
 
 def _brief(error: BaseException) -> str:
     return str(error).partition("; restore")[0] or type(error).__name__
-
-
-def files(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Every file below a folder, with its size."""
-    for found in os.scandir(folder):
-        if found.is_dir(follow_symlinks=False):
-            yield from files(Path(found.path))
-        else:
-            with suppress(OSError):  # removed meanwhile
-                yield Path(found.path), found.stat(follow_symlinks=False).st_size

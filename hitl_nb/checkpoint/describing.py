@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from hitl_nb.checkpoint.audit import log_head
-from hitl_nb.checkpoint.checking import files
 from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.health import files
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, head_key, is_nested
 from hitl_nb.checkpoint.records import Head
 from hitl_nb.checkpoint.reviewers import FILE_NAMES

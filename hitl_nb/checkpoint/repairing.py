@@ -8,7 +8,6 @@ that began again would ask again what was decided.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import sqlite3
@@ -20,8 +19,9 @@ from typing import Final
 
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.checking import Health, check, thread_of, unread
+from hitl_nb.checkpoint.checking import check, unread
 from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.health import OF_THREAD, Health, thread_of
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, decided_key, decision_key, head_key, is_nested, kept_key, question_key, vote_key
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.progress import bar
@@ -35,8 +35,6 @@ from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, UnknownThre
 
 _BATCH: Final = 500
 """Records of one transaction."""
-_OF_THREAD: Final = re.compile(r"(?:h/|[ac]/\d{10,}/|p/\d{10,}/\d{6,}/|v/\d{10,}/\d{4,}/)(.+)\Z", re.DOTALL)
-"""Keys that name a thread, which may be one inside another."""
 
 
 @dataclass(slots=True)
@@ -176,7 +174,7 @@ class _Repair:
         return key.startswith("a/")
 
     def _note(self, key: str, record: bytes) -> None:
-        found = _OF_THREAD.match(key)
+        found = OF_THREAD.match(key)
         if found is not None:
             thread_id = found[1]
             seq = -1 if key[0] in "ha" else int(key.split("/")[1])
@@ -222,7 +220,7 @@ class _Repair:
                     continue
             if repr(key) not in told:
                 self.result.lost.append(f"record {key!r}: the index names it, and it cannot be read")
-            found = _OF_THREAD.match(key)
+            found = OF_THREAD.match(key)
             if found is not None:
                 self._threads.setdefault(found[1], int(key.split("/")[1]) if key[0] in "cpv" else -1)
             yield key

@@ -14,7 +14,7 @@ from hitl_nb.cli.completing import complete_threads
 from hitl_nb.decisions.wording import plural
 
 if TYPE_CHECKING:
-    from hitl_nb.checkpoint.checking import Health
+    from hitl_nb.checkpoint.health import Health
 
 
 @click.group(
