@@ -27,6 +27,8 @@ BORROWED = {
     "markupsafe": "extra headless, by jinja2",
     "papermill": "extra headless",
     "nbformat": "extra headless",
+    "nbclient": "extra headless",
+    "comm": "ipywidgets",
     "nbconvert": "extra headless",
     "ipykernel": "found by name, never required",
 }
