@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
-from hitl_nb.decisions.wording import plural
+from hitl_nb.decisions.wording import cut, plural
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.outcome import outcome
 
-BARRED = "You may not answer this one."
+BARRED: Final = "You may not answer this one."
+_REMARK_MAX: Final = 120
+"""Characters of a reviewer's remark that the others see on the card."""
 
 
 def notes(request: Request) -> list[str]:
@@ -18,14 +21,20 @@ def notes(request: Request) -> list[str]:
     out = [markup.note(words) for words in (request.barred, request.hurdle) if words]
     q = request.question
     if q.quorum > 1:
-        said = " · ".join(f"{who}: {label}" for who, label in votes(request).items())
+        said = " · ".join(f"{'You' if v is request.own_vote else v.reviewer}: {_words(request, v, _REMARK_MAX)}" for v in request.votes)
         out.append(markup.note(f"{plural(q.quorum, 'reviewer')} have to give the same answer. {said or 'None has answered yet'}."))
     return out
 
 
 def votes(request: Request) -> dict[str, str]:
-    """What each reviewer answered, by name."""
-    return {v.reviewer: outcome(request.form, v.answer).label for v in request.votes}
+    """What each reviewer answered, and remarked, by name."""
+    return {v.reviewer: _words(request, v) for v in request.votes}
+
+
+def _words(request: Request, vote: Vote, most: int | None = None) -> str:
+    said = outcome(request.form, vote.answer)
+    remark = " ".join(said.comment.split())
+    return f"{said.label}, “{remark if most is None else cut(remark, most)}”" if remark else said.label
 
 
 def agreed(request: Request) -> str:

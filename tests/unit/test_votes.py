@@ -267,7 +267,7 @@ def test_a_card_stays_open_after_a_vote_and_says_how_many_there_are():
     settle(dana)
     assert "Recorded: 1 of 2 answered “Approved”" in dana.text
     assert ">1 of 2 answered<" in dana.text
-    assert "dana: Approved" in dana.text
+    assert "You: Approved." in dana.text
     sam.session._look()
     settle(sam)
     assert "dana: Approved" in sam.text
@@ -321,6 +321,8 @@ def test_what_was_written_stays_on_the_card_after_a_vote():
     desk.button("Approve").click()
     settle(desk)
     assert desk.shown(ipywidgets.Textarea)[-1].value == "fine"
+    assert "You: Approved, “fine”." in desk.text
+    assert "dana: Approved, “fine”." in Desk(graph, "sam").text
     assert graph.checkpointer.votes(graph.checkpointer.open_questions()[0].interrupt_id)[0].answer["feedback"] == "fine"
 
 
