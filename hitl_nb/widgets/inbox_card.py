@@ -37,6 +37,16 @@ class InboxCard(StackCard):
         return self._end_foot is not None
 
 
+def is_same(one: Request, other: Request) -> bool:
+    """Whether a question stands as it did: who is asked, until when, who answered already, who may."""
+
+    def standing(request: Request) -> tuple[Any, ...]:
+        q = request.question
+        return q.assignee, q.deadline, [v.number for v in request.votes], request.barred, request.hurdle
+
+    return standing(one) == standing(other)
+
+
 class _Alone:
     """The place of a card that has no others beside it."""
 

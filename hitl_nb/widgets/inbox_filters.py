@@ -103,7 +103,7 @@ def filter_bar(f: FilterBar, *, has_next: bool) -> Node:
     field = {"type": "search", "id": "search", "class": "hitl-nb-search", "value": f.text, "rev": f.rev, "autocomplete": "off", "spellcheck": "false"}
     return h(
         "div",
-        {"class": "hitl-nb-tools", "id": "tools"},
+        {"class": "hitl-nb-filters", "id": "tools"},
         h("div", {"class": "hitl-nb-tabs", "id": "tabs", "role": "group", "aria-label": "Which questions"}, tabs),
         h("input", field | {"data-act": "text", "data-on": "input", "aria-label": "Search", "placeholder": "Search questions, threads, people"}),
         h(

@@ -130,7 +130,7 @@ def _rows(s: Shown) -> Node:
         filtered = s.open or s.new
         words = "No open question fits these filters." if filtered else "Nothing waits for an answer. New questions appear here by themselves."
         clear = h("button", {"class": "hitl-nb-btn hitl-nb-small", "id": "clear", "data-act": "clear"}, "Clear filters") if filtered else None
-        return h("div", {"class": "hitl-nb-empty", "id": "empty"}, h("p", {}, words), clear)
+        return h("div", {"class": "hitl-nb-nothing", "id": "empty"}, h("p", {}, words), clear)
     return h("ul", {"class": "hitl-nb-items", "id": "rows", "aria-label": "Questions"}, (_row(row, s) for row in s.rows))
 
 
@@ -157,7 +157,7 @@ def _row(row: Row, s: Shown) -> Node:
                 " \u2002",
                 _time("asked", q.created_at, s.now) if is_open else None,
             ),
-            h("small", {"class": "hitl-nb-rule"}, row.rule) if row.rule and is_open else None,
+            h("small", {"class": "hitl-nb-terms"}, row.rule) if row.rule and is_open else None,
             h("small", {"class": "hitl-nb-bad hitl-nb-ran-told" if line.failed else "hitl-nb-ran-told"}, line.told) if line.told else None,
         ),
         *(_open_cells(row, s) if is_open else _closed_cells(row)),

@@ -26,14 +26,14 @@ from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.inbox_answers import Answers, Given, Made
 from hitl_nb.widgets.inbox_bulk import Bulk
-from hitl_nb.widgets.inbox_card import InboxCard
+from hitl_nb.widgets.inbox_card import InboxCard, is_same
 from hitl_nb.widgets.inbox_filters import filters_of, refilter
 from hitl_nb.widgets.inbox_rows import Rows
 from hitl_nb.widgets.inbox_static import static_bundle
 from hitl_nb.widgets.inbox_tree import PAGE, Shown, tree
 from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.output import Output
-from hitl_nb.widgets.sight import Presence
+from hitl_nb.widgets.sight import Presence, kernel_time
 from hitl_nb.widgets.stack_card import Draft
 from hitl_nb.widgets.surface import Act, Surface
 
@@ -61,9 +61,9 @@ class InboxView:
         self._answers = Answers(saver, graphs, self._tell, reviewer=reviewer, now=now)
         self._list = Surface(label="Inbox")
         self._list.on_act(self._acted)
-        lost = classed(ipywidgets.HTML(markup.lost(_LOST).replace("This card", "This inbox")), "hitl-nb-list-lost")
+        lost = ipywidgets.HTML(markup.lost(_LOST).replace("This card", "This inbox"))
         undrawn = ipywidgets.HTML(f'<p class="hitl-nb-note">{_UNDRAWN}</p>')
-        self._always = (self._list, classed(undrawn, "hitl-nb-undressed"), lost)
+        self._always = (self._list, classed(undrawn, "hitl-nb-undressed"), classed(lost, "hitl-nb-list-lost"))
         self.box = classed(ipywidgets.VBox(self._always), "hitl-nb-inbox")
         self._card: InboxCard | None = None
         self._here = ""
@@ -74,8 +74,8 @@ class InboxView:
         self._picked: dict[str, None] = {}
         self._rows = Rows(saver, board, reviewer)
         self._first = self._rev = 0
-        self._note = self._problem = ""
-        self._presence = Presence(lambda: self._list.echo(self._heard), clock)
+        self._note = self._problem = self._trouble = ""
+        self._presence = Presence(lambda: self._list.echo(self._heard), kernel_time(), clock)
         self._watch = Watching(saver, self.look, self._goes_on)
         self._is_closed = False
 
@@ -88,7 +88,7 @@ class InboxView:
             self._board.arrange()
             self._draw()
             self._output.place(self._static(), (), self.box)
-            self._output.box.observe(lambda _: self._heard(), "_view_count")
+            self._output.box.observe(lambda change: self._seen_by(change["new"]), "_view_count")
         self._watch.start()
 
     def close(self) -> None:
@@ -115,16 +115,22 @@ class InboxView:
                 return
             try:
                 self._board.read()
-                self._problem = ""
-            except HitlError as error:
-                self._problem = f"The store cannot be read: {error}"
-            else:
                 self._follow_card()
+                self._trouble = ""
+            except Exception as error:  # noqa: BLE001 - nobody hears of it in a thread of its own
+                self._trouble = f"The store cannot be read: {error if isinstance(error, HitlError) else told(error)}"
             self._draw()
 
     def _goes_on(self) -> bool:
         with self._lock:
             return not self._is_closed and self.box.comm is not None and self._presence.look()
+
+    def _seen_by(self, pages: int | None) -> None:
+        """So many views are drawn; a page that is closed in good order says so."""
+        if pages:
+            self._heard()
+        else:
+            self._watch.stop()
 
     def _heard(self) -> None:
         """A page shows it."""
@@ -212,7 +218,7 @@ class InboxView:
         if line.state == "open":
             if card.state == "open":
                 fresh = self._rows.request(line.id)
-                if _standing(fresh) != _standing(card.request):
+                if not is_same(fresh, card.request):
                     card.renew(fresh)
             return
         if card.has_ended:
@@ -388,13 +394,7 @@ class InboxView:
                 picked=len(self._picked),
                 busy=self._bulk is not None and self._bulk.is_busy,
                 note=self._note,
-                problem=self._problem,
+                problem=self._problem or self._trouble,
                 has_next=self._board.next_open(self._here) is not None,
             )
         )
-
-
-def _standing(request: Request) -> tuple[Any, ...]:
-    """What may change of a question while it is open."""
-    q = request.question
-    return q.assignee, q.deadline, [v.number for v in request.votes], request.barred, request.hurdle

@@ -6,6 +6,7 @@ again, would stand behind the cell that waits, for ever. So when a cell is run w
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -61,23 +62,43 @@ class Sight:
 
 
 class Presence:
-    """Whether a page shows what is kept up to date for it: one that is closed does not say so. `ping` asks the pages, which make it call `heard`."""
+    """Whether a page shows what is kept up to date for it: one that is closed does not always say so. `ping` asks the pages, which make it call
+    `heard`. `when_free` has its argument called once the kernel hears messages: while a cell runs, silence says nothing.
+    """
 
-    def __init__(self, ping: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._ping, self._clock = ping, clock
-        self._asked_at = self._heard_at = clock()
+    def __init__(
+        self, ping: Callable[[], None], when_free: Callable[[Callable[[], None]], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ping, self._when_free, self._clock = ping, when_free, clock
+        self._asked_at = clock()
+        self._is_awaited = self._was_free = False
         self._silences = 0
 
     def heard(self) -> None:
-        self._heard_at, self._silences = self._clock(), 0
+        self._is_awaited, self._silences = False, 0
 
     def look(self) -> bool:
         """To be called again and again: False once no page has answered for half a minute."""
         now = self._clock()
-        if now - self._asked_at >= _PING_EVERY_S:
-            self._silences = self._silences + 1 if self._heard_at < self._asked_at else 0
-            self._asked_at = now
-            if self._silences >= _SILENCES:
-                return False
-            self._ping()
+        if now - self._asked_at < _PING_EVERY_S:
+            return True
+        if self._is_awaited and not self._was_free:
+            return True
+        self._silences += self._is_awaited
+        if self._silences >= _SILENCES:
+            return False
+        self._asked_at, self._is_awaited, self._was_free = now, True, False
+        self._when_free(self._free)
+        self._ping()
         return True
+
+    def _free(self) -> None:
+        self._was_free = True
+
+
+def kernel_time() -> Callable[[Callable[[], None]], object]:
+    """What has a call made by the event loop of the running cell when that has time; where there is none, at once."""
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        return lambda call: call()

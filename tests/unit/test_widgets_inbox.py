@@ -253,6 +253,17 @@ def test_a_store_that_cannot_be_read_is_told_and_the_list_stays(desk, monkeypatc
     assert "disk is gone" not in desk.said
 
 
+def test_what_went_wrong_at_a_press_is_not_wiped_away_by_a_commit_of_others(desk):
+    desk.ask("tea")
+    desk.open()
+    key = desk.id("tea")
+    desk.saver._records.pop(f"q/{key}")
+    desk.act("open", key)
+    desk.ask("coffee")
+    desk.view.look()
+    assert "is not in the store any more" in desk.said
+
+
 def test_a_page_holds_twenty_rows_and_the_keyboard_goes_to_the_next(desk):
     for n in range(45):
         desk.ask(f"t-{n:02}")

@@ -1,6 +1,6 @@
 """A page that is gone is noticed when another cell is run; one that is slow, busy or unable to answer is left in peace."""
 
-from hitl_nb.widgets.sight import Sight
+from hitl_nb.widgets.sight import Presence, Sight
 
 
 class Page:
@@ -73,3 +73,59 @@ def test_while_nothing_is_asked_nobody_misses_the_page():
     page.answers = page.shows_a_card = False
     page.sight.doubt()
     assert not page.wait(60)
+
+
+class Watched:
+    """A page that shows something, and a kernel that may be busy."""
+
+    def __init__(self):
+        self.now, self.pings, self.is_there, self.is_busy, self.waiting = 0.0, 0, True, False, []
+        self.presence = Presence(self.ping, self.when_free, clock=lambda: self.now)
+
+    def when_free(self, call):
+        self.waiting.append(call)
+        self.work()
+
+    def work(self):
+        while not self.is_busy and self.waiting:
+            self.waiting.pop(0)()
+
+    def ping(self):
+        self.pings += 1
+        if self.is_there:
+            self.waiting.append(self.presence.heard)
+        self.work()
+
+    def wait(self, seconds):
+        """Look twice a second; whether a page was there all the time."""
+        for _ in range(int(seconds * 2)):
+            self.now += 0.5
+            if not self.presence.look():
+                return False
+        return True
+
+
+def test_a_page_that_answers_now_and_then_is_there():
+    page = Watched()
+    assert page.wait(600)
+    assert page.pings == 60
+
+
+def test_a_page_that_is_closed_is_noticed_within_a_minute_and_one_that_comes_back_counts_anew():
+    page = Watched()
+    page.wait(60)
+    page.is_there = False
+    assert page.wait(25)
+    assert not page.wait(35)
+    page.is_there = True
+    page.presence.heard()
+    assert page.wait(60)
+
+
+def test_a_page_is_not_given_up_while_the_kernel_hears_nobody():
+    page = Watched()
+    page.is_busy = True
+    assert page.wait(600)
+    page.is_busy = False
+    page.work()
+    assert page.wait(600)
