@@ -47,7 +47,9 @@ def test_a_sequence_may_go_on_from_what_is_there():
     assert builder.compile().invoke({}) == {"log": ["one", "two", "one"]}
 
 
-@pytest.mark.parametrize("sequence", [[], ["one"], [("name", one, "more")], [one, one], [("a", "b")]], ids=repr)
+@pytest.mark.parametrize(
+    "sequence", [[], ["one"], [("name", one, "more")], [one, one], [("a", "b")]], ids=["none", "name", "three", "twice", "names"]
+)
 def test_what_is_no_sequence_of_nodes_is_refused(sequence):
     with pytest.raises(GraphError):
         StateGraph().add_sequence(sequence)
@@ -64,7 +66,7 @@ def test_a_class_with_a_state_to_keep_is_a_node_like_any_other():
     assert graph.invoke({}) == {"log": ["called"]}
 
 
-@pytest.mark.parametrize("policy", [3, "often", ["often"], [RetryPolicy(), None], RetryPolicy], ids=repr)
+@pytest.mark.parametrize("policy", [3, "often", ["often"], [RetryPolicy(), None], RetryPolicy], ids=["number", "text", "texts", "none", "class"])
 def test_what_is_no_retry_policy_is_refused(policy):
     with pytest.raises(GraphError, match="retry_policy of node 'one'"):
         StateGraph().add_node(one, retry_policy=policy)
@@ -117,7 +119,7 @@ def test_a_graph_that_keeps_nothing_has_no_static_pauses(checkpointer):
         StateGraph().add_node(one).add_edge(START, "one").compile(checkpointer, interrupt_before=["one"])
 
 
-@pytest.mark.parametrize("checkpointer", ["memory", 1, 0, object()], ids=str)
+@pytest.mark.parametrize("checkpointer", ["memory", 1, 0, object()], ids=["text", "1", "0", "object"])
 def test_what_is_no_way_to_keep_threads_is_refused(checkpointer):
     with pytest.raises(GraphError, match="checkpointer is"):
         StateGraph().add_node(one).add_edge(START, "one").compile(checkpointer)
