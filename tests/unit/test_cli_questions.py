@@ -283,6 +283,14 @@ def test_an_answer_as_json_is_the_decision(asked):
     assert (made["answer"], made["reviewer"], made["how"], made["thread_id"], made["votes"]) == ("approve", "dana", "cli", "options", None)
 
 
+def test_a_word_that_could_mean_two_options_means_none(asked, monkeypatch):
+    monkeypatch.setitem(QUESTIONS, "options", ({"question": "Which?", "options": ["go", "Go", "stay"]}, {}))
+    graph = asked("options")
+    assert "'GO' is no option of this question" in run("answer", id_of("options"), "GO", code=1).stderr
+    run("answer", id_of("options"), "Go")
+    assert answered(graph, "options") == "Go"
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -432,10 +440,11 @@ def test_a_question_can_be_left_open_and_returned_to(asked):
 
 @pytest.mark.parametrize("end", [":q", EOFError, KeyboardInterrupt])
 def test_whatever_ends_the_dialogue_what_was_answered_is_recorded(asked, end):
-    graph = asked("options", "text")
+    graph = asked("options", "text", "yes")
     code, text = talk(graph, "approve", *([end] if isinstance(end, str) else [lambda: (_ for _ in ()).throw(end)]))
     assert code == 75
-    assert text.endswith("1 question answered here, 1 still open. The runs of their threads go on when they are started again.")
+    assert text.endswith("1 question answered here, 2 still open. The runs of their threads go on when they are started again.")
+    assert "-- 3 of 3" not in text
     assert answered(graph, "options") == "approve"
 
 
