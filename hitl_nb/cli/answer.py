@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from hitl_nb.cli.asked import filter_options, filters_of, find_question, is_a_line, name_of, ways
-from hitl_nb.cli.common import json_option, opened, print_json, store_option, told
+from hitl_nb.cli.common import REVIEWER_DEFAULT, json_option, opened, print_json, store_option, told
 from hitl_nb.cli.completing import complete_questions
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _OPEN_FILTERS: Final = {"graph": None, "node": None, "assignee": None, "thread":
 @click.option("--text", "typed", metavar="TEXT", help="The text that is asked for, or the edited one. @FILE reads a file, - standard input.")
 @click.option("--value", metavar="JSON", help="The answer exactly, as JSON. @FILE reads a file, - standard input.")
 @click.option("--edit", is_flag=True, help="Write the answer in your editor ($VISUAL, $EDITOR), beginning with the draft, or the fields of a form.")
-@click.option("--reviewer", metavar="NAME", help="Who answers. [default: HITL_NB_REVIEWER, else the JupyterHub user, else the login name]")
+@click.option("--reviewer", metavar="NAME", help=f"Who answers. {REVIEWER_DEFAULT}")
 @click.option("-i", "--interactive", is_flag=True, help="Ask the open questions here, one by one. The options below say which.")
 @filter_options()
 @store_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hitl_nb.cli.common import STORE_VARIABLE, clean, json_option, print_json, program, table, told
+from hitl_nb.cli.common import REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, program, table, told
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural
 
@@ -45,7 +45,7 @@ _LISTED_MAX: Final = 40
     help="What becomes of a question that nothing answers.",
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Notebooks that run at once. [default: the processors]")
-@click.option("--reviewer", metavar="NAME", help="Who is recorded with the answers of the run.")
+@click.option("--reviewer", metavar="NAME", help=f"Who is recorded with the answers. {REVIEWER_DEFAULT}")
 @click.option("--timeout", "timeout_s", type=click.IntRange(min=1), metavar="S", help="Seconds that a cell may take. [default: any number]")
 @json_option
 @told

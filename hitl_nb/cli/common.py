@@ -19,6 +19,7 @@ from hitl_nb.errors import HitlError
 P = ParamSpec("P")
 T = TypeVar("T")
 STORE_VARIABLE: Final = "HITL_NB_STORE"
+REVIEWER_DEFAULT: Final = "[default: HITL_NB_REVIEWER, else the JupyterHub user, else the login name]"
 FAILED: Final = 1
 USAGE: Final = 2
 LEFT_OPEN: Final = 75

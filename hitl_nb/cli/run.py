@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hitl_nb.cli.asked import command_line
-from hitl_nb.cli.common import FAILED, LEFT_OPEN, STORE_VARIABLE, clean, json_option, print_json, told
+from hitl_nb.cli.common import FAILED, LEFT_OPEN, REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, told
 from hitl_nb.cli.demo import decision_table
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural, printable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     help="The folder of the store, as the notebook's parameter `store`. [default: what the notebook says]",
 )
 @click.option("--thread-id", metavar="ID", help="The thread, as the notebook's parameter `thread_id`.")
-@click.option("--reviewer", metavar="NAME", help="Who is recorded with the answers of the run.")
+@click.option("--reviewer", metavar="NAME", help=f"Who is recorded with the answers. {REVIEWER_DEFAULT}")
 @click.option("-p", "--parameter", "given", type=(str, str), multiple=True, metavar="NAME VALUE", help="A further parameter; may be repeated.")
 @click.option("--timeout", "timeout_s", type=click.IntRange(min=1), metavar="S", help="Seconds that a cell may take. [default: any number]")
 @click.option("--no-report", is_flag=True, help="Write no report in HTML.")
