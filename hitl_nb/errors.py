@@ -37,7 +37,7 @@
     ├── AnswersFileError (ValueError)         the scripted answers cannot be read
     ├── ReviewersFileError (ValueError)       who may answer cannot be read, so nobody may
     ├── CasesError (ValueError)               the cases of a batch cannot be read, or do not fit together
-    ├── NotebookFailedError (RuntimeError)    a cell of a notebook that ran headless raised
+    ├── NotebookFailedError (RuntimeError)    a notebook that ran headless did not get to its end
     ├── OutputError (OSError)                 what a run leaves behind cannot be written
     ├── NotSerializableError (TypeError)      a value that cannot be stored
     ├── PictureError (ValueError)             no picture, or one that is too large
@@ -289,11 +289,14 @@ class CasesError(HitlError, ValueError):
 
 
 class NotebookFailedError(HitlError, RuntimeError):
-    """A cell of a notebook that ran headless raised. `notebook`: the file that shows where; `error`: the exception's class; `cell`: its number."""
+    """A notebook that ran headless did not get to its end. `notebook`: the file that shows where; `error`: the exception's class; `cell`: its number;
+    `status`: failed, kernel died, timed out or interrupted.
+    """
 
     notebook: Path
     error: str = ""
     cell: int | None = None
+    status: str = "failed"
 
 
 class OutputError(HitlError, OSError):
