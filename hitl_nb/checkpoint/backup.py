@@ -116,13 +116,11 @@ def _values(partial: Path) -> Iterator[Path]:
 
 def _sync(folder: Path) -> None:
     """Everything in the folder is on the disk when this returns."""
-    folders = {folder}
     for path, _ in files(folder):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-        folders.update(p for p in path.parents if p.is_relative_to(folder))
-    for each in folders:
-        _sync_folder(each)
+    for place, _, _ in os.walk(folder):
+        _sync_folder(Path(place))
 
 
 def _sync_folder(folder: Path) -> None:

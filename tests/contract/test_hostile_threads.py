@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import operator
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -265,10 +264,8 @@ def read_only(folder: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
 @pytest.mark.parametrize("trouble", ["full", "gone", "read-only"])
-def test_a_store_that_fails_in_the_middle_of_a_run_loses_nothing_that_was_stored(tmp_path, cfg, trouble, durability):
-    if trouble == "read-only" and os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    folder = tmp_path / "store"
+def test_a_store_that_fails_in_the_middle_of_a_run_loses_nothing_that_was_stored(ordinary_folder, cfg, trouble, durability):
+    folder = ordinary_folder / "store"
     saver = DiskCacheSaver(folder)
     troubles: list[Any] = [{"full": full_disk, "gone": lambda: moved_away(folder), "read-only": lambda: read_only(folder)}[trouble]()]
     entered: list[Any] = []

@@ -10,9 +10,9 @@ from hitl_nb import END, START, Command, DiskCacheSaver, StateGraph, interrupt, 
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.verifying import verify
 
-BIG = b"\x00\x01large" * 40_000
+BIG = b"\x00\x01large" * 19_000
 """A value that lies in a file of its own."""
-THREADS = ("done", "waits", "side-by-side", "nested", "pruned", "reopened", "deleted", *(f"many-{n}" for n in range(40)))
+THREADS = ("done", "waits", "side-by-side", "nested", "pruned", "reopened", "deleted", *(f"many-{n}" for n in range(6)))
 
 
 class State(TypedDict, total=False):
@@ -72,7 +72,7 @@ def make(folder: Path) -> None:
     graph.reopen(config("reopened"), saver.decisions("reopened")[0].interrupt_id)
     run("deleted", "yes", "no")
     saver.delete_thread("deleted")
-    for n in range(40):
+    for n in range(6):
         run(f"many-{n}", *["yes"] * (n % 3), x=n)
     saver.close()
 

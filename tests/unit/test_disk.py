@@ -296,11 +296,10 @@ def test_a_store_locked_by_another_process_for_too_long_says_so(folder):
     put(saver, after=b"x")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the administrator may write anywhere")
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
-    tmp_path.chmod(0o500)
+def test_a_folder_that_cannot_be_written_to_is_named(ordinary_folder):
+    ordinary_folder.chmod(0o500)
     with pytest.raises(StoreError, match="check its owner and permissions"):
-        DiskCacheSaver(tmp_path / "store").head("t")
+        DiskCacheSaver(ordinary_folder / "store").head("t")
 
 
 def test_a_path_through_a_file_is_an_error_of_the_store(tmp_path):

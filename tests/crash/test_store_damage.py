@@ -1,0 +1,102 @@
+"""Bits that flip and files that are cut short: a store answers right or says that it is damaged. The look finds it, and a repair invents nothing."""
+
+import os
+import random
+import shutil
+
+import pytest
+
+from hitl_nb import DiskCacheSaver
+from hitl_nb.checkpoint.checking import check
+from hitl_nb.checkpoint.repairing import repair
+from hitl_nb.errors import CorruptStoreError, StoreError
+from tests.crash.whole_store import THREADS, make, read, read_thread
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "store"
+    make(folder)
+    return folder, read(folder)
+
+
+def damage(folder, chance, what):
+    """Damage one file of the store at random; its name and where."""
+    files = [folder / "cache.db"] if what != "value" else sorted(folder.rglob("*.val"))
+    path = chance.choice(files)
+    offset = chance.randrange(path.stat().st_size)
+    if what == "cut":
+        os.truncate(path, offset)
+        return f"{path.name} cut at {offset}"
+    with path.open("r+b") as file:
+        if what == "page":
+            file.seek(offset // 4096 * 4096)
+            file.write(chance.randbytes(4096))
+        else:
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ 1 << chance.randrange(8)]))
+    return f"{path.name} at {offset}"
+
+
+def read_or_error(folder):
+    try:
+        return read(folder), ""
+    except StoreError as error:
+        return None, str(error)
+
+
+def look(whole, folder, chance, what):
+    folder = shutil.copytree(whole[0], folder)
+    where = damage(folder, chance, what)
+    found, error = read_or_error(folder)
+    if found is not None:
+        assert found == whole[1], f"{where}: a wrong value"
+    else:
+        assert str(folder) in error, where
+        assert not check(folder).ok, f"{where}: the look did not find {error}"
+    mend(whole, folder, where, right=found is not None)
+    shutil.rmtree(folder.parent)
+
+
+def mend(whole, folder, where, *, right):
+    """What is saved is what it was, or the repair says otherwise."""
+    target = folder.with_name("saved")
+    try:
+        done = repair(folder, target, make=DiskCacheSaver)
+    except CorruptStoreError:
+        assert not right, where
+        return
+    saver = DiskCacheSaver(target)
+    told = " ".join([*done.lost, *done.done])
+    for thread_id in THREADS:
+        try:
+            got = read_thread(saver, thread_id)
+        except StoreError:
+            continue
+        if got != whole[1][thread_id]:
+            assert done.blind or thread_id in done.health.damaged_threads or thread_id in told, (where, thread_id)
+    saver.close()
+
+
+@pytest.mark.parametrize(("what", "seeds"), [("bit", 14), ("cut", 5), ("page", 5), ("value", 4)])
+def test_a_damaged_store_answers_right_or_says_so(whole, tmp_path, what, seeds):
+    for seed in range(seeds):
+        look(whole, tmp_path / str(seed) / "store", random.Random(f"{what}{seed}"), what)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("what", ["bit", "cut", "page", "value"])
+def test_a_damaged_store_answers_right_or_says_so_at_many_places(whole, tmp_path, what):
+    for seed in range(500):
+        look(whole, tmp_path / str(seed) / "store", random.Random(f"many {what}{seed}"), what)
+
+
+def test_a_database_of_no_bytes_is_not_taken_for_a_new_store(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "store")
+    (folder / "cache.db").write_bytes(b"")
+    with pytest.raises(CorruptStoreError, match=r"its database cache\.db is empty"):
+        DiskCacheSaver(folder).head("done")
+    assert (folder / "cache.db").stat().st_size == 0
