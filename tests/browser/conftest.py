@@ -39,7 +39,7 @@ def missing():
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serve(tmp_path_factory):
     """Starts a server, `with serve("notebook") as server`; `HITL_NB_REQUIRE_BROWSER=1` makes its absence a failure instead of a skip."""
     why = missing()
@@ -50,14 +50,14 @@ def serve(tmp_path_factory):
     return lambda application: Server(tmp_path_factory.mktemp(application), application)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(serve):
     """A JupyterLab with empty settings of its own."""
     with serve("jupyterlab") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(server):
     from playwright.sync_api import sync_playwright
 
@@ -67,7 +67,7 @@ def browser(server):
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page(browser, load_lab):
     """One JupyterLab in one page: loading it takes longer than most of the tests."""
     opened = browser.new_context().new_page()
@@ -76,7 +76,7 @@ def page(browser, load_lab):
     return opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def load_lab(server):
     """Loads JupyterLab into a page, and returns what opens a notebook there."""
 

@@ -36,7 +36,7 @@ def installers():
         yield [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def older(request, tmp_path_factory):
     """The folder with ipykernel 6.31, installed once for this checkout."""
     folder = Path(request.config.cache.mkdir("ipykernel-6.31"))
