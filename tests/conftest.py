@@ -1,4 +1,4 @@
-"""Marks by folder, and the order of the tests: those in a browser come last."""
+"""Marks by folder, and the order of the tests: those in a browser come last, long ones only when they are asked for. Tests as an ordinary user."""
 
 import os
 import shutil
@@ -11,6 +11,29 @@ import pytest
 HERE = Path(__file__).parent
 LONGEST_FIRST = ("browser", "notebooks", "property", "crash", "batch", "kernel")
 """The folders as two processes take them. The many short tests come last, so that both end at the same time."""
+NOBODY = 65534
+
+
+@pytest.fixture
+def ordinary_folder():
+    """A folder of an ordinary user's, as whom the test runs: the administrator may write anywhere."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("permissions as Unix has them")
+    folder = Path(tempfile.mkdtemp(prefix="hitl-nb-"))
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(folder, NOBODY, NOBODY)
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+            os.setegid(0)
+        for place, _, _ in os.walk(folder):
+            Path(place).chmod(0o700)
+        shutil.rmtree(folder)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -36,6 +59,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    if "soak" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("soak")])
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in ("browser", "crash", "kernel"):
