@@ -75,9 +75,9 @@ class OpenQuestion:
         if self.deadline is None or not self.overdue(decision.decided_at):
             return
         if self.escalate_to is not None:
-            way = f"graph.expire(config) hands it to {self.escalate_to}, who can answer it then"
+            way = f"graph.expire(config) or hitl-nb expire hands it to {self.escalate_to}, who can answer it then"
         elif self.has_default:
-            way = "graph.expire(config) records its default"
+            way = "graph.expire(config) or hitl-nb expire records its default"
         else:
             way = f"it has no default; to ask it anew, graph.reopen(config, {self.interrupt_id!r}), then graph.invoke(None, config)"
         raise DeadlinePassedError(
