@@ -3,7 +3,8 @@
     python tests/batch/hundred_cases.py [CASES]
 
 The test-suite does the same at a smaller size (test_batch_stopped.py, and test_batch_inbox.py with the browser tests), where a batch is killed at
-chosen moments. Here it is killed wherever it is. An effect that is cut off between happening and being recorded would be told as one that happened twice.
+chosen moments. Here it is killed wherever it is. An effect that is cut off between happening and being recorded would be told as one that happened
+twice.
 """
 
 import importlib.util
@@ -43,9 +44,7 @@ def main(count):
         kill_at(night, int(share * count), random.uniform(0, 1.5))
     begun = time.monotonic()
     code, told, err = night.run()
-    print(
-        f"run 3: {time.monotonic() - begun:.0f} s, exit code {code}, {told['counts']}, {sum(c['ran'] for c in told['cases'])} run, the others were done"
-    )
+    print(f"run 3: {time.monotonic() - begun:.0f} s, exit code {code}, {told['counts']}, {ran(told)} run, the others were done")
     assert code == 75, err
     assert told["open_questions"] == kinds["open"]
 
