@@ -15,7 +15,7 @@ from hitl_nb.batch.record import RunError, RunRecord
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.answers import OnMissing, Script, read_script
 from hitl_nb.decisions.answers.values import to_plain
-from hitl_nb.decisions.reviewer import REVIEWER_VARIABLE
+from hitl_nb.decisions.reviewer import REVIEWER_VARIABLE, checked_name
 from hitl_nb.errors import AnswersFileError
 from hitl_nb.responders.choose import ANSWERS_PARAMETER, ANSWERS_VARIABLE
 from hitl_nb.responders.headless_run import RUN_VARIABLE, HeadlessRun
@@ -87,7 +87,7 @@ def execute(
     with _told(HeadlessRun(given, leaves_open)) as told:
         env |= {RUN_VARIABLE: told, "HITL_NB_HEADLESS": "1"}
         env |= {} if store is None else {"HITL_NB_STORE": str(Path(started_in(), store).resolve())}
-        env |= {} if reviewer is None else {REVIEWER_VARIABLE: reviewer}
+        env |= {} if reviewer is None else {REVIEWER_VARIABLE: checked_name("reviewer", reviewer)}
         manager.notebook_start()
         try:
             client = Client(
