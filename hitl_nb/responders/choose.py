@@ -30,11 +30,11 @@ def choose_front_end(*, responder: Responder | None = None, answers: Any = None,
     Raises AnswersFileError when the answers cannot be read.
     """
     front = _notebook() or FrontEnd(PlainView(), None, wait_by_looking)
+    if responder is not None:
+        return replace(front, responder=responder)
     run = HeadlessRun.here()
     if run is not None and run.leaves_open and on_missing != "leave_open":
         on_missing, front = "leave_open", replace(front, stops=True)
-    if responder is not None:
-        return replace(front, responder=responder)
     parameter = getattr(sys.modules.get("__main__"), ANSWERS_PARAMETER, None)
     for given, source in (
         # a cell that passes its parameter on, review(…, answers=hitl_answers), says nothing of its own
