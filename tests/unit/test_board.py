@@ -126,6 +126,13 @@ def test_the_next_open_one_is_found_from_any_line_and_round_the_end(store):
     assert board.next_open(tea) is None
 
 
+def test_what_is_overdue_takes_no_answer_and_is_passed_by(store):
+    board = store.board()
+    store.now += timedelta(hours=2)
+    assert board.next_open().brief.thread_id == "tea"
+    assert [line.state for line in board.lines] == ["open"] * 3
+
+
 def test_counts_tell_what_each_filter_would_leave(store):
     board = store.board()
     assert [board.count(which) for which in ("all", "mine", "overdue")] == [3, 1, 0]
