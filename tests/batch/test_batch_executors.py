@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
@@ -18,11 +20,13 @@ pytestmark = pytest.mark.notebook
 def batch(tmp_path):
     notebook = refunds(tmp_path / "refunds.ipynb")
 
-    def run(names, executor, **options):
+    def run(names, executor, on_unused="warn"):
         effects = tmp_path / "effects.log"
         cases = [{"thread_id": name, "amount": amount, "effects": str(effects)} for amount, name in enumerate(names)]
-        answers = {"answers": [{"when": {"amount": 1}, "answer": "reject"}, {"thread": "[ab]", "answer": "approve"}]}
-        return run_batch(notebook, cases, out=tmp_path / "out", answers=answers, executor=executor, progress=False, **options)
+        entries = ["{when: {amount: 1}, answer: reject}", "{thread: '[ab]', answer: approve}", "{node: nothing, answer: approve}"]
+        answers = tmp_path / "answers.yaml"
+        answers.write_text("\n- ".join([f"on_unused: {on_unused}\nanswers:", *entries]), encoding="utf-8")
+        return run_batch(notebook, cases, out=tmp_path / "out", answers=answers, executor=executor, progress=False)
 
     return run
 
@@ -40,9 +44,12 @@ def test_a_dask_cluster_runs_the_cases_in_its_own_processes(batch):
         assert executor.submit(os.getpid).result() != os.getpid(), "the executor is its owner's, and still open"
 
 
-def test_python_threads_run_the_cases_side_by_side(batch):
+def test_python_threads_run_the_cases_and_what_none_asked_for_fails_the_batch_but_no_case(batch):
     with ThreadPoolExecutor(2) as executor:
-        assert batch("ab", executor).counts == {"done": 2}
+        result = batch("ab", executor, on_unused="fail")
+    assert result.counts == {"done": 2}
+    assert (result.exit_code, result.broken) == (1, True)
+    assert [note.partition(":")[0] for note in result.notes] == ["Not asked for by any case"]
 
 
 def test_a_pool_that_breaks_fails_what_was_in_it_and_says_so(batch):
@@ -66,6 +73,13 @@ def twice(number):
 def test_a_process_that_is_killed_takes_its_own_job_along_and_no_other():
     found = {job: future.exception() is None and future.result() for job, future in in_processes(twice, list(range(6)), 2)}
     assert found == {0: 0, 1: 2, 2: 4, 3: False, 4: 8, 5: 10}
+
+
+def test_a_script_that_starts_itself_again_in_each_process_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from hitl_nb.batch.processes import in_processes\nprint(list(in_processes(len, ['ab'], 1)))\n", encoding="utf-8")
+    told = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60)
+    assert 'RuntimeError: the processes of the batch cannot start. In a script, call run_batch below `if __name__ == "__main__":`' in told.stderr
 
 
 def test_what_has_not_begun_is_cancelled_when_the_caller_stops():
