@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hitl_nb.cli.asked import heading_of, moment
+from hitl_nb.cli.asked import UNREADABLE, heading_of, moment
 from hitl_nb.cli.common import json_option, opened, print_json, store_option, table, told
 from hitl_nb.cli.completing import complete_threads
 
@@ -75,17 +75,21 @@ def _events(saver: Checkpointer, thread: str, head: Head, checkpoint: Checkpoint
 
     for event in saver.events(thread, head, checkpoint.seq):
         if isinstance(event, Asked) and not event.carried:
-            question = saver.question(event.interrupt_id)
+            try:
+                question = saver.question(event.interrupt_id)
+            except UnknownTypeError:  # its heading says so
+                question = None
             at = None if question is None else question.created_at.isoformat()
             node = "" if question is None else question.node
             yield {"kind": "asked", "at": at, "id": event.interrupt_id, "node": node, "question": heading_of(saver, event.interrupt_id)}
         elif isinstance(event, Answered):
-            made = saver.decision(event.interrupt_id)
+            try:
+                made = saver.decision(event.interrupt_id)
+            except UnknownTypeError:
+                yield {"kind": "answered", "at": None, "id": event.interrupt_id, "node": "", "answer": UNREADABLE, "by": "somebody", "how": "unknown"}
+                continue
             if made is not None:
-                try:
-                    answer = exact(made.answer)
-                except UnknownTypeError:
-                    answer = None
+                answer = exact(made.answer)
                 at, kind = made.decided_at.isoformat(), "expired" if event.expired else "answered"
                 yield {"kind": kind, "at": at, "id": event.interrupt_id, "node": made.node, "answer": answer, "by": made.reviewer, "how": made.how}
         elif isinstance(event, Escalated):
@@ -114,7 +118,7 @@ def _told(event: dict[str, Any]) -> tuple[str, str]:
 
     match event["kind"]:
         case "asked":
-            return f"{event['node']} asked", event["question"]
+            return f"{event['node']} asked".strip(), event["question"]
         case "answered":
             return f"{event['by']} answered ({event['how']})", brief(event["answer"])
         case "expired":

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import LATEST, OpenQuestion
 from hitl_nb.decisions.wording import readable
+from hitl_nb.errors import UnknownTypeError
 
 Order = Literal["deadline", "age"]
 """deadline: what is due first; what has no deadline behind that, the oldest first. age: the oldest first."""
@@ -78,7 +79,10 @@ def speaks_of(saver: Checkpointer, q: OpenQuestion, words: Iterable[str]) -> boo
     left = [word for word in words if word not in names]
     if not left:
         return True
-    question = saver.question(q.interrupt_id)
+    try:
+        question = saver.question(q.interrupt_id)
+    except UnknownTypeError:  # it says nothing here; the other questions are listed all the same
+        return False
     said = "" if question is None else _text(question.payload).casefold()
     return all(word in said for word in left)
 

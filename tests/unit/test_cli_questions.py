@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -511,6 +512,26 @@ def test_history_tells_the_steps_the_questions_and_the_answers_of_a_thread(asked
     assert len(json.loads(run("history", "options", "-n", "1", "--json").stdout)["steps"]) == 1
     assert run("history", "text").stdout.endswith("\nIt waits for 1 answer.\n")
     assert "thread 'none' is not in the store" in run("history", "none", code=1).stderr
+
+
+def test_a_question_of_a_class_that_is_not_loaded_is_listed_and_told_and_keeps_no_other_back(asked, tmp_path):
+    @dataclass
+    class Own:
+        amount: int
+
+    plain = asked("text")
+    with_class = DiskCacheSaver(tmp_path / "reviews", types=[Own])
+    graph = StateGraph().add_node("pay", lambda _: {"x": interrupt({"question": "Pay?", "own": Own(1)})}).set_entry_point("pay").compile(with_class)
+    graph.invoke({}, config("own"))
+    assert "(of a class that is not loaded here)" in run("pending").stdout
+    assert [q["thread_id"] for q in listed("--text", "title")] == ["text"]
+    assert "is not loaded here" in run("show", id_of("own"), code=1).stderr
+    assert "(of a class that is not loaded here)" in run("history", "own").stdout
+    code, text = talk(plain, "Tea")
+    assert code == 75
+    assert "is not loaded here" in text
+    assert "1 question answered here, 1 still open." in text
+    with_class.close()
 
 
 # -- untrusted text, bad stores ------------------------------------------------------------------------------------------------------------
