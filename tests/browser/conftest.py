@@ -1,5 +1,6 @@
 """A real JupyterLab and a real Chromium for the tests of the notebook front end. One server and one browser for all of them."""
 
+import ctypes
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import pytest
 HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PR_SET_PDEATHSIG = 1
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
@@ -120,6 +122,12 @@ def open_notebook(server, page, cells, *, width=1400, height=1000, theme="light"
     return notebook
 
 
+def end_with_the_tests():
+    """In a process that is being started: it is told to end when the tests are killed, so that no server stays behind (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Server:
     """JupyterLab or Notebook (`application`: the module that is run), with nothing of this machine's settings."""
 
@@ -171,7 +179,15 @@ class Server:
             "--expose-app-in-browser",
             "--LabApp.extension_manager=readonly",
         ]
-        self.process = subprocess.Popen(command, env=env, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.root, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            env=env,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            cwd=self.root,
+            start_new_session=True,
+            preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one call
+        )
         end = time.monotonic() + 60
         while self.process.poll() is None:
             try:
