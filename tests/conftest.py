@@ -53,7 +53,6 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: takes minutes; runs only when it is asked for: -m soak")
     # Where Python may write no bytecode, each of hundreds of kernels would compile all that it imports: it goes into a folder of the run.
-    config.addinivalue_line("markers", "soak: takes minutes; runs only when it is asked for: -m soak")
     if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = tempfile.mkdtemp(prefix="hitl-nb-bytecode-")
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

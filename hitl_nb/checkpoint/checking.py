@@ -20,7 +20,7 @@ from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
 from hitl_nb.checkpoint.records import Answered, Asked, Checkpoint, Finished, Head, ValueRef, event_from_wire
 from hitl_nb.checkpoint.salvage import Gap, Row, every_row
-from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, VALUE_FILE, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, SETTINGS, VALUE_FILE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.checkpoint.voting import vote_from_wire
@@ -107,6 +107,17 @@ class _Look:
         if told != ["ok"]:
             for line in told:
                 self._report(Damage(f"SQLite finds the database damaged: {line}"))
+        strict = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
+        try:
+            names = strict.connection().execute("SELECT key FROM Settings").fetchall()
+            strange = [str(name)[:80] for (name,) in names if name not in SETTINGS]
+            if strange:
+                self._report(Damage(f"the database holds the settings {strange}, which hitl_nb does not write"))
+        except (sqlite3.Error, StoreError) as error:  # what the reader here puts up with
+            if told == ["ok"]:
+                self._report(Damage(f"the database is not opened: {_brief(error)}"))
+        finally:
+            strict.close()
         with (self.reader.folder / DATABASE).open("rb") as file:
             page, pages = _pages(file.read(100))
             if file.seek(0, os.SEEK_END) < page * pages:

@@ -33,7 +33,20 @@ from hitl_nb.checkpoint.holding import holder, sign
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.reviewers import FILE_NAMES, Given
-from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, FORMAT_VERSION, GONE_PREFIX, LOCKS, SEAL, DamagedError, fetch, seal, unseal
+from hitl_nb.checkpoint.sealing import (
+    DATABASE,
+    FIRST_FORMAT,
+    FORMAT_KEY,
+    FORMAT_VERSION,
+    GONE_PREFIX,
+    LOCKS,
+    SEAL,
+    SETTINGS,
+    DamagedError,
+    fetch,
+    seal,
+    unseal,
+)
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError, ThreadBusyError
@@ -346,8 +359,7 @@ class DiskCacheSaver(Checkpointer):
             if not tables <= {"Cache", "Settings"}:
                 raise StoreError(f"{database} is another program's database; name a new or an empty folder")
             if "Settings" in tables:
-                known = {*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA}
-                strange = [str(name)[:80] for (name,) in connection.execute("SELECT key FROM Settings") if name not in known]
+                strange = [str(name)[:80] for (name,) in connection.execute("SELECT key FROM Settings") if name not in SETTINGS]
                 if strange:  # diskcache would set them as its own attributes and as pragmas
                     raise CorruptStoreError(f"the store {self.folder} was altered: it holds the settings {strange}; restore the folder from a backup")
             if "Cache" not in tables:

@@ -17,6 +17,13 @@ FORMAT_VERSION: Final = 2
 """Written by the first question that four eyes or several reviewers have to answer: an older hitl_nb would take any answer for it."""
 GONE_PREFIX: Final = "!gone/"
 """Of the names of value files whose records are gone, while the files are being removed; sorts before all that can be many."""
+SETTINGS: Final = frozenset(
+    (
+        "count", "cull_limit", "disk_min_file_size", "disk_pickle_protocol", "eviction_policy", "hits", "misses", "size", "size_limit", "statistics",
+        "sqlite_auto_vacuum", "sqlite_cache_size", "sqlite_journal_mode", "sqlite_mmap_size", "sqlite_synchronous", "tag_index",
+    )
+)  # fmt: skip
+"""Names of the settings that diskcache keeps in the database."""
 SEAL: Final = 16
 """Bytes of the seal before each record."""
 INLINE, IN_FILE = 1, 2

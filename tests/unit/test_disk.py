@@ -18,7 +18,7 @@ import pytest
 from hitl_nb.checkpoint import index
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.records import Checkpoint, ValueRef
-from hitl_nb.checkpoint.sealing import FORMAT_VERSION, seal
+from hitl_nb.checkpoint.sealing import FORMAT_VERSION, SETTINGS, seal
 from hitl_nb.checkpoint.serde import pack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, ThreadBusyError
 
@@ -145,6 +145,10 @@ def test_a_file_name_that_is_not_ours_is_neither_read_nor_removed(folder, saver,
             put(saver, **{"h/t": b"new"})
     assert secret.read_text() == "secret"
     assert (folder / "locks" / "open.lock").exists()
+
+
+def test_the_settings_of_diskcache_are_known():
+    assert {*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA} == SETTINGS
 
 
 def test_a_setting_that_diskcache_does_not_have_is_refused_before_it_is_applied(folder, saver):
