@@ -14,7 +14,7 @@ from hitl_nb.errors import HitlError
 
 
 def record_answer(saver: Checkpointer, question: Question, answer: Any, *, reviewer: str, how: str, now: datetime) -> Decision | Vote:
-    """The decision, durable when this returns; the graph has not run. A Vote: the question stays open until more reviewers have given the same answer.
+    """The decision, durable when this returns; the graph has not run. A Vote: the question stays open until more reviewers give the same answer.
 
     Raises InvalidAnswerError (the stored schema, or the options of the payload), DeadlinePassedError, AlreadyAnsweredError (who and when),
     UnknownInterruptError, NotEntitledError; nothing was recorded then.

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL"}
+IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL", "pytest-xdist": "xdist"}
 BORROWED = {
     "traitlets": "ipywidgets",
     "numpy": "extra data",
