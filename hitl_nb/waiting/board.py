@@ -15,7 +15,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.entitlement import Rules
 from hitl_nb.checkpoint.questions import OpenQuestion
 from hitl_nb.checkpoint.records import Decision, Question
-from hitl_nb.errors import ReviewersFileError, UnknownTypeError
+from hitl_nb.errors import HitlError, ReviewersFileError, UnknownTypeError
 from hitl_nb.waiting.listing import Filters, Order, in_order, speaks_of
 
 State = Literal["open", "answered", "elsewhere", "gone"]
@@ -218,7 +218,7 @@ class Board:
         if known is None:
             try:
                 known = speaks_of(self._saver, q, self._words)
-            except UnknownTypeError:
-                known = False
+            except HitlError:  # it cannot be read, so nothing is known to be in it
+                return False
             self._spoken[q.interrupt_id] = known
         return known

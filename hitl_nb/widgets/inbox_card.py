@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
+from hitl_nb.errors import HitlError
 from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
 
 
@@ -30,6 +32,10 @@ class InboxCard(StackCard):
         super()._taken(made)
         if isinstance(made, Vote):
             self._voted(self.request, made)
+
+    def stay(self, error: HitlError) -> None:
+        """The answer was not taken, and the question is open all the same: say why, and go on."""
+        self._reopen(partial(self._say_problem, str(error), ""))
 
     @property
     def has_ended(self) -> bool:

@@ -55,6 +55,8 @@ class Shown:
     total: int
     new: int
     picked: int
+    unseen: int
+    """Of those, what the filters hide."""
     busy: bool
     """Answers are being recorded, so nothing is picked."""
     note: str
@@ -118,7 +120,7 @@ def _picked(s: Shown) -> Node:
     return h(
         "div",
         {"class": "hitl-nb-picked", "id": "picked"},
-        h("b", {"id": "count"}, f"{s.picked:,} picked"),
+        h("b", {"id": "count"}, f"{s.picked:,} picked" + (f", {s.unseen:,} of them not in this list" if s.unseen else "")),
         h("button", {"class": f"{small} hitl-nb-primary", "id": "together", "data-act": "together", "disabled": s.busy}, "Answer together…"),
         h("button", {"class": small, "id": "like", "data-act": "like", "disabled": s.busy}, "Pick all like these"),
         h("button", {"class": f"{small} hitl-nb-quiet", "id": "none", "data-act": "none", "disabled": s.busy}, "Clear"),

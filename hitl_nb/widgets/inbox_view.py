@@ -76,8 +76,7 @@ class InboxView:
         self._first = self._rev = 0
         self._note = self._problem = self._trouble = ""
         self._presence = Presence(lambda: self._list.echo(self._heard), kernel_time(), clock)
-        self._watch = Watching(saver, self.look, self._goes_on)
-        self._is_closed = False
+        self._watch, self._is_closed = Watching(saver, self.look, self._goes_on), False
 
     # -- its life
 
@@ -115,6 +114,7 @@ class InboxView:
                 return
             try:
                 self._board.read()
+                self._picked = {key: None for key in self._picked if self._board.is_open(key)}
                 self._follow_card()
                 self._trouble = ""
             except Exception as error:  # noqa: BLE001 - nobody hears of it in a thread of its own
@@ -143,7 +143,7 @@ class InboxView:
 
     def _open(self, key: str) -> None:
         """Show the card of this question, and give it the keyboard."""
-        if not self._is_open(key):
+        if not self._board.is_open(key):
             return
         if key == self._here and self._card is not None:
             self._card.take_keyboard()
@@ -164,13 +164,10 @@ class InboxView:
             close(bulk_before.box)
         if before is not None:
             draft = before.put_away()
-            if draft.unsent and self._is_open(was):
+            if draft.unsent and self._board.is_open(was):
                 self._drafts[was] = draft
             else:
                 draft.close()
-
-    def _is_open(self, key: str) -> bool:
-        return self._board.is_open(key)
 
     def _answered(self, request: Request, decision: Decision) -> None:
         """The card's answer is recorded: on to the next question."""
@@ -203,9 +200,11 @@ class InboxView:
         self._board.ran([decision.interrupt_id], self._answers.picked_up)
 
     def _overtaken(self, card: Any, error: HitlError) -> None:
-        """The answer was not taken, as the question is not open any more."""
+        """The answer was not taken, as the question is not open any more; or is it?"""
         with self._lock:
             self.look()
+            if not card.has_ended:
+                card.stay(error)
 
     def _follow_card(self) -> None:
         """Say on the card what became of its question meanwhile."""
@@ -235,8 +234,8 @@ class InboxView:
             return overtaken.outdated(card.request, self._now(), None, card.unsent, compared=False)
         made = line.decision
         by, at = ("somebody", None) if made is None else (overtaken.who(made), made.decided_at)
-        label = "" if made is None else outcome(card.request.form, made.answer).label
-        return overtaken.elsewhere(card.request, self._now(), card.unsent, by=by, at=at, answer=label)
+        answer = "" if made is None else outcome(card.request.form, made.answer).label
+        return overtaken.elsewhere(card.request, self._now(), card.unsent, by=by, at=at, answer=answer)
 
     def _close_card(self) -> None:
         with self._lock:
@@ -267,14 +266,12 @@ class InboxView:
 
     def _pick_alike(self) -> None:
         """Pick every open line that the same button answers as those that are picked."""
-        now = self._now()
-        kind = together([self._rows.request(key) for key in self._picked], now).kind
+        kind = together([self._rows.request(key) for key in self._picked], self._now()).kind
         if kind is None:
             self._note = "What is picked needs an answer of its own each."
             return
         for line in self._board.lines:
-            at = line.brief.graph, line.brief.node
-            if line.state != "open" or at != (kind.graph, kind.place[-1]) or line.brief.overdue(now) or line.id in self._picked:
+            if (line.brief.graph, line.brief.node) != (kind.graph, kind.place[-1]) or not self._board.is_to_do(line):
                 continue
             with suppress(HitlError):
                 request = self._rows.request(line.id)
@@ -332,7 +329,7 @@ class InboxView:
                 self._go_on(-1 if act.arg == "prev" else 1)
             case "pick":
                 self._picked.pop(act.arg, None)
-                if act.value is True and self._is_open(act.arg):
+                if act.value is True and self._board.is_open(act.arg):
                     self._picked[act.arg] = None
             case "like":
                 self._pick_alike()
@@ -362,8 +359,8 @@ class InboxView:
         self._rev += act.name == "clear"
         self._note = ""
         self._first = 0
-        self._picked = {key: None for key in self._picked if self._is_open(key)}
-        if self._is_open(self._here):
+        self._picked = {key: None for key in self._picked if self._board.is_open(key)}
+        if self._board.is_open(self._here):
             self._show_page_of(self._here)
 
     def _show_page_of(self, key: str) -> None:
@@ -392,6 +389,7 @@ class InboxView:
                 total=len(lines),
                 new=self._board.new,
                 picked=len(self._picked),
+                unseen=len(self._picked.keys() - {line.id for line in lines}),
                 busy=self._bulk is not None and self._bulk.is_busy,
                 note=self._note,
                 problem=self._problem or self._trouble,

@@ -8,7 +8,7 @@ import pytest
 
 import hitl_nb
 from hitl_nb import MemorySaver, StateGraph, inbox, interrupt
-from hitl_nb.errors import StoreError
+from hitl_nb.errors import StoreError, ThreadMovedError
 from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
 from hitl_nb.waiting.recording import record_answer
@@ -229,6 +229,18 @@ def test_a_press_that_comes_too_late_is_told_on_the_card(desk):
     assert "Answered elsewhere" in desk.card
 
 
+def test_a_store_that_refuses_an_answer_to_an_open_question_leaves_it_on_the_card(desk, monkeypatch):
+    desk.ask("tea")
+    desk.open()
+    desk.act("open", desk.id("tea"))
+    with monkeypatch.context() as moving:
+        moving.setattr(desk.saver, "record", lambda *_: (_ for _ in ()).throw(ThreadMovedError("thread 'tea' moved", thread_id="tea")))
+        desk.press("Approve")
+    assert "Not sent. thread &#x27;tea&#x27; moved" in desk.card
+    desk.press("Approve")
+    assert desk.answer("tea") == [(True, "dana", "inbox")]
+
+
 def test_new_questions_are_counted_and_nothing_moves_until_they_are_shown(desk):
     desk.ask("tea")
     desk.open()
@@ -324,6 +336,19 @@ def test_many_are_answered_together_after_a_preview_that_lists_each(desk):
     assert "3 of 4 answered here" in desk.said
     desk.bulk("leave")
     assert desk.here == "note"
+
+
+def test_what_is_picked_stays_picked_behind_filters_until_it_is_answered_elsewhere(desk):
+    for thread in ("a", "b", "zebra"):
+        desk.ask(thread, ROUTE)
+    desk.open()
+    desk.pick("a", "b")
+    desk.act("text", value="zebra")
+    assert "2 picked, 2 of them not in this list" in desk.said
+    desk.elsewhere("a", answer="road")
+    assert "1 picked, 1 of them not in this list" in desk.said
+    desk.act("together")
+    assert "Answer 1 question together" in desk.preview
 
 
 def test_of_many_answers_one_that_came_too_late_is_told_and_the_others_count(desk):
