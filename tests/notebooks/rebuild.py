@@ -27,6 +27,10 @@ NAMES = (
     "07_forms_from_schemas",
     "08_review_a_table",
     "09_your_own_renderer",
+    "10_scripted_answers",
+    "11_record_and_replay",
+    "12_batch_and_inbox",
+    "13_who_decided_what",
 )
 READS = ("*.py", "answers/*", "data/*")
 CELL_TIMEOUT_S = 120
