@@ -1,16 +1,15 @@
 """`hitl-nb run`: what it prints and how it ends."""
 
 import json
-from datetime import UTC, datetime
+import re
+import shlex
 
 import nbformat
 import pytest
 from click.testing import CliRunner
 
-from hitl_nb import DiskCacheSaver
 from hitl_nb.cli import main
 from hitl_nb.cli.run import cast
-from hitl_nb.waiting import record_answer
 
 PARAMETERS = "store = None\nthread_id = None\namount = 1\ntitle = ''\n"
 ASK = """
@@ -39,14 +38,14 @@ def test_a_run_that_needs_a_person_says_what_is_open_and_a_second_one_tells_what
     write_notebook(here / "pay.ipynb", ASK, parameters=PARAMETERS)
     stopped = run("pay.ipynb", "out-{thread_id}-{amount}.ipynb", *GIVEN, "--on-missing", "leave_open")
     assert stopped.exit_code == 75, stopped.output
-    question = nbformat.read(here / "out-t-1-10.ipynb", as_version=4).metadata.hitl_nb.questions[0]
-    assert f"hitl-nb answer {question.id}" in stopped.stdout
+    assert nbformat.read(here / "out-t-1-10.ipynb", as_version=4).metadata.hitl_nb.status == "needs human"
     assert "10 for 'true'?  (t-1, ask, dana)" in stopped.stdout, "010 is a number, as papermill has it, and true is a text"
     assert "\x1b" not in stopped.stdout
     assert (here / "out-t-1-10.html").is_file()
 
-    saver = DiskCacheSaver("store")
-    record_answer(saver, saver.question(question.id), "no", reviewer="dana", how="console", now=datetime.now(UTC))
+    [told] = re.findall(r"hitl-nb (answer .*)", stopped.stdout)
+    answered = CliRunner().invoke(main, [*shlex.split(told), "no", "--reviewer", "dana"])
+    assert answered.exit_code == 0, answered.output
     done = run("pay.ipynb", *GIVEN, "--json", "--no-report")
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
