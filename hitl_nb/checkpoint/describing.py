@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hitl_nb.checkpoint.audit import log_head
-from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.folder import FolderReader, is_writable, require_store
 from hitl_nb.checkpoint.health import files
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, head_key, is_nested
 from hitl_nb.checkpoint.records import Head
@@ -89,7 +89,7 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
             journal_mode=_journal_mode(place / DATABASE),
             reviewers_file=next((name for name in FILE_NAMES if name in sizes), ""),
             file_system=kind,
-            writable=os.access(place, os.W_OK) and os.access(place / DATABASE, os.W_OK),
+            writable=is_writable(place) and is_writable(place / DATABASE),
             warnings=(network_warning(place, kind),) if is_network(kind) else (),
         )
     except sqlite3.Error as error:

@@ -28,7 +28,7 @@ from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.bytes_disk import BytesDisk, DurableDisk
-from hitl_nb.checkpoint.folder import FolderReader
+from hitl_nb.checkpoint.folder import FolderReader, is_writable, was_used
 from hitl_nb.checkpoint.holding import holder, sign
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
@@ -243,6 +243,9 @@ class DiskCacheSaver(Checkpointer):
 
     @contextmanager
     def guard(self, thread_id: str) -> Iterator[None]:
+        if self._view() is not None and self._is_finished(thread_id):  # it can be looked at, and there is nothing to run or to write
+            yield
+            return
         self._cache()
         path = self.folder / LOCKS / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
         # A lock object of its own each time: one that is shared (singleton) or used again would let its owner in twice.
@@ -261,6 +264,10 @@ class DiskCacheSaver(Checkpointer):
             yield
         finally:
             lock.release()
+
+    def _is_finished(self, thread_id: str) -> bool:
+        head = self.head(thread_id)
+        return head is not None and not self.checkpoint(thread_id, head.seq).tasks
 
     def free_locks(self) -> int:
         """Remove the lock files that nobody holds; how many. Each is removed while it is held, and who gets it after that sees that it is gone."""
@@ -363,7 +370,7 @@ class DiskCacheSaver(Checkpointer):
                 if strange:  # diskcache would set them as its own attributes and as pragmas
                     raise CorruptStoreError(f"the store {self.folder} was altered: it holds the settings {strange}; restore the folder from a backup")
             if "Cache" not in tables:
-                if _was_used(self.folder):
+                if was_used(self.folder):
                     raise CorruptStoreError(f"{self.called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
                 return
             row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
@@ -378,13 +385,8 @@ class DiskCacheSaver(Checkpointer):
             )
 
 
-def _was_used(folder: Path) -> bool:
-    """True when there are value files, or locks of threads: making a store, be it interrupted, leaves none."""
-    return any(p.name != "open.lock" for p in (folder / LOCKS).iterdir()) or any(re.fullmatch("[0-9a-f]{2}", p.name) for p in folder.iterdir())
-
-
 def _is_writable(folder: Path) -> bool:
-    return all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE, folder / LOCKS) if path.exists())
+    return all(is_writable(path) for path in (folder, folder / DATABASE, folder / LOCKS) if path.exists())
 
 
 def _file(database: Path) -> tuple[int, int]:

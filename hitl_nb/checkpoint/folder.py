@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.reading import ThreadReader
-from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
 
@@ -112,6 +113,16 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
         elif not (folder / DATABASE).is_file():
             advice = "there is no database; name the folder that DiskCacheSaver was given"
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
+
+
+def was_used(folder: Path) -> bool:
+    """True when there are value files, or locks of threads: making a store, be it interrupted, leaves none."""
+    return any(p.name != "open.lock" for p in (folder / LOCKS).iterdir()) or any(re.fullmatch("[0-9a-f]{2}", p.name) for p in folder.iterdir())
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this process may write there, as whom it runs now."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _is_in_use(folder: Path) -> bool:
