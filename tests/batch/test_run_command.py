@@ -72,13 +72,14 @@ def test_a_run_that_fails_says_where_and_ends_with_1(here, write_notebook):
         (["pay.ipynb", "--on-missing", "wait"], 2, "'wait' is not one of 'fail', 'leave_open'"),
         (["pay.ipynb", "--answers", "bad.yaml"], 1, "was it cut short?"),
         (["pay.ipynb", "--answers", "cut.yaml"], 1, "expected UTF-8"),
-        (["bad.yaml"], 1, "is no notebook that can be read"),
+        (["bad.ipynb"], 1, "is no notebook that can be read"),
         (["pay.ipynb", "in/bad.yaml/out.ipynb"], 1, "File exists"),
     ],
 )
 def test_what_cannot_be_run_is_told_before_a_kernel_starts(arguments, code, complaint, here, write_notebook):
     write_notebook(here / "pay.ipynb", ASK, parameters=PARAMETERS)
     (here / "bad.yaml").write_text("answers: [")
+    (here / "bad.ipynb").write_text("{")
     (here / "cut.yaml").write_bytes("[ü]".encode("utf-16"))
     (here / "in").mkdir()
     (here / "in" / "bad.yaml").touch()
