@@ -237,6 +237,17 @@ def test_a_list_of_answers_ends_at_a_question_that_waits_for_others(asking, only
     assert only(paused).votes == {"sam": "approve"}
 
 
+def test_nor_does_it_go_on_to_one_that_the_node_asks_next(saver, chain, only):
+    def pay(state):
+        return {"said": [interrupt("First?"), interrupt("Second?", quorum=2)]}
+
+    graph = chain(saver, pay)
+    graph.invoke({"said": []}, by("x"))
+    with pytest.warns(UnusedAnswersWarning, match="1 of the answers"):
+        paused = graph.invoke(Command(resume=[True, True]), by("sam"))
+    assert (only(paused).value, only(paused).votes) == ("Second?", {})
+
+
 def test_a_vote_with_an_update_is_refused_as_others_saw_something_else(asking, saver):
     graph = asking(quorum=2)
     before = saver.head("t")

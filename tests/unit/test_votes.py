@@ -102,6 +102,13 @@ def test_a_script_that_is_run_again_goes_on_where_its_votes_end():
     assert voters(graph) == [("sam", "approve"), ("kim", "approve")]
 
 
+def test_a_script_that_is_run_again_does_not_vote_again():
+    graph = paying()
+    for _ in range(2):
+        assert start(graph, [entry("approve", "sam", times="always")], on_missing="leave_open").status == "waiting"
+    assert voters(graph) == [("sam", "approve")]
+
+
 def test_an_entry_by_somebody_who_may_not_answer_is_refused_and_names_its_place():
     graph = paying(MemorySaver(reviewers=LISTED), assignee="finance", quorum=1)
     with pytest.raises(NotEntitledError, match=r"answers=, entry 1: .*only finance may answer"):
@@ -121,6 +128,16 @@ def test_a_tape_holds_each_vote_and_replays():
     assert start(again, written).result()["said"] == "reject"
     assert voters(again) == [("kim", "approve"), ("sam", "reject"), ("lee", "reject")]
     assert tape(again.checkpointer, ["t"]) == written
+
+
+def test_a_tape_holds_the_last_vote_of_a_reviewer_who_voted_again():
+    graph = paying()
+    session = start(graph, [], on_missing="leave_open")
+    for name, answer in [("kim", "approve"), ("sam", "reject"), ("Kim", "reject")]:
+        session.answer(answer, reviewer=name)
+    written = tape(graph.checkpointer, ["t"])
+    assert [(e["by"], e["answer"]) for e in yaml.safe_load(written)["answers"]] == [("sam", "reject"), ("Kim", "reject")]
+    assert start(paying(), written).result()["said"] == "reject"
 
 
 def test_a_tape_of_a_question_that_waits_for_more_brings_it_there_again():
@@ -279,7 +296,7 @@ def test_a_card_stays_open_after_a_vote_and_says_how_many_there_are():
     for desk in (dana, sam):
         assert desk.session.status == "done"
         assert "<dt>Votes</dt><dd>dana: Approved; sam: Approved</dd>" in desk.text
-    (receipt,) = sam.view._settled
+    (receipt,) = sam.view._receipts()
     assert "  Votes: dana: Approved; sam: Approved" in plain(receipt)
     assert "- Votes: dana: Approved; sam: Approved" in markdown(receipt)
 
@@ -312,6 +329,15 @@ def test_a_card_says_when_the_store_refuses_what_it_allowed():
     desk.button("Approve").click()
     settle(desk)
     assert desk.session.state["said"] == "approve"
+
+
+def test_a_card_says_when_nobody_can_be_told_from_who_may(tmp_path):
+    (tmp_path / "who.yaml").write_text("reviewers: {dana: []}")
+    graph = paying(MemorySaver(reviewers=tmp_path / "who.yaml"))
+    (tmp_path / "who.yaml").write_text("reviewers: {dana: [")
+    desk = Desk(graph)
+    assert "No answer is taken before the file is right" in desk.text
+    assert all(b.disabled for b in desk.shown(ipywidgets.Button))
 
 
 def test_what_was_written_stays_on_the_card_after_a_vote():
