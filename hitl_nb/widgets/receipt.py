@@ -27,6 +27,7 @@ PLACES: Final = {
     "console": ("terminal", "in the terminal"),
     "script": ("answers file", "by an answers file"),
     "inbox": ("inbox", "in an inbox"),
+    "cli": ("command line", "on the command line"),
     "code": ("code", "from code"),
     "invoke": ("code", "from code"),
 }
