@@ -66,5 +66,5 @@ def fetch(folder: Path, mode: Any, name: Any, value: Any) -> bytes:
         try:
             return path.read_bytes()
         except OSError as error:
-            raise DamagedError(f"its value file {name} cannot be read: {error}") from error
+            raise DamagedError(f"its value file {name} cannot be read: {error.strerror or error}") from error
     raise DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")
