@@ -8,6 +8,8 @@ from typing import Any
 import ipywidgets
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hitl_nb import Decision, MemorySaver, NotEntitledError, StateGraph, Vote, interrupt, review
 from hitl_nb.checkpoint.audit import log_entries
@@ -16,7 +18,7 @@ from hitl_nb.decisions.answers.lint import lint
 from hitl_nb.decisions.record import rows
 from hitl_nb.decisions.requesting import request_for
 from hitl_nb.decisions.tape import tape
-from hitl_nb.errors import AmbiguousAnswerError, MissingAnswerError
+from hitl_nb.errors import MissingAnswerError, NotWaitingError, StoreError
 from hitl_nb.responders.base import FrontEnd
 from hitl_nb.responders.console import ConsoleResponder
 from hitl_nb.responders.plain import PlainView, wait_by_looking
@@ -181,8 +183,41 @@ def test_the_only_question_is_meant_by_an_answer_also_after_a_vote():
     session.answer("approve")
     assert session.answer("reject").number == 1
     assert session.answer("reject", reviewer="sam").answer == "reject"
-    with pytest.raises((AmbiguousAnswerError, Exception), match="no open question"):
+    with pytest.raises(NotWaitingError, match="no open question"):
         session.answer("approve")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["dana", "Dana ", "sam", "kim", "lee"]), st.sampled_from([True, 1, "yes"])), max_size=12), st.integers(2, 4)
+)
+def test_any_order_of_votes_is_decided_when_so_many_have_said_the_same_and_not_before(given_votes, quorum):
+    graph = paying(quorum=quorum, payload={"question": "What?", "type": "any"})
+    session = start(graph, [], on_missing="leave_open")
+    said: dict[str, Any] = {}
+    for name, answer in given_votes:
+        made = session.answer(answer, reviewer=name)
+        said[name.strip().casefold()] = (type(answer), answer)
+        count = sum(one == (type(answer), answer) for one in said.values())
+        if count >= quorum:
+            assert (type(made), made.answer) == (Decision, answer)
+            break
+        assert (type(made), made.count) == (Vote, count)
+    assert session.status == ("done" if any(list(said.values()).count(one) >= quorum for one in said.values()) else "waiting")
+
+
+def test_a_refusal_that_cannot_be_logged_is_a_refusal_all_the_same(monkeypatch):
+    graph = paying(quorum=1, four_eyes="dana")
+    session = start(graph, [], on_missing="leave_open")
+
+    def full(key, record):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(graph.checkpointer, "_put", full)
+    with pytest.raises(NotEntitledError) as refused:
+        session.answer("approve")
+    assert refused.value.__notes__ == ["And the decision log could not say so: the disk is full"]
+    assert session.status == "waiting"
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------------------------------
