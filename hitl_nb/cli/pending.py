@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hitl_nb.cli.asked import command_line, filter_options, filters_of, heading_of, moment, plain_question, short_names
-from hitl_nb.cli.common import json_option, opened, print_json, store_option, table, told
+from hitl_nb.cli.common import clean, json_option, opened, print_json, store_option, table, told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from hitl_nb.checkpoint.base import Checkpointer
     from hitl_nb.checkpoint.questions import OpenQuestion
 
 _LIMITS = (32, 24, 20, 48, 20, 16, 24)
+_STUCK_MAX = 5
+"""Questions of which it is said why nobody can answer them."""
 
 
 @click.command(
@@ -51,6 +54,8 @@ def pending(store: Path, *, sort: Any, as_json: bool, **given: Any) -> None:
     click.echo(_table(found, headings, names, now))
     overdue = sum(q.overdue(now) for q in found)
     click.echo(f"\n{plural(len(found), 'open question')}{f', {overdue:,} overdue' if overdue else ''}. Times are UTC.")
+    for line in _in_the_way(saver, found, names):
+        click.echo(clean(line))
     click.echo(f"Show one, with how to answer it: {command_line('show', names[found[0].interrupt_id])}", err=True)
 
 
@@ -60,6 +65,21 @@ def _table(found: Sequence[OpenQuestion], headings: Sequence[str], names: dict[s
         for q, heading in zip(found, headings, strict=True)
     ]
     return table(("id", "thread", "node", "question", "assignee", "since", "deadline"), rows, _LIMITS)
+
+
+def _in_the_way(saver: Checkpointer, found: Sequence[OpenQuestion], names: dict[str, str]) -> Iterator[str]:
+    """Which of them nobody, or too few, can answer as the reviewers file is."""
+    from hitl_nb.errors import ReviewersFileError
+
+    try:
+        rules = saver.rules()
+    except ReviewersFileError as error:
+        yield str(error)
+        return
+    stuck = [(names[q.interrupt_id], hurdle) for q in found if (hurdle := rules.hurdle(q))]
+    yield from (f"{name}: {hurdle}" for name, hurdle in stuck[:_STUCK_MAX])
+    if len(stuck) > _STUCK_MAX:
+        yield f"… and {len(stuck) - _STUCK_MAX:,} more that too few may answer"
 
 
 def until(q: OpenQuestion, now: datetime) -> str:

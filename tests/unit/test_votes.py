@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl_nb import Decision, MemorySaver, NotEntitledError, StateGraph, Vote, interrupt, review
+from hitl_nb import Decision, DiskCacheSaver, MemorySaver, NotEntitledError, StateGraph, Vote, interrupt, review
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.reviewers import ReviewersFile
 from hitl_nb.decisions.answers.lint import lint
@@ -218,6 +218,29 @@ def test_a_refusal_that_cannot_be_logged_is_a_refusal_all_the_same(monkeypatch):
         session.answer("approve")
     assert refused.value.__notes__ == ["And the decision log could not say so: the disk is full"]
     assert session.status == "waiting"
+
+
+def test_a_listing_says_what_too_few_may_answer(tmp_path):
+    from click.testing import CliRunner
+
+    from hitl_nb.cli import main
+
+    graph = paying(DiskCacheSaver(tmp_path), assignee="legal")
+    for n in range(7):
+        graph.invoke({"said": None}, {"configurable": {"thread_id": f"t-{n}"}})
+    graph.checkpointer.close()
+
+    def listed():
+        done = CliRunner().invoke(main, ["pending", "--store", str(tmp_path)])
+        assert done.exit_code == 0
+        return done.output
+
+    assert "reviewers.yaml" not in listed()
+    (tmp_path / "reviewers.yaml").write_text("reviewers: {dana: [legal], sam: [finance]}")
+    assert listed().count("2 reviewers have to answer, and dana may by reviewers.yaml, so it stays open until that names more.") == 5
+    assert "… and 2 more that too few may answer" in listed()
+    (tmp_path / "reviewers.yaml").write_text("reviewers: {dana: [legal")
+    assert "No answer is taken before the file is right" in listed()
 
 
 # -- on a terminal ----------------------------------------------------------------------------------------------------------------------
