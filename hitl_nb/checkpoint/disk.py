@@ -28,7 +28,7 @@ from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.bytes_disk import BytesDisk, DurableDisk
-from hitl_nb.checkpoint.folder import FolderReader, is_writable, was_used
+from hitl_nb.checkpoint.folder import FolderReader, identity, is_writable, was_used
 from hitl_nb.checkpoint.holding import holder, sign
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
@@ -312,8 +312,8 @@ class DiskCacheSaver(Checkpointer):
             if self._view() is not None:
                 raise StoreError(f"{self.called} can be read here and not be written to; nothing was written. Check its owner and permissions")
             # Without a lock, which a fork could copy while it is held: of two threads that open at once, one wins.
-            opened = self._opened.setdefault(pid, _Opened(self._open(), _file(self._database)))
-        if _file(self._database) != opened.file:
+            opened = self._opened.setdefault(pid, _Opened(self._open(), identity(self._database)))
+        if identity(self._database) != opened.file:
             if getattr(opened.cache.disk.written, "names", None) is None:  # else the transaction has to be rolled back first
                 self._disconnect(forget=True)
             raise StoreError(
@@ -387,11 +387,3 @@ class DiskCacheSaver(Checkpointer):
 
 def _is_writable(folder: Path) -> bool:
     return all(is_writable(path) for path in (folder, folder / DATABASE, folder / LOCKS) if path.exists())
-
-
-def _file(database: Path) -> tuple[int, int]:
-    try:
-        found = database.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)

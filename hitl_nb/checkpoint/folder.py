@@ -18,6 +18,7 @@ from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOC
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
 
+_NONE: Final[tuple[sqlite3.Connection | None, int, bool, tuple[int, int]]] = (None, 0, False, (0, 0))
 _ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 
 
@@ -62,17 +63,18 @@ class FolderReader(ThreadReader):
 
     def connection(self) -> sqlite3.Connection:
         """The connection of this Python thread, which cannot write."""
-        held, pid, unchanging = getattr(self._local, "held", (None, 0, False))
-        if held is not None and pid == os.getpid() and not (unchanging and _is_in_use(self.folder)):
-            return held  # type: ignore[no-any-return]
+        held, pid, unchanging, file = getattr(self._local, "held", _NONE)
+        there = identity(self.folder / DATABASE)
+        if held is not None and (pid, file) == (os.getpid(), there) and not (unchanging and _is_in_use(self.folder)):
+            return held
         unchanging = not _is_in_use(self.folder)
         held = _connect(self, unchanging=unchanging)
-        self._local.held = held, os.getpid(), unchanging
+        self._local.held = held, os.getpid(), unchanging, there
         return held
 
     def close(self) -> None:
         """Free this Python thread's connection. The reader can be used again afterwards."""
-        held, pid, _ = getattr(self._local, "held", (None, 0, False))
+        held, pid, _, _ = getattr(self._local, "held", _NONE)
         if held is not None and pid == os.getpid():
             held.close()
         self._local.__dict__.clear()
@@ -113,6 +115,15 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
         elif not (folder / DATABASE).is_file():
             advice = "there is no database; name the folder that DiskCacheSaver was given"
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
+
+
+def identity(database: Path) -> tuple[int, int]:
+    """Which file it is: another one may stand in its place later."""
+    try:
+        found = database.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
 
 
 def was_used(folder: Path) -> bool:
