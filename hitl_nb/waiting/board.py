@@ -6,7 +6,7 @@ What is answered here or elsewhere stays in its place and says so; what is new i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -108,11 +108,11 @@ class Board:
         """It was answered here, and stays open for others."""
         self._voted_here.add(key)
 
-    def ran(self, ids: Iterable[str], told: str, *, failed: bool = False) -> None:
-        """What became of the run that these answers set going."""
-        for key in ids:
-            if key in self._lines:
-                self._lines[key] = replace(self._lines[key], told=told, failed=failed)
+    def ran(self, threads: Collection[str], told: str, *, failed: bool = False) -> None:
+        """What became of the runs that answers set going: it stands at every answer that was given here in these threads."""
+        for key, line in self._lines.items():
+            if line.state == "answered" and line.brief.thread_id in threads:
+                self._lines[key] = replace(line, told=told, failed=failed)
 
     # -- what is shown
 

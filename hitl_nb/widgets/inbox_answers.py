@@ -35,7 +35,7 @@ Made = Decision | Vote | HitlError
 
 
 class Answers:
-    """`tell` is called with what becomes of a thread that goes on: for which questions, in which words, whether it failed."""
+    """`tell` is called with what becomes of a thread that goes on: which one, in which words, whether it failed."""
 
     def __init__(self, saver: Checkpointer, graphs: Graphs, tell: Callable[..., None], *, reviewer: str, now: Callable[[], datetime]) -> None:
         self._saver, self._graphs, self._tell, self._reviewer, self._now = saver, graphs, tell, reviewer, now
@@ -72,16 +72,13 @@ class Answers:
         """Have the graphs go on with these answers, each thread once."""
         if not self._graphs:
             return
-        by_thread: dict[str, list[str]] = {}
-        for decision in decisions:
-            by_thread.setdefault(decision.thread_id, []).append(decision.interrupt_id)
-        for thread_id, keys in by_thread.items():
-            self._tell(keys, "Recorded. Running.", failed=False)
-            self.jobs.put(partial(self._run, thread_id, keys))
+        for thread_id in dict.fromkeys(decision.thread_id for decision in decisions):
+            self._tell(thread_id, "Recorded. Running.", failed=False)
+            self.jobs.put(partial(self._run, thread_id))
 
-    def _run(self, thread_id: str, keys: Sequence[str]) -> None:
+    def _run(self, thread_id: str) -> None:
         words, failed = run_on(self._graphs, self._saver, thread_id)
-        self._tell(keys, words, failed=failed)
+        self._tell(thread_id, words, failed=failed)
 
 
 class Jobs:

@@ -197,7 +197,7 @@ class InboxView:
     def _take(self, decision: Decision) -> None:
         self._board.answered(decision)
         self._picked.pop(decision.interrupt_id, None)
-        self._board.ran([decision.interrupt_id], self._answers.picked_up)
+        self._board.ran({decision.thread_id}, self._answers.picked_up)
 
     def _overtaken(self, card: Any, error: HitlError) -> None:
         """The answer was not taken, as the question is not open any more; or is it?"""
@@ -297,10 +297,10 @@ class InboxView:
             self.look()
         self._answers.run([made for _, made in results if isinstance(made, Decision)])
 
-    def _tell(self, keys: Sequence[str], words: str, *, failed: bool) -> None:
-        """What became of the run that these answers set going."""
+    def _tell(self, thread_id: str, words: str, *, failed: bool) -> None:
+        """What became of the run of a thread."""
         with self._lock:
-            self._board.ran(keys, words, failed=failed)
+            self._board.ran({thread_id}, words, failed=failed)
             self._draw()
 
     # -- what a person does

@@ -107,7 +107,7 @@ def test_a_run_that_failed_is_told_until_the_end(store):
     board = store.board()
     decision = store.answer("coffee")
     board.answered(decision)
-    board.ran([decision.interrupt_id], "Answer recorded; running it failed: ValueError: no", failed=True)
+    board.ran({"coffee"}, "Answer recorded; running it failed: ValueError: no", failed=True)
     board.arrange()
     assert threads(board) == ["coffee", "cocoa", "tea"]
     assert board.lines[0].told.endswith("ValueError: no")

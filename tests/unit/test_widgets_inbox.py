@@ -1,13 +1,15 @@
 """An inbox in a notebook: the list, the card below it, one answer for many, and what becomes of all that while others answer too."""
 
 import json
+import operator
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, TypedDict
 
 import ipywidgets
 import pytest
 
 import hitl_nb
-from hitl_nb import MemorySaver, StateGraph, inbox, interrupt
+from hitl_nb import END, START, MemorySaver, Send, StateGraph, inbox, interrupt
 from hitl_nb.errors import StoreError, ThreadMovedError
 from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
@@ -19,6 +21,11 @@ from hitl_nb.widgets.tree_html import html_of
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ROUTE = {"question": "Which route?", "options": ["road", "rail"]}
 NOTE = {"question": "Which note?", "type": "text"}
+
+
+class Said(TypedDict, total=False):
+    n: int
+    said: Annotated[list, operator.add]
 
 
 class Desk:
@@ -241,6 +248,25 @@ def test_a_store_that_refuses_an_answer_to_an_open_question_leaves_it_on_the_car
     assert desk.answer("tea") == [(True, "dana", "inbox")]
 
 
+def test_an_answer_that_the_disk_has_no_room_for_stays_on_its_card(desk, monkeypatch):
+    desk.ask("tea", ROUTE)
+    desk.open()
+    desk.act("open", desk.id("tea"))
+    with monkeypatch.context() as full:
+        full.setattr(desk.saver, "record", lambda *_: (_ for _ in ()).throw(StoreError("the disk is full")))
+        desk.press("Rail")
+        assert "Not sent. StoreError: the disk is full" in desk.card
+        desk.pick("tea")
+        desk.act("together")
+        desk.bulk("choose", 0)
+        desk.bulk("send")
+        assert "Road: 0 questions recorded, 1 not" in desk.preview
+        assert "the disk is full" in desk.preview
+    desk.bulk("leave")
+    desk.press("Rail")
+    assert desk.answer("tea") == [("rail", "dana", "inbox")]
+
+
 def test_new_questions_are_counted_and_nothing_moves_until_they_are_shown(desk):
     desk.ask("tea")
     desk.open()
@@ -414,6 +440,28 @@ def test_graphs_go_on_with_the_answer_and_the_row_says_where_they_came(desk):
     desk.press("Approve")
     assert "Ran to its end." in desk.said
     assert graph.get_state({"configurable": {"thread_id": "tea"}}).values["done"] is True
+
+
+def test_several_questions_of_one_thread_and_a_static_pause_go_on_one_by_one(desk):
+    def ask(state):
+        return {"said": [interrupt({"question": f"Add {state['n']}?", "options": ["yes", "no"]})]}
+
+    fan = StateGraph(Said).add_node("ask", ask).add_edge("ask", END)
+    fan = fan.add_conditional_edges(START, lambda _: [Send("ask", {"n": n}) for n in range(2)]).compile(checkpointer=desk.saver, name="fan")
+    fan.invoke({}, {"configurable": {"thread_id": "fan"}})
+    pause = StateGraph().add_node("a", lambda _: {"x": 1}).set_entry_point("a").compile(checkpointer=desk.saver, name="p", interrupt_before=["a"])
+    pause.invoke({"n": 1}, {"configurable": {"thread_id": "pause"}})
+    desk.now = datetime.now(UTC)
+    desk.open(graphs={"fan": fan, "pause": pause})
+    desk.act("go", "next")
+    desk.press("Yes")
+    assert "Ran on: 1 question open in this thread." in desk.said
+    desk.press("No")
+    desk.press("Continue")
+    assert fan.get_state({"configurable": {"thread_id": "fan"}}).values["said"] == ["yes", "no"]
+    assert pause.get_state({"configurable": {"thread_id": "pause"}}).values["x"] == 1
+    assert desk.said.count("Ran to its end.") == 3
+    assert "No open question" in desk.said
 
 
 def test_a_node_that_fails_is_told_in_its_row_and_the_answer_stays(desk):
