@@ -44,7 +44,7 @@ class CaseResult:
     """The same as HTML."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BatchResult:
     """What became of a batch."""
 
@@ -68,6 +68,9 @@ class BatchResult:
     """A notebook in which the open questions can be answered; None when none is open."""
     out: Path | None = None
     """The folder of all these files."""
+
+    def __repr__(self) -> str:
+        return f"<BatchResult of {self.source!r}: {self.headline}>"
 
     def __getitem__(self, thread_id: str) -> CaseResult:
         """The result of the case on this thread. Raises KeyError."""

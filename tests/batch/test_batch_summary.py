@@ -48,6 +48,12 @@ def test_a_batch_that_is_broken_as_a_whole_fails_though_all_are_done():
     assert result(case(), broken=True).exit_code == 1
 
 
+def test_as_the_last_line_of_a_cell_it_is_one_line_however_many_cases_there_are():
+    assert repr(result(case(), case("needs human", "b"))) == "<BatchResult of 'pay.ipynb': 2 cases: 1 done, 1 needs a human>"
+    with pytest.raises(KeyError, match="c"):
+        result(case())["c"]
+
+
 def test_json_tells_paths_from_the_folder_and_keeps_what_json_does_not_have_as_text():
     told = json.loads(
         result(case(notebook=OUT / "cases" / "t.ipynb", report=Path("/elsewhere/t.html"), parameters={"on": datetime(2026, 1, 2, tzinfo=UTC)})).json()
