@@ -252,7 +252,7 @@ graph.invoke({{"n": 1}}, {{"configurable": {{"thread_id": "<script>xss(0)</scrip
     notebook = lab(["from inbox_stage import *\nfrom hitl_nb import inbox\nsaver = store()" + evil, OPEN])
     page = notebook.page
     notebook.run(0)
-    notebook.js("window.fired = []; window.xss = (n) => window.fired.push(n);")
+    notebook.js("window.inboxFired = []; window.xss = (n) => window.inboxFired.push(n);")
     notebook.run(1)
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Answer together…").click()
@@ -261,4 +261,4 @@ graph.invoke({{"n": 1}}, {{"configurable": {{"thread_id": "<script>xss(0)</scrip
         .filter(n => n.matches('script, img, iframe, a, object, embed, form') || [...n.attributes].some(a => /^on/.test(a.name)))
         .map(n => n.outerHTML)"""
     assert notebook.js(foreign) == []
-    assert notebook.js("return window.fired") == []
+    assert notebook.js("const fired = window.inboxFired; delete window.xss; delete window.inboxFired; return fired;") == []
