@@ -7,6 +7,9 @@
     recording.py   an answer, checked and stored without running the graph
     alike.py       which questions can be answered together
     resuming.py    the graphs go on with the answers
+    board.py       the lines of an inbox, in an order that stays until another is asked for
+    together.py    one answer for many: who gets it, who does not, and why
+    watching.py    whether anything was committed since the last look
 
 Nothing here draws, and only resuming.py runs anything.
 """
