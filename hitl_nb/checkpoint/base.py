@@ -382,7 +382,8 @@ class Checkpointer(ThreadReader):
         self._put(question_key(q.id), pack(question_to_wire(self.serde, q)))
         self._put(OPEN_PREFIX + q.id, pack(OpenQuestion.of(q).to_wire()))
 
-    def _record(self, thread_id: str, head: Head, decision: Decision) -> Head:
+    def _record(self, thread_id: str, head: Head, decision: Decision) -> tuple[Head, Decision]:
+        """Store a decision: the new head, and the decision with its number."""
         decision = replace(decision, number=head.decisions, seq=head.seq)
         if self._read(decided_key(decision.interrupt_id)) is not None:
             raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open and answered at once", thread_id=thread_id)
@@ -391,7 +392,7 @@ class Checkpointer(ThreadReader):
         self._put(decided_key(decision.interrupt_id), pack([thread_id, decision.number]))
         self._delete(OPEN_PREFIX + decision.interrupt_id)
         log_decision(self, decision, record, "expired" if decision.how == EXPIRED else "decision")
-        return replace(head, decisions=head.decisions + 1)
+        return replace(head, decisions=head.decisions + 1), decision
 
 
 def _where(head: Head | None) -> str:

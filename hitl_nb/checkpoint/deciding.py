@@ -46,8 +46,8 @@ def record(store: Checkpointer, thread_id: str, decisions: Sequence[Decision]) -
         if decision.interrupt_id in votes:
             made.append(votes[decision.interrupt_id])
         else:
-            made.append(replace(decision, number=head.decisions, seq=head.seq))
-            head = store._record(thread_id, head, decision)
+            head, numbered = store._record(thread_id, head, decision)
+            made.append(numbered)
     store._put(head_key(thread_id), pack(head.to_wire()))
     return Recorded(head, tuple(made))
 
@@ -62,7 +62,7 @@ def decide(store: Checkpointer, thread_id: str, head: Head, decision: Decision) 
             node=decision.node,
             interrupt_id=decision.interrupt_id,
         )
-    return store._record(thread_id, head, decision)
+    return store._record(thread_id, head, decision)[0]
 
 
 def refused(store: Checkpointer, error: NotEntitledError) -> None:

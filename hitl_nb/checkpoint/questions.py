@@ -152,9 +152,12 @@ def decision_from_wire(serde: Serde, w: Sequence[Any]) -> Decision:
     return Decision(w[0], w[1], w[2], w[3], serde.loads(w[4]), w[5], from_epoch(w[6]), w[7], w[8], w[9])
 
 
+_USUAL: Final = [[], 1]
+
+
 def _several(interrupt_id: str, w: Sequence[Any]) -> tuple[tuple[str, ...], int]:
     """Who may not answer, and how many have to; of a record from before there was either: nobody, and one."""
-    if not w:
+    if not w or (w == _USUAL and type(w[1]) is int):
         return (), 1
     four_eyes, quorum, *more = w
     names = isinstance(four_eyes, list) and all(isinstance(name, str) and name.strip() for name in four_eyes)
