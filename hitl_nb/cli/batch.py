@@ -20,6 +20,18 @@ _LISTED_MAX: Final = 40
 """Cases up to which all are listed; of more, those that are not done."""
 
 
+class StoppedError(click.ClickException):
+    """The end of a batch by Ctrl-C."""
+
+    exit_code = 130
+
+
+class TerminatedError(StoppedError):
+    """The end of a batch by SIGTERM."""
+
+    exit_code = 143
+
+
 @click.command(
     short_help="Run one notebook for many cases.",
     epilog="Exit codes: 0 all are done; 1 some failed; 2 wrong usage; 75 some need a human, and none failed; 130 and 143 it was stopped.",
@@ -72,10 +84,10 @@ def batch(
     require("papermill", "nbconvert", "ipykernel", "jinja2", extra="headless")
     from hitl_nb.batch.batch import run_batch
 
-    by: list[int] = []
+    terminated: list[int] = []
 
     def stop(number: int, _: Any) -> None:
-        by.append(number)
+        terminated.append(number)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
@@ -93,8 +105,8 @@ def batch(
             cell_timeout_s=timeout_s,
         )
     except KeyboardInterrupt:
-        click.echo(f"Stopped. What is done is in {out}, and nothing is lost: run the same command again to go on", err=True)
-        sys.exit(128 + (by or [signal.SIGINT])[0])
+        text = f"Stopped. What is done is in {out}, and nothing is lost: run the same command again to go on"
+        raise (TerminatedError if terminated else StoppedError)(text) from None
     finally:
         signal.signal(signal.SIGTERM, before)
     if as_json:

@@ -46,8 +46,9 @@ def test_a_batch_that_is_killed_twice_and_interrupted_once_ends_every_case_once(
     batch = night.start()
     kernels = night.held(batch, "h3", "h4")
     os.killpg(batch.pid, signal.SIGINT)
-    _, err = batch.communicate(timeout=60)
+    out, err = batch.communicate(timeout=60)
     assert batch.returncode == 130, err
+    assert json.loads(out)["error"]["exit_code"] == 130
     assert "Stopped. What is done is in night, and nothing is lost" in err
     assert "Traceback" not in err
     assert not any(map(alive, kernels))
