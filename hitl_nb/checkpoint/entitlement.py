@@ -52,7 +52,8 @@ class Rules:
         if self.reviewers is None:
             return ""
         if self.reviewers.person(name) is None:
-            return f"{self.reviewers.called} does not list {name}"
+            listing = self.reviewers.called
+            return f"{'' if listing.endswith('=') else 'the file '}{listing} does not list {name}"
         if q.assignee is not None and all(folded(p.id) != self.voter(name) for p in self.reviewers.asked(q.assignee)):
             return f"only {q.assignee} may answer"
         return ""
