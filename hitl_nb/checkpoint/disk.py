@@ -375,6 +375,8 @@ class DiskCacheSaver(Checkpointer):
                 return
             row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
             if row is None:
+                if connection.execute("SELECT 1 FROM Cache NOT INDEXED WHERE key = ? LIMIT 1", (FORMAT_KEY,)).fetchone():
+                    raise CorruptStoreError(f"{self.called} was altered: the index of its database is damaged; restore the folder from a backup")
                 if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
                     raise StoreError(f"{self.folder} is a diskcache of another program; name a new or an empty folder")
                 return

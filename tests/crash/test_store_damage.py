@@ -10,7 +10,7 @@ from hitl_nb import DiskCacheSaver
 from hitl_nb.checkpoint.checking import check
 from hitl_nb.checkpoint.repairing import repair
 from hitl_nb.errors import CorruptStoreError, StoreError
-from tests.crash.whole_store import THREADS, make, read, read_thread
+from tests.crash.whole_store import THREADS, config, damage_index, graph_of, make, read, read_thread
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +100,25 @@ def test_a_database_of_no_bytes_is_not_taken_for_a_new_store(whole, tmp_path):
     with pytest.raises(CorruptStoreError, match=r"its database cache\.db is empty"):
         DiskCacheSaver(folder).head("done")
     assert (folder / "cache.db").stat().st_size == 0
+
+
+@pytest.mark.parametrize("which", ["h/waits", "h/done", "c/0000000001/waits", "d/000000000003"])
+def test_a_record_that_the_index_does_not_find_is_damaged_and_not_missing(whole, tmp_path, which):
+    folder = shutil.copytree(whole[0], tmp_path / "store")
+    damage_index(folder, which)
+    with pytest.raises(CorruptStoreError, match=str(folder)):
+        DiskCacheSaver(folder)._read(which)
+    if which == "h/waits":  # it would begin again, and ask what was answered
+        with pytest.raises(CorruptStoreError):
+            graph_of(DiskCacheSaver(folder)).invoke({"x": 1}, config("waits"))
+    assert not check(folder).ok
+    assert repair(folder, tmp_path / "saved", make=DiskCacheSaver).health.ok
+    assert read(tmp_path / "saved") == whole[1]
+
+
+def test_an_open_question_that_the_index_does_not_find_is_not_left_out_of_the_list(whole, tmp_path):
+    for brief, _ in whole[1]["open"]:
+        folder = shutil.copytree(whole[0], tmp_path / brief.interrupt_id)
+        damage_index(folder, f"!o/{brief.interrupt_id}")
+        with pytest.raises(CorruptStoreError, match="altered"):
+            DiskCacheSaver(folder).open_questions()

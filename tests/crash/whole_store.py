@@ -77,6 +77,15 @@ def make(folder: Path) -> None:
     saver.close()
 
 
+def damage_index(folder: Path, key: str) -> None:
+    """Change one letter of a key in the index of the database, by which the record is found, and nothing of the record itself."""
+    with (folder / "cache.db").open("r+b") as file:
+        data = file.read()
+        (page,) = [n for n in range(0, len(data), 4096) if data[n : n + 1] in (b"\x0a", b"\x02") and key.encode() in data[n : n + 4096]]
+        file.seek(data.index(key.encode(), page) + 1)
+        file.write(b"?")
+
+
 def read(folder: Path) -> dict[str, Any]:
     """Everything that can be asked of the store. Raises what reading raises."""
     saver = DiskCacheSaver(folder, timeout_s=5)

@@ -74,6 +74,19 @@ def test_a_page_of_nonsense_costs_what_lay_on_it_and_it_is_named(whole, folder):
     same_but(whole, saver, *damaged)
 
 
+def test_what_lies_between_two_pages_of_nonsense_is_saved(whole, folder):
+    with (folder / "cache.db").open("r+b") as file:
+        data = file.read()
+        pages = [n for n in range(4096, len(data), 4096) if data[n : n + 1] == b"\x0d"]
+        for place in (pages[3], pages[-3]):
+            file.seek(place)
+            file.write(b"\xff" * 4096)
+    _, _, done = saved(folder)
+    lost = sum(int.from_bytes(data[place + 3 : place + 5], "big") for place in (pages[3], pages[-3]))
+    marks = sum("is lost" in line for line in done.done)
+    assert done.records >= sql(whole[0], "SELECT count(*) FROM Cache")[0][0] - 1 - lost - marks
+
+
 def test_a_database_that_was_cut_short_gives_what_is_left(whole, folder):
     with (folder / "cache.db").open("r+b") as file:
         file.truncate((folder / "cache.db").stat().st_size * 3 // 4)

@@ -18,7 +18,7 @@ from hitl_nb.checkpoint.describing import describe, file_system, is_network
 from hitl_nb.checkpoint.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
-from tests.crash.whole_store import BIG, config, graph_of, make, read
+from tests.crash.whole_store import BIG, config, damage_index, graph_of, make, read
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +134,7 @@ def test_a_store_that_stays_locked_and_a_damaged_one_are_left_as_they_are(folder
         with pytest.raises(StoreError, match="another process kept it locked"):
             vacuum(folder, timeout_s=0.05)
         other.execute("ROLLBACK")
-    with (folder / "cache.db").open("r+b") as file:
-        file.seek(4096 * 7)
-        file.write(os.urandom(4096))
+    damage_index(folder, "v/0000000000/0000/waits")
     with pytest.raises(CorruptStoreError):
         vacuum(folder)
     assert old.exists()
