@@ -143,6 +143,8 @@ def plain_question(q: OpenQuestion, question: str, now: datetime) -> dict[str, A
         "escalate_to": q.escalate_to,
         "escalated_from": q.escalated_from,
         "has_default": q.has_default,
+        "four_eyes": list(q.four_eyes),
+        "quorum": q.quorum,
     }
 
 

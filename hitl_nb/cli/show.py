@@ -118,8 +118,6 @@ def _plain(request: Request, brief: OpenQuestion | None, decision: Decision | No
             {"value": plain(o.value), "label": o.label, "takes_text": o.edits, "needs_comment": o.needs_comment}
             for o in (form.options if form.control == "buttons" or len(form.options) > 1 else ())
         ],
-        "four_eyes": list(q.four_eyes),
-        "quorum": q.quorum,
         "votes": [plain_decision(vote) for vote in request.votes],
         "decision": None if decision is None else plain_decision(decision),
     }

@@ -136,7 +136,7 @@ def test_an_open_question_as_json_says_all_that_a_listing_knows(asked):
     assert late == {
         "id": late["id"], "thread_id": "late", "graph": "demo", "node": "ask", "question": "Still in time?", "assignee": "ann",
         "since": late["since"], "deadline": (since + timedelta(hours=1)).isoformat(), "overdue": True,
-        "escalate_to": "bo", "escalated_from": None, "has_default": False,
+        "escalate_to": "bo", "escalated_from": None, "has_default": False, "four_eyes": [], "quorum": 1,
     }  # fmt: skip
 
 
