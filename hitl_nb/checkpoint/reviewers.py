@@ -7,6 +7,7 @@ file. What was refused and what was taken stands in the decision log.
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +25,19 @@ _NAMED_MAX: Final = 8
 Given = Mapping[str, Any] | str | os.PathLike[str]
 
 
+_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Letters and marks that are drawn as nothing, beside those whose category says so."""
+
+
 def folded(name: str) -> str:
-    """The name as names are compared: "Dana" is "dana ", however its accents and its spaces are written."""
-    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """The name as names are compared: "Dana" is "dana ", however its accents and its spaces are written, and whatever it holds that nobody sees."""
+    seen = name if name.isascii() and name.isprintable() else _seen(name)
+    return " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+
+
+def _seen(name: str) -> str:
+    normal = _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
+    return "".join(letter for letter in normal if letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf"))
 
 
 @dataclass(frozen=True, slots=True)

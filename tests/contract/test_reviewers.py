@@ -256,6 +256,55 @@ def test_a_vote_with_an_update_is_refused_as_others_saw_something_else(asking, s
     assert (saver.head("t"), saver.votes(saver.open_questions()[0].interrupt_id)) == (before, [])
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"four_eyes": "dana"}, {"four_eyes": ["dana", "kim"]}),
+        ({}, {"quorum": 2}),
+        ({"assignee": "sam"}, {"assignee": "lee"}),
+        ({}, {"escalate_to": "lee"}),
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_an_update_that_changes_who_may_answer_has_it_asked_anew(saver, chain, only, before, after, together):
+    def pay(state):
+        return {"said": [interrupt(PAYLOAD, deadline=timedelta(days=1), **(after if state["said"] else before))]}
+
+    graph = chain(saver, pay)
+    first = only(graph.invoke({"said": []}, by("nobody"))).id
+    if not together:
+        graph.update_state(by("x"), {"said": ["other"]})
+    paused = graph.invoke(Command(resume="approve", update={"said": ["other"]} if together else None), by("kim"))
+    asked = only(paused)
+    assert (asked.id == first, asked.four_eyes, asked.quorum, asked.assignee) == (
+        False,
+        tuple(after.get("four_eyes", ())),
+        after.get("quorum", 1),
+        after.get("assignee"),
+    )
+    for name in ("lee", "sam") if "quorum" in after else ("lee",):
+        paused = graph.invoke(Command(resume="approve"), by(name))
+    assert paused["said"][-1] == "approve"
+    assert verify(saver).problems == ()
+
+
+def test_an_update_that_leaves_who_may_answer_as_it_was_leaves_the_question(saver, chain, only):
+    now = [AT]
+
+    def pay(state):
+        terms = {"assignee": "legal", "escalate_to": "finance", "four_eyes": ["kim", "Zoe"], "quorum": 2, "deadline": timedelta(hours=1)}
+        return {"said": [interrupt(PAYLOAD, **terms)]}
+
+    graph = chain(listing(saver), pay, now=lambda: now[0])
+    first = only(graph.invoke({"said": []}, by("nobody"))).id
+    now[0] += timedelta(hours=1, seconds=1)
+    graph.expire(by("x"))
+    graph.invoke(Command(resume="approve"), by("lee"))
+    graph.update_state(by("x"), {"said": ["other"]})
+    assert (only(graph.invoke(None, by("x"))).id, only(graph.invoke(None, by("x"))).votes) == (first, {"lee": "approve"})
+    assert graph.invoke(Command(resume="approve"), by("sam"))["said"] == ["approve"]
+
+
 def test_votes_and_decisions_given_together_are_recorded_together(saver, fan):
     def one(state):
         return {"one": interrupt("One?", quorum=2)}

@@ -40,6 +40,14 @@ def test_names_full_names_and_roles_are_found_however_they_are_written():
 def test_names_are_compared_without_case_spaces_and_ways_of_writing_an_accent():
     assert folded(" José\u00a0 María\n") == folded("JOSE\u0301 MARI\u0301A") == "josé maría"
     assert folded("Straße") == folded("STRASSE")
+    assert folded("\u1e9b\u0323") == folded("\u1e61\u0323"), "normal again after the case is gone"
+
+
+@pytest.mark.parametrize(
+    "name", ["dana\u200b", "\ufeffdana", "da\u00adna", "dana\u2060", "dana\ufe0f", "d\u034fana", "\u202edana", "\u3164dana", "da\x00na"]
+)
+def test_a_letter_that_nobody_sees_makes_no_other_name(name):
+    assert folded(name) == "dana"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def with_terms(question: Question, *, deadline: Any, default: Any, assignee: Any
     return question if default is UNSET else replace(question, default=_checked_default(question, default))
 
 
+def asks_others(question: Question, *, assignee: Any, escalate_to: Any, four_eyes: Any, quorum: Any, **_: Any) -> bool:
+    """True when these terms say otherwise than the question's own who may answer, or how many have to. `question`: as it stands.
+
+    Raises TypeError as `with_terms` does.
+    """
+    names = {folded(name) for name in _names("four_eyes", four_eyes)}
+    handed_on = question.escalate_to is None and escalate_to is not None and question.assignee == escalate_to
+    people_differ = not handed_on and (assignee, escalate_to) != (question.assignee, question.escalate_to)
+    return people_differ or quorum != question.quorum or names != set(map(folded, question.four_eyes))
+
+
 def _names(term: str, given: Any) -> tuple[str, ...]:
     """One name or several."""
     listed = () if given is None else (given,) if isinstance(given, str) else given

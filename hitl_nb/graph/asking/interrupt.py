@@ -19,7 +19,7 @@ from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
 from hitl_nb.decisions.pictures import with_pictures
 from hitl_nb.decisions.reviewer import checked_name
 from hitl_nb.errors import NoCheckpointerError, OutsideNodeError, QuestionChangedError, SwallowedInterruptError
-from hitl_nb.graph.asking.deadlines import with_terms
+from hitl_nb.graph.asking.deadlines import asks_others, with_terms
 from hitl_nb.graph.asking.sameness import asks_the_same
 from hitl_nb.graph.crossing import current_task
 from hitl_nb.graph.emit import Emit
@@ -230,8 +230,10 @@ class Scope:
         digest = self.serde.digest(payload, "payload")
         asked = self.ledger.at(self.task.id, position)
         answered = self.ledger.answered.get(asked.interrupt_id) if asked else None
-        same = asked is not None and self._same(asked, digest, payload)
-        if asked and answered and (same or answered.rebind):
+        # The clock and what is outside may read otherwise in each run; who may answer is a matter of the state, and an update may have changed that.
+        others = asked is not None and (self.moved or asked.carried) and self._asks_others(asked, terms)
+        same = asked is not None and not others and self._same(asked, digest, payload)
+        if asked and answered and (same or (answered.rebind and not others)):
             answer = self.serde.loads(answered.answer)
             return answer if schema is None else typed_answer(schema, answer)
         # a graph inside, which the update did not change, has not moved itself
@@ -241,13 +243,22 @@ class Scope:
             )
             raise self.refused
         known = self.questions[asked.interrupt_id] if asked and same else None
-        question = known or self._question(payload, schema, position, digest, key, self.serde)
+        question = known or self._question(payload, schema, position, digest, key, self.serde, again=others)
         if schema is not None:
             remember_schema(question.id, schema)
         if known is None:
             question = self._with_terms(question, terms, self.serde)
-        replaced = () if asked is None or same else (Withdrawn.of(asked, "the node asks something else after an update of the state"),)
+        what = "others" if others else "something else"
+        replaced = () if asked is None or same else (Withdrawn.of(asked, f"the node asks {what} after an update of the state"),)
         raise self.stopped((*replaced, Asked(self.task.id, position, question.id, question.digest)), (question,))
+
+    def _asks_others(self, asked: Asked, terms: Mapping[str, Any]) -> bool:
+        """True when the terms say otherwise than those of what was asked who may answer, or how many have to."""
+        try:
+            return asks_others(self.questions[asked.interrupt_id], **terms)
+        except (TypeError, ValueError) as error:
+            self.refused = error
+            raise
 
     def _same(self, asked: Asked, digest: str, payload: Any) -> bool:
         """True when the payload is what was asked, or differs by readings of the clock only."""
@@ -279,11 +290,11 @@ class Scope:
             raise
         return question
 
-    def _question(self, payload: Any, schema: Any, position: int, digest: str, key: str | None, serde: Serde) -> Question:
+    def _question(self, payload: Any, schema: Any, position: int, digest: str, key: str | None, serde: Serde, *, again: bool) -> Question:
         if key is not None:
             checked_name("key", key)
         return Question(
-            id=self._id(position, digest),
+            id=self._id(position, digest, again=again),
             thread_id=self.thread_id,
             node=self.task.node,
             task_id=self.task.id,
@@ -298,12 +309,15 @@ class Scope:
             path=() if self.host is None else self.host.path,
         )
 
-    def _id(self, position: int, digest: str) -> str:
-        """Stable while the same question is open; another one after each withdrawal or update, so that an old answer never fits."""
-        for asked in self.ledger.of_task(self.task.id):
+    def _id(self, position: int, digest: str, *, again: bool) -> str:
+        """Stable while the same question is open; another one after each withdrawal or update, so that an old answer never fits.
+
+        `again`: the one that is asked is withdrawn by this.
+        """
+        for asked in () if again else self.ledger.of_task(self.task.id):
             if (asked.position, asked.digest) == (position, digest):
                 return asked.interrupt_id
-        times = len(self.ledger.withdrawn.get((self.task.id, position), ()))
+        times = len(self.ledger.withdrawn.get((self.task.id, position), ())) + again
         return fingerprint(self.task.id, position, digest, *([times, self.seq] if times or self.moved else []))
 
     def _changed(self, asked: Asked, position: int) -> str:
