@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from hitl_nb.checkpoint.audit import log_refusal, log_vote
 from hitl_nb.checkpoint.keys import head_key, question_key, vote_key
-from hitl_nb.checkpoint.questions import EXPIRED, OpenQuestion, question_from_wire
+from hitl_nb.checkpoint.questions import EXPIRED, OpenQuestion, has_schema, several_of
 from hitl_nb.checkpoint.records import Answered, Decision, Head
 from hitl_nb.checkpoint.serde import pack, unpack
-from hitl_nb.checkpoint.voting import Recorded, Vote, cast, vote_to_wire
+from hitl_nb.checkpoint.voting import Recorded, Vote, cast, choice_of, vote_to_wire
 from hitl_nb.errors import AmbiguousAnswerError, CorruptStoreError, NotEntitledError, StoreError, UnknownThreadError, said
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ def _admitted(store: Checkpointer, thread_id: str, decision: Decision) -> OpenQu
 
 
 def _cast(store: Checkpointer, thread_id: str, head: Head, decision: Decision) -> Vote:
-    question = question_from_wire(store.serde, unpack(store._must(question_key(decision.interrupt_id), thread_id)))
-    before = store.votes(decision.interrupt_id)
-    vote = cast(store.serde, question, replace(decision, seq=head.seq), before, store.rules().voter)
+    asked = unpack(store._must(question_key(decision.interrupt_id), thread_id))
+    choice = choice_of(store.serde, decision.answer, by_schema=has_schema(asked))
+    before = list(store._votes(decision.interrupt_id))
+    vote = cast(replace(decision, seq=head.seq), choice, several_of(asked)[1], before, store.rules().voter)
     written = pack(vote_to_wire(store.serde, vote))
     store._put(vote_key(vote.interrupt_id, vote.number), written)
     log_vote(store, vote, written)

@@ -118,6 +118,11 @@ def several_of(w: Sequence[Any]) -> tuple[tuple[str, ...], int]:
     return _several(w[0], w[17:])
 
 
+def has_schema(w: Sequence[Any]) -> bool:
+    """The same for whether its author gave a schema."""
+    return w[9] is not None
+
+
 def question_from_wire(serde: Serde, w: Sequence[Any]) -> Question:
     four_eyes, quorum = several_of(w)
     return Question(

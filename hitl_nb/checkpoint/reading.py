@@ -126,10 +126,7 @@ class ThreadReader(ABC):
 
     def votes(self, interrupt_id: str) -> list[Vote]:
         """Every vote on a question with a quorum, the oldest first, also those that the same reviewer replaced later."""
-        found: list[Vote] = []
-        while (raw := self._read(vote_key(interrupt_id, len(found)))) is not None:
-            found.append(vote_from_wire(self.serde, unpack(raw)))
-        return found
+        return [vote_from_wire(self.serde, w) for w in self._votes(interrupt_id)]
 
     def open_questions(self) -> list[OpenQuestion]:
         """All open questions over all threads, the oldest first; costs nothing for threads that wait for nobody."""
@@ -203,6 +200,13 @@ class ThreadReader(ABC):
         """How many decisions of deleted threads of this name there are, when no thread of the name exists."""
         raw = self._read(head_key(thread_id))
         return 0 if raw is None else Head.from_wire(unpack(raw)).decisions
+
+    def _votes(self, interrupt_id: str) -> Iterator[list[Any]]:
+        """The records of the votes on a question, the oldest first."""
+        number = 0
+        while (raw := self._read(vote_key(interrupt_id, number))) is not None:
+            yield unpack(raw)
+            number += 1
 
     def _value(self, thread_id: str, key: str, ref: ValueRef, records: dict[int, Mapping[str, bytes]]) -> bytes:
         if ref.slot >= 0:

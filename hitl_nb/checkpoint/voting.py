@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from hitl_nb.checkpoint.records import Decision, Head, Question, from_epoch, to_epoch
+from hitl_nb.checkpoint.records import Decision, Head, from_epoch, to_epoch
 from hitl_nb.checkpoint.serde import Serde
 
 _CHOICES: Final = ("action", "decision", "type", "approved")
 """By one of these keys a form's answer says what was chosen."""
 _REMARKS: Final = ("feedback", "comments", "notes", "user", "reviewer")
 """What a form adds of the person who answers: two reviewers may say it differently and still agree."""
+_REVIEWER: Final = 5
+_CHOICE: Final = 10
+"""Where they stand in the record of a vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,12 @@ class Recorded:
     """For each its decision; or its vote, while the question waits for more reviewers."""
 
 
-def choice_of(serde: Serde, question: Question, answer: Any) -> str:
+def choice_of(serde: Serde, answer: Any, *, by_schema: bool) -> str:
     """What two answers have in common when they are the same: values and their types (1 is not True), and of what a form makes not the remarks.
 
-    Where the author gave a schema, only they know what a remark is, so the whole answer counts.
+    `by_schema`: the author gave a schema. Then only they know what a remark is, so the whole answer counts.
     """
-    if question.schema is None and isinstance(answer, Mapping) and any(key in answer for key in _CHOICES):
+    if not by_schema and isinstance(answer, Mapping) and any(key in answer for key in _CHOICES):
         answer = {key: value for key, value in answer.items() if key not in _REMARKS}
     return serde.digest(answer, "answer")
 
@@ -75,10 +78,9 @@ def latest(votes: Iterable[Vote], voter: Callable[[str], str]) -> list[Vote]:
     return list(found.values())
 
 
-def cast(serde: Serde, question: Question, decision: Decision, before: Sequence[Vote], voter: Callable[[str], str]) -> Vote:
-    """The vote that a decision is on its question, after the votes that were given before."""
-    choice, who = choice_of(serde, question, decision.answer), voter(decision.reviewer)
-    others = [v for v in latest(before, voter) if voter(v.reviewer) != who]
+def cast(decision: Decision, choice: str, quorum: int, before: Sequence[Sequence[Any]], voter: Callable[[str], str]) -> Vote:
+    """The vote that a decision is, after those of which the records are given. What these say is not read: its classes need not be known here."""
+    choices = {voter(w[_REVIEWER]): w[_CHOICE] for w in before} | {voter(decision.reviewer): choice}
     return Vote(
         interrupt_id=decision.interrupt_id,
         thread_id=decision.thread_id,
@@ -91,8 +93,8 @@ def cast(serde: Serde, question: Question, decision: Decision, before: Sequence[
         payload_digest=decision.payload_digest,
         seq=decision.seq,
         choice=choice,
-        count=1 + sum(v.choice == choice for v in others),
-        quorum=question.quorum,
+        count=sum(one == choice for one in choices.values()),
+        quorum=quorum,
     )
 
 

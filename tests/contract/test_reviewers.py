@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from hitl_nb.checkpoint.reviewers import ReviewersFile
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.errors import AlreadyAnsweredError, AmbiguousAnswerError, CorruptStoreError, ReviewersFileError, UnusedAnswersWarning
+from tests.contract.conftest import Writer
 from tests.contract.test_decision_log import overwrite
 
 AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -352,6 +354,20 @@ def test_record_tells_a_vote_from_a_decision(saver, write):
     recorded = saver.record("t", [write.decision(question, reviewer="Bo")])
     assert [(d.number, d.seq, d.reviewer) for d in recorded.made] == [(0, 0, "Bo")]
     assert (recorded.head, recorded.head.decisions) == (saver.head("t"), 1)
+
+
+def test_a_vote_needs_no_class_of_the_question_or_of_other_votes(tmp_path):
+    @dataclass
+    class Local:
+        amount: int
+
+    first, second = DiskCacheSaver(tmp_path, types=[Local]), DiskCacheSaver(tmp_path)
+    write = Writer(first)
+    question = write.question("t", payload=Local(5), quorum=2)
+    first.commit("t", None, checkpoint=write.checkpoint(0, {}), events=[write.asked(question)], questions=[question])
+    first.record("t", [write.decision(question, Local(7), "Ann")])
+    assert [second.record("t", [write.decision(question, "yes", name)]).made[0].reviewer for name in ("Bo", "Cy")] == ["Bo", "Cy"]
+    assert second.decision(question.id).answer == "yes"
 
 
 # -- what is stored ---------------------------------------------------------------------------------------------------------------------
