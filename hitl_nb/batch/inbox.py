@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from hitl_nb.batch.saving import write_whole
 from hitl_nb.decisions.wording import plural
 
+_WIDTH: Final = 110
+"""Characters of a line of code."""
 _TEXT = """\
 # {count}
 
@@ -46,10 +49,17 @@ def _notebook(text: str, code: str) -> str:
 
 
 def _list(threads: Sequence[str]) -> str:
-    """As a person would write it: in one line, or one a line."""
+    """As a person would write it: in one line, or in lines that can be read. So the questions below it are not pushed away."""
     texts = [json.dumps(thread, ensure_ascii=False) for thread in threads]
     line = f"[{', '.join(texts)}]"
-    return line if len(line) <= 80 else "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
+    if len(line) <= _WIDTH - 30:
+        return line
+    lines = [""]
+    for text in texts:
+        if lines[-1] and len(lines[-1]) + len(text) + 2 > _WIDTH:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else '    '}{text},"
+    return "\n".join(["[", *lines, "]"])
 
 
 def _shows(path: Path, code: str) -> bool:

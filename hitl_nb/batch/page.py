@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote
 
-from hitl_nb.batch.results import BatchResult, Status, brief_answer, duration
+from hitl_nb.batch.results import BatchResult, CaseResult, Status, brief_answer, duration
 from hitl_nb.decisions.wording import as_written, capital, cut, plural, straight
 from hitl_nb.errors import utc
 
@@ -39,6 +39,7 @@ def page(result: BatchResult, *, on_disk: bool = True) -> str:
         words=_WORDS,
         ran=sum(case.ran for case in result.cases),
         open=[case for case in result.cases if case.questions],
+        shared=_shared(result.cases),
         failed=[case for case in result.cases if case.status not in ("done", "needs human")],
         on_disk=on_disk,
     )
@@ -67,6 +68,18 @@ def _template() -> Any:
         "shell": shlex.quote,
     }
     return environment.from_string(_read("batch.html.j2"))
+
+
+def _shared(cases: Sequence[CaseResult]) -> dict[str, Any]:
+    """The parameters that are the same in all cases, and would only fill every row."""
+    if len(cases) < 2:
+        return {}
+    first, *others = (case.parameters for case in cases)
+    return {name: value for name, value in first.items() if all(name in given and _same(given[name], value) for given in others)}
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and as_written(one) == as_written(other)
 
 
 def _decided(decisions: Sequence[Mapping[str, Any]]) -> str:

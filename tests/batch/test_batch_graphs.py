@@ -75,6 +75,16 @@ def test_an_inbox_notebook_that_somebody_uses_is_left_alone_until_other_question
     assert "p800" in result.inbox.read_text()
 
 
+def test_the_cell_of_an_inbox_with_many_questions_stays_short(tmp_path):
+    result = run_batch(graph(DiskCacheSaver(tmp_path / "reviews")), cases(*range(100, 160)), out=tmp_path, progress=False)
+    source = "".join(json.loads(result.inbox.read_text())["cells"][1]["source"])
+    assert max(map(len, source.splitlines())) <= 110
+    assert source.count("\n") < 10
+    called = []
+    exec(source.partition("\n")[2], {"inbox": lambda store, *, threads: called.append((store, threads))})
+    assert called == [("reviews", [f"p{n}" for n in range(100, 160)])]
+
+
 def test_several_cases_run_at_once_and_each_sees_all_the_answers():
     together = threading.Barrier(4, timeout=30)
 

@@ -126,6 +126,14 @@ def test_the_page_loads_nothing_and_says_how_to_answer_what_is_open():
     assert "1 open question Nothing is lost." in text
 
 
+def test_what_all_cases_have_in_common_is_told_once():
+    text = Seen(
+        page(result(case(thread_id="a", parameters={"n": 1, "file": "x.csv"}), case(thread_id="b", parameters={"n": True, "file": "x.csv"})))
+    ).text
+    told = [part.strip() for part in text if part.strip()]
+    assert (told.count("x.csv"), told.count("n")) == (1, 2)
+
+
 def test_a_graph_in_memory_offers_no_command_that_cannot_reach_it():
     html = page(result(case("needs human", questions=[QUESTION]), store="in memory"), on_disk=False)
     assert "hitl-nb" not in Seen(html).text
