@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -91,7 +92,7 @@ class Jobs:
         self._is_on = False
 
     def put(self, job: Callable[[], None]) -> None:
-        """Do this when everything before it is done. It must not raise."""
+        """Do this when everything before it is done. What it raises goes to stderr, and keeps none of the others."""
         with self._lock:
             self._jobs.append(job)
             if self._is_on:
@@ -106,7 +107,10 @@ class Jobs:
                     self._is_on = False
                     return
                 job = self._jobs.popleft()
-            job()
+            try:
+                job()
+            except BaseException:  # noqa: BLE001  else whatever comes next would wait for ever
+                traceback.print_exc()
 
 
 def run_on(graphs: Graphs, saver: Checkpointer, thread_id: str, sleep: Callable[[float], None] = time.sleep) -> tuple[str, bool]:
@@ -116,7 +120,7 @@ def run_on(graphs: Graphs, saver: Checkpointer, thread_id: str, sleep: Callable[
         result = patiently(lambda: graphs.resume(saver, thread_id), sleep, again=lambda: next(tries, None) is not None)
     except ThreadBusyError:
         return "Recorded. Another run has the thread and picks it up.", False
-    except Exception as error:  # noqa: BLE001  whatever a node raises: told where the person looks, as no cell would
+    except BaseException as error:  # noqa: BLE001  whatever a node raises, a SystemExit too: told where the person looks, as no cell would
         return f"Answer recorded; running it failed: {told_of(error)}", True
     if result is None:
         return PICKED_UP, False

@@ -3,6 +3,7 @@
 import json
 import operator
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Annotated, TypedDict
 
 import ipywidgets
@@ -15,6 +16,7 @@ from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
 from hitl_nb.waiting.recording import record_answer
 from hitl_nb.waiting.resuming import Graphs
+from hitl_nb.widgets.inbox_answers import Jobs
 from hitl_nb.widgets.inbox_view import InboxView
 from hitl_nb.widgets.tree_html import html_of
 
@@ -479,6 +481,30 @@ def test_a_node_that_fails_is_told_in_its_row_and_the_answer_stays(desk):
     assert "The next run of the thread picks it up" in desk.said
     desk.act("new")
     assert "no stars left" in desk.said
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_a_node_that_ends_the_process_is_told_and_what_comes_after_it_is_done(desk, error):
+    def fail(answer):
+        raise error
+
+    graph = desk.ask("tea", after=fail)
+    desk.open(graphs=[graph])
+    jobs, done = Jobs(), Event()
+    desk.view._answers.jobs = jobs
+    desk.act("open", desk.id("tea"))
+    desk.press("Approve")
+    jobs.put(done.set)
+    assert done.wait(20)
+    assert f"Answer recorded; running it failed: {type(error).__name__}" in desk.said
+
+
+def test_a_job_that_raises_keeps_no_other(capsys):
+    jobs, done = Jobs(), Event()
+    jobs.put(lambda: 1 / 0)
+    jobs.put(done.set)
+    assert done.wait(20)
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 # -- who may answer
