@@ -46,7 +46,7 @@ def batch(tmp_path_factory):
 def night(batch):
     """The result of a night with every way to end in it."""
     hanging, *others = (batch.case(fault, 7, fault=fault) for fault in FAULTS)
-    return batch.run([hanging, batch.case("small-1", 5), batch.case("../../Large", 900), *others], ANSWERS, cell_timeout_s=8)
+    return batch.run([hanging, batch.case("small-1", 5), batch.case("../../Large", 900), *others], ANSWERS, cell_timeout_s=12)
 
 
 def test_each_way_to_end_is_told_apart_and_none_stops_the_others(night):
