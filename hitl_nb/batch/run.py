@@ -91,7 +91,7 @@ def run_notebook(
     given = {"store": None if folder is None else str(folder), "thread_id": thread_id}
     try:
         papermill.execute_notebook(
-            str(notebook),
+            str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills parameters in
             None,
             parameters={**(parameters or {}), **{name: value for name, value in given.items() if value is not None}},
             engine_name="hitl",

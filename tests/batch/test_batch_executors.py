@@ -18,7 +18,7 @@ pytestmark = pytest.mark.notebook
 
 @pytest.fixture
 def batch(tmp_path):
-    notebook = refunds(tmp_path / "refunds.ipynb")
+    notebook = refunds(tmp_path / "{refunds}.ipynb")  # papermill would take that for a parameter
 
     def run(names, executor, on_unused="warn"):
         effects = tmp_path / "effects.log"
