@@ -14,8 +14,21 @@ LONGEST_FIRST = ("browser", "notebooks", "property", "crash", "batch", "kernel")
 NOBODY = 65534
 
 
+@pytest.fixture(scope="session")
+def _loaded(tmp_path_factory):
+    """What a store loads while it works. An ordinary user may not be allowed to read where the administrator's Python lies."""
+    if hasattr(os, "geteuid"):
+        import resource  # noqa: F401
+
+        from tests.crash.whole_store import make, read
+
+        folder = tmp_path_factory.mktemp("loaded") / "store"
+        make(folder)
+        read(folder)
+
+
 @pytest.fixture
-def ordinary_folder():
+def ordinary_folder(_loaded):
     """A folder of an ordinary user's, as whom the test runs: the administrator may write anywhere."""
     if not hasattr(os, "geteuid"):
         pytest.skip("permissions as Unix has them")

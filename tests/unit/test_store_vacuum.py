@@ -91,12 +91,13 @@ def test_a_lock_is_never_held_twice_while_lock_files_are_removed(folder):
     threads = [threading.Thread(target=hold) for _ in range(3)]
     for thread in threads:
         thread.start()
-    removed = sum(saver.free_locks() for _ in range(300))
+    removed = 0
+    while removed < 20:
+        removed += saver.free_locks()
     stop.set()
     for thread in threads:
         thread.join()
     assert twice == []
-    assert removed > 20
 
 
 def test_a_store_is_vacuumed_while_others_write_to_it(folder):
