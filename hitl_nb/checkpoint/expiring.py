@@ -34,7 +34,7 @@ def expire(store: Checkpointer, interrupt_id: str, now: datetime) -> Outcome | N
         elif brief.has_default:
             q = question_from_wire(store.serde, unpack(store._must(question_key(interrupt_id), thread_id)))
             head = store._append(thread_id, head, [Answered(q.id, store.serde.dumps(q.default, "default"), expired=True)])
-            head, _ = store._record(thread_id, head, Decision(q.id, thread_id, q.node, -1, q.default, DEADLINE_REVIEWER, now, EXPIRED, q.digest))
+            head, _ = store._record(thread_id, head, Decision.on(q, q.default, reviewer=DEADLINE_REVIEWER, how=EXPIRED, at=now))
             outcome = "default"
         else:
             return "overdue"

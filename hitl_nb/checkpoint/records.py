@@ -249,6 +249,11 @@ class Decision:
     seq: int = -1
     """The checkpoint at which the question was open; assigned with `number`."""
 
+    @classmethod
+    def on(cls, question: Question, answer: Any, *, reviewer: str, how: str, at: datetime) -> Decision:
+        """The decision that an answer is, which has been checked. It is numbered when it is recorded."""
+        return cls(question.id, question.thread_id, question.node, -1, answer, reviewer, at, how, question.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -159,17 +159,7 @@ class Runner:
     def _decision(self, request: Request, answer: Any, reviewer: str | None, how: str) -> Decision:
         """The decision that this answer is, not numbered. Raises InvalidAnswerError."""
         question = request.question
-        return Decision(
-            interrupt_id=question.id,
-            thread_id=self.thread_id,
-            node=question.node,
-            number=-1,
-            answer=check_answer(question, answer),
-            reviewer=reviewer or self.reviewer,
-            decided_at=self._now(),
-            how=how,
-            payload_digest=question.digest,
-        )
+        return Decision.on(question, check_answer(question, answer), reviewer=reviewer or self.reviewer, how=how, at=self._now())
 
     def _answer_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | Vote | HitlError]:
         """Several answers of the view at once."""

@@ -19,17 +19,7 @@ def record_answer(saver: Checkpointer, question: Question, answer: Any, *, revie
     Raises InvalidAnswerError (the stored schema, or the options of the payload), DeadlinePassedError, AlreadyAnsweredError (who and when),
     UnknownInterruptError, NotEntitledError; nothing was recorded then.
     """
-    made = Decision(
-        interrupt_id=question.id,
-        thread_id=question.thread_id,
-        node=question.node,
-        number=-1,
-        answer=check_answer(question, answer),
-        reviewer=reviewer,
-        decided_at=now,
-        how=how,
-        payload_digest=question.digest,
-    )
+    made = Decision.on(question, check_answer(question, answer), reviewer=reviewer, how=how, at=now)
     [recorded] = saver.record(question.thread_id, [made]).made
     return recorded
 

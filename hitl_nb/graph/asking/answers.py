@@ -31,7 +31,7 @@ def decider(reviewer: str, how: str, now: Callable[[], datetime]) -> Callable[[Q
     """Makes the decision record for a checked answer."""
 
     def decide(question: Question, answer: Any) -> Decision:
-        return Decision(question.id, question.thread_id, question.node, -1, answer, reviewer, now(), how, question.digest)
+        return Decision.on(question, answer, reviewer=reviewer, how=how, at=now())
 
     return decide
 
