@@ -14,7 +14,7 @@ from hitl_nb.cli.completing import complete_threads
 from hitl_nb.decisions.wording import plural
 
 if TYPE_CHECKING:
-    from hitl_nb.checkpoint.health import Health
+    from hitl_nb.checkpoint.upkeep.health import Health
 
 
 @click.group(
@@ -31,7 +31,7 @@ def store() -> None:
 @told
 def info(store: Path, *, as_json: bool) -> None:
     """Print what lies in the folder: threads, open questions, decisions, bytes, format, file system."""
-    from hitl_nb.checkpoint.describing import describe
+    from hitl_nb.checkpoint.upkeep.describing import describe
 
     found = describe(_there(store))
     if as_json:
@@ -65,7 +65,7 @@ def check(store: Path, *, as_json: bool) -> None:
 
     Prints what is damaged, by file and thread, and what can still be read. Others may use the store meanwhile.
     """
-    from hitl_nb.checkpoint.checking import check as look
+    from hitl_nb.checkpoint.upkeep.checking import check as look
 
     health = look(_there(store))
     if as_json:
@@ -87,7 +87,7 @@ def backup(target: Path, store: Path, *, as_json: bool) -> None:
 
     The copy opens as a store. It gets its name when it is complete and on the disk, so a TARGET that is there is whole.
     """
-    from hitl_nb.checkpoint.backup import backup as copy
+    from hitl_nb.checkpoint.upkeep.backup import backup as copy
 
     health = copy(_there(store), target)
     if as_json:
@@ -115,7 +115,7 @@ def repair(target: Path, drop: tuple[str, ...], store: Path, *, as_json: bool) -
     what was decided. --drop-thread gives it up.
     """
     from hitl_nb.checkpoint.disk import DiskCacheSaver
-    from hitl_nb.checkpoint.repairing import repair as save
+    from hitl_nb.checkpoint.upkeep.repairing import repair as save
 
     done = save(_there(store), target, make=lambda folder: DiskCacheSaver(folder, durability="full"), drop=drop)
     health = done.health
@@ -148,7 +148,7 @@ def vacuum(store: Path, *, as_json: bool) -> None:
     No record is removed. To forget old checkpoints or threads, use prune() or delete_thread() of DiskCacheSaver first.
     """
     from hitl_nb.checkpoint.disk import DiskCacheSaver
-    from hitl_nb.checkpoint.vacuuming import vacuum as give_back
+    from hitl_nb.checkpoint.upkeep.vacuuming import vacuum as give_back
 
     saver = DiskCacheSaver(_there(store))
     try:

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from hitl_nb import DiskCacheSaver
-from hitl_nb.checkpoint.checking import check
-from hitl_nb.checkpoint.repairing import repair
+from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.errors import CorruptStoreError, StoreError
 from tests.crash.whole_store import THREADS, config, damage_index, graph_of, make, read, read_thread
 

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver, review
-from hitl_nb.checkpoint.checking import check
-from hitl_nb.checkpoint.vacuuming import vacuum
+from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import StoreError
 from tests.crash.whole_store import BIG, config, graph_of, make

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
-from hitl_nb.checkpoint import backup as backing_up
-from hitl_nb.checkpoint.backup import backup
-from hitl_nb.checkpoint.checking import check
+from hitl_nb.checkpoint.upkeep import backup as backing_up
+from hitl_nb.checkpoint.upkeep.backup import backup
+from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.cli import main
 from hitl_nb.errors import HitlError, StoreError
 from tests.crash.whole_store import BIG, config, graph_of, make, read

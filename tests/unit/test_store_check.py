@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import DiskCacheSaver
-from hitl_nb.checkpoint.checking import check
 from hitl_nb.checkpoint.sealing import FORMAT_VERSION, seal
 from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.cli import main
 from hitl_nb.errors import StoreError, StoreVersionError
 from tests.crash.whole_store import config, graph_of, make, read

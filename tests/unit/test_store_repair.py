@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
-from hitl_nb.checkpoint.checking import check
-from hitl_nb.checkpoint.repairing import repair
+from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, StoreError, UnknownThreadError
 from tests.crash.whole_store import THREADS, config, graph_of, make, read, read_thread

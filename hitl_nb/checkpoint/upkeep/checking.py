@@ -14,14 +14,14 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry, log_head
 from hitl_nb.checkpoint.folder import FolderReader, require_store
-from hitl_nb.checkpoint.health import Damage, Health, files, thread_of
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, question_key, value_key
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
 from hitl_nb.checkpoint.records import Answered, Asked, Checkpoint, Finished, Head, ValueRef, event_from_wire
-from hitl_nb.checkpoint.salvage import Gap, Row, every_row
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, SETTINGS, VALUE_FILE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.upkeep.health import Damage, Health, files, thread_of
+from hitl_nb.checkpoint.upkeep.salvage import Gap, Row, every_row
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.checkpoint.voting import vote_from_wire
 from hitl_nb.errors import CorruptStoreError, StoreError, UnknownTypeError

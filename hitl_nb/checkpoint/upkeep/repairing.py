@@ -19,18 +19,18 @@ from typing import Final
 
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.checking import check, unread
 from hitl_nb.checkpoint.folder import FolderReader, require_store
-from hitl_nb.checkpoint.health import OF_THREAD, Health, thread_of
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, decided_key, decision_key, head_key, is_nested, kept_key, question_key, vote_key
 from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, question_from_wire
 from hitl_nb.checkpoint.records import Head, from_epoch
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
-from hitl_nb.checkpoint.salvage import Gap, every_row, keys_of_index
 from hitl_nb.checkpoint.sealing import FORMAT_KEY, FORMAT_VERSION, GONE_PREFIX, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.upkeep.checking import check, unread
+from hitl_nb.checkpoint.upkeep.health import OF_THREAD, Health, thread_of
+from hitl_nb.checkpoint.upkeep.salvage import Gap, every_row, keys_of_index
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, UnknownThreadError
 
 _BATCH: Final = 500

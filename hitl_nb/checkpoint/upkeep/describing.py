@@ -12,13 +12,13 @@ from typing import Final
 
 from hitl_nb.checkpoint.audit import log_head
 from hitl_nb.checkpoint.folder import FolderReader, is_writable, require_store
-from hitl_nb.checkpoint.health import files
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, head_key, is_nested
 from hitl_nb.checkpoint.records import Head
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, LOCKS, VALUE_FILE
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.upkeep.health import files
 
 _NETWORK: Final = re.compile(
     r"(nfs|nfs4|cifs|smb\w*|ncpfs|afs|coda|9p|ceph|lustre|beegfs|gpfs|glusterfs|davfs\d?|vboxsf|prl_fs|drvfs"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from hitl_nb.checkpoint.folder import FolderReader, require_store
-from hitl_nb.checkpoint.health import files
 from hitl_nb.checkpoint.sealing import DATABASE, VALUE_FILE
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.upkeep.health import files
 from hitl_nb.errors import CorruptStoreError
 
 _AGE_S: Final = 3600.0

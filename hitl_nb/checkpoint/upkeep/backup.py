@@ -11,13 +11,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from hitl_nb.checkpoint.checking import check
 from hitl_nb.checkpoint.folder import FolderReader, require_store
-from hitl_nb.checkpoint.health import Health, files
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS, value_path
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.health import Health, files
 from hitl_nb.errors import CorruptStoreError, StoreError
 
 _ROUNDS: Final = 5

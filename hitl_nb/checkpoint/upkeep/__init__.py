@@ -1,0 +1,1 @@
+"""Looking after the folder of a store, beside those who use it: what `hitl-nb store` does."""
