@@ -196,12 +196,12 @@ def test_audit_verify_names_the_head_and_a_later_look_proves_that_the_log_only_g
 def test_a_log_that_was_tampered_with_through_diskcache_or_sqlite_is_not_whole(store, tmp_path):
     import sqlite3
 
-    from hitl_nb.checkpoint.disk import _seal
+    from hitl_nb.checkpoint.sealing import seal
 
     entry = unpack(store._read("d/000000000000"))
     entry[7] = "eve"
     record = pack(entry)
-    store._cache().set("d/000000000000", _seal("d/000000000000", record) + record)
+    store._cache().set("d/000000000000", seal("d/000000000000", record) + record)
     output = run("audit", "--verify", code=1)
     assert "PROBLEM  entry 0 was changed: its hash is not that of its content" in output
     assert output.endswith(f"The log of 2 entries is NOT WHOLE (1 problem). Head: {store_hash(store, 1)}\n")
