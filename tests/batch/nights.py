@@ -42,6 +42,7 @@ class Night:
         """Exit code, what was printed as JSON, and what was told beside it."""
         batch = self.start()
         out, err = batch.communicate(timeout=60 * PATIENCE_S)
+        assert out, f"it printed nothing, and ended with {batch.returncode}:\n{err}"
         return batch.returncode, json.loads(out), err
 
     def held(self, batch, *names):

@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PR_SET_PDEATHSIG = 1
+PATIENCE_S = 60  # what a slow machine with much else to do may need; no test waits so long when all is well
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
@@ -73,7 +74,7 @@ def browser(server):
 def page(browser, load_lab):
     """One JupyterLab in one page: loading it takes longer than most of the tests."""
     opened = browser.new_context().new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(PATIENCE_S * 1000)
     load_lab(opened)
     return opened
 
@@ -95,7 +96,7 @@ def loaded(page):
     A page of Notebook 7 is one notebook, without a list of files."""
     opening = "document.querySelector('.jp-FileBrowser.jp-mod-restoring')"
     listed = f"(location.pathname.startsWith('/notebooks/') || document.querySelector('.jp-FileBrowser')) && !{opening}"
-    page.wait_for_function(f"() => window.jupyterapp?.restored.then(() => {listed})", timeout=60_000)
+    page.wait_for_function(f"() => window.jupyterapp?.restored.then(() => {listed})", timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ class Server:
             start_new_session=True,
             preexec_fn=end_with_the_tests,  # noqa: PLW1509 - one call
         )
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while self.process.poll() is None:
             try:
                 self.api("/api/status")
@@ -201,23 +202,33 @@ class Server:
         return False
 
     def __exit__(self, *_):
-        self.stop_kernels()
-        self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.log.close()
+            self.stop_kernels()
+        finally:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+            self.log.close()
 
     def api(self, path, method="GET"):
         request = urllib.request.Request(self.url + path, method=method, headers={"Authorization": f"token {self.token}"})
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             data = response.read()
         return json.loads(data) if data else None
 
     def stop_kernels(self):
-        for session in self.api("/api/sessions"):
-            self.api(f"/api/sessions/{session['id']}", "DELETE")
+        """Until none is left: a kernel that is just being started again refuses to be stopped."""
+        end = time.monotonic() + 120
+        while sessions := self.api("/api/sessions"):
+            if time.monotonic() > end:
+                raise RuntimeError(f"kernels that cannot be stopped: {sessions}")
+            for session in sessions:
+                try:
+                    self.api(f"/api/sessions/{session['id']}", "DELETE")
+                except OSError:  # refused, or no reply in time
+                    time.sleep(0.2)
 
     def notebook(self, page, path):
         """The notebook that is open in the page."""
@@ -261,12 +272,12 @@ class Notebook:
 
     def ready(self):
         """Wait until this notebook is the only thing open, and its kernel is the one the server runs for it and has nothing to do."""
-        self.wait("W?.context.isReady", 60)
+        self.wait("W?.context.isReady")
         self.js("for (const w of [...window.jupyterapp.shell.widgets('main')]) if (w !== W) w.dispose();")
         self.wait("window.jupyterapp.shell.currentWidget === W && [...window.jupyterapp.shell.widgets('main')].length === 1")
-        self.wait("(k => k?.status === 'idle' && k.connectionStatus === 'connected')(W.sessionContext.session?.kernel)", 60)
+        self.wait("(k => k?.status === 'idle' && k.connectionStatus === 'connected')(W.sessionContext.session?.kernel)")
         # The page may be idle before it has made its cells, one after the other.
-        self.wait("W.content.widgets.length > 0 && W.content.widgets.length === W.content.model?.cells.length", 60)
+        self.wait("W.content.widgets.length > 0 && W.content.widgets.length === W.content.model?.cells.length")
         self.js(self.WATCH)
         kernel = self.js("return W.watched.kernel")
         assert [s["kernel"]["id"] for s in self.server.api("/api/sessions") if s["path"] == self.path] == [kernel], self.state()
@@ -274,7 +285,7 @@ class Notebook:
     def js(self, body, argument=None):
         return self.page.evaluate(f"(arg) => {{ const W = {self.find}; {body} }}", argument)
 
-    def wait(self, condition, seconds=20, argument=None):
+    def wait(self, condition, seconds=PATIENCE_S, argument=None):
         from playwright.sync_api import TimeoutError as TookTooLong
 
         try:
@@ -319,7 +330,7 @@ class Notebook:
         self.start(index)
         self.done(index)
 
-    def done(self, index, seconds=30):
+    def done(self, index, seconds=PATIENCE_S):
         """Wait until this notebook's kernel has executed the cell: it replied, and the page shows the number of the reply."""
         cell = "const m = W.content.widgets[arg].model, reply = W.watched.asked[m.id]?.reply;"
         shown = "m.executionState === 'idle' && m.executionCount === reply.execution_count"
@@ -379,15 +390,27 @@ class Notebook:
         dialog = self.page.locator(".jp-Dialog").filter(has_text="Kernel Restarting")
         dialog.get_by_role("button", name="Ok").click()
         dialog.wait_for(state="detached")
-        # The kernel may look idle before the new process is there, for what the old one sent last is delivered late; so it is asked. What is asked
-        # while the connection is being restored may be lost, so it is asked until it answers.
-        self.wait("W.watched.lost.includes('autorestarting')", 60)
-        end = time.monotonic() + 60
+        self.wait("W.watched.lost.includes('autorestarting')")
+        self.answers_again()
+
+    def restart(self):
+        self.js("return W.sessionContext.session.kernel.restart().then(() => {});")
+        self.answers_again()
+
+    def answers_again(self):
+        """Wait until the kernel that was started again answers."""
+        # It may look idle before the new process is there, for what the old one sent last is delivered late; so it is asked. What is asked while the
+        # connection is being restored may be lost, so it is asked again. A young kernel is started again on other ports, and a page that connected
+        # just before listens to the old ones for ever, so it connects anew.
+        end, asked = time.monotonic() + 2 * PATIENCE_S, 0
         while not self.js(
-            "return Promise.race([W.sessionContext.session.kernel.requestKernelInfo().then(() => true, () => false),"
+            "return Promise.race([W.sessionContext.session.kernel.requestKernelInfo().then(() => true, () => new Promise(() => {})),"
             " new Promise(tell => setTimeout(() => tell(false), 2000))]);"
         ):
             assert time.monotonic() < end, f"the kernel that was started again says nothing\n{self.state()}"
+            asked += 1
+            if asked % 4 == 0:
+                self.js("W.sessionContext.session.kernel.reconnect().catch(() => {});")
         self.ready()
         self.js("W.watched.lost.length = 0;")
 

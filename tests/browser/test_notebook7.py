@@ -27,7 +27,7 @@ def notebook7(serve):
 @pytest.fixture(scope="module")
 def tab(notebook7, browser):
     opened = browser.new_context(viewport={"width": 1200, "height": 900}).new_page()
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(60_000)
     yield opened
     opened.context.close()
 

@@ -141,9 +141,7 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
     assert notebook.page.locator(".hitl-nb-receipt[open]").count() == 1
     assert notebook.cells() == cells
     check_receipts(notebook)
-    notebook.js("return W.sessionContext.session.kernel.restart().then(() => {});")
-    notebook.wait("W.sessionContext.session.kernel.status === 'idle'", 60)
-    notebook.js("W.watched.lost.length = 0;")
+    notebook.restart()
     for cell in (0, 1):
         notebook.run(cell)
     check_receipts(notebook)

@@ -218,7 +218,7 @@ def test_a_killed_kernel_leaves_the_decisions_to_be_read_and_the_question_to_be_
     row(notebook, 5).get_by_role("radio", name="Reject").check()
     said(notebook, "1 rejected, 9 open")
     notebook.kill_kernel()
-    notebook.page.get_by_text("Not sent: 1 rejected, 9 open.").wait_for(timeout=60_000)
+    notebook.page.get_by_text("Not sent: 1 rejected, 9 open.").wait_for()
     assert not rule_of(notebook).is_visible()
     assert not notebook.button("Send decisions").is_visible()
     assert row(notebook, 5).is_visible()

@@ -19,7 +19,7 @@ class Watched:
 
     def __init__(self, page, netloc=""):
         self.page, self.fired, self.outside = page, set(), set()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.expose_binding("xss", lambda _, n: self.fired.add(n))
         page.context.on("request", lambda r: self.outside.add(r.url) if re.match(f"https?://(?!{re.escape(netloc)}/)", r.url) else None)
         page.context.route(re.compile(f"//{xss.OUTSIDE}[/:]"), lambda route: route.fulfill(status=204))
@@ -69,7 +69,7 @@ class Watched:
         return set(re.findall(r"at[a-z]+zz", self.page.evaluate(self.TEXT).lower()))
 
     def until_shown(self, words):
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while words - self.shown():
             assert time.monotonic() < end, f"not shown: {words - self.shown()}"
             self.page.wait_for_timeout(50)
@@ -147,7 +147,7 @@ for data in json.load(open("data.json")):
 def test_open_cards_show_it_as_text(watched):
     notebook = watched.open(["from hostile import *\nopen_cards()\ndrawn_cards()"])
     notebook.run(0)
-    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 27", timeout=60_000)
+    watched.page.wait_for_function("document.querySelectorAll('.hitl-nb-card[role=group]').length === 27")
     assert PLACES_OPEN - watched.shown() <= UNSEEN
     watched.assert_calm()
     watched.use(notebook)

@@ -36,7 +36,7 @@ def app(server, browser):
     if find_spec("voila") is None:
         (pytest.fail if os.environ.get("HITL_NB_REQUIRE_BROWSER") == "1" else pytest.skip)("voila is not installed")
     opened = browser.new_context(viewport={"width": 1000, "height": 700}).new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
 
     def open_app(cells):
         name = f"{secrets.token_hex(4)}/work.ipynb"
@@ -67,7 +67,7 @@ def test_the_cards_are_answered_one_after_the_other_and_a_cell_that_would_wait_i
     notebook.page.keyboard.press("Control+Enter")
     notebook.receipts().nth(1).wait_for()
     assert "Approved" in notebook.receipts().first.inner_text()
-    published, end = notebook.folder / "published.txt", time.monotonic() + 10
+    published, end = notebook.folder / "published.txt", time.monotonic() + 60
     while not published.exists() and time.monotonic() < end:
         notebook.page.wait_for_timeout(50)
     assert TYPED in published.read_text()

@@ -16,7 +16,7 @@ def plain_page(browser, load_lab):
     """A page of its own that never gets anywidget's script."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     page.route("**/extensions/anywidget/**", lambda route: route.abort())
     yield load_lab(page)
     context.close()
@@ -26,7 +26,7 @@ def test_a_form_is_answered_with_json_and_a_wrong_answer_is_told(server, plain_p
     notebook = plain_page([STAGE])
     notebook.run(0)
     field = notebook.page.get_by_label("Your answer, as JSON")
-    field.wait_for(state="visible", timeout=10_000)
+    field.wait_for(state="visible")
     field.fill('{"seats": "two"}')
     notebook.page.wait_for_function("() => !document.querySelector('.hitl-nb-card button.hitl-nb-primary').disabled")
     notebook.button("Send answer").click()
