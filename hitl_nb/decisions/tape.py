@@ -29,7 +29,7 @@ from hitl_nb.decisions.answers.script import Script
 from hitl_nb.decisions.answers.suggestion import escaped, one_line
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.wording import plural
-from hitl_nb.errors import AnswersFileError, UnknownThreadError, utc
+from hitl_nb.errors import AnswersFileError, ReviewersFileError, UnknownThreadError, utc
 from hitl_nb.plain.yaml_json import dump
 
 
@@ -80,7 +80,7 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
     lines = []
     for question in asked:
         decision = counts.get(question.id)
-        votes: list[Decision | Vote] = [*latest(saver.votes(question.id), folded)] if question.quorum > 1 else []
+        votes: list[Decision | Vote] = [*_votes(saver, question)] if question.quorum > 1 else []
         if decision is not None and decision.how == EXPIRED:
             lines.append(f"# {_place(question)} got its default {_shown(decision)}, as nobody answered in time; the deadline decides, no entry does")
             continue
@@ -95,6 +95,14 @@ def _of_thread(saver: Checkpointer, thread_id: str, *, times: bool) -> list[str]
             where = f"thread {one_line(thread_id)}, node {one_line(decision.node)}"
             lines.append(f"# {where} was answered {_shown(decision)} by {one_line(decision.reviewer)}, and {gone}")
     return lines
+
+
+def _votes(saver: Checkpointer, question: Question) -> list[Vote]:
+    """Each reviewer's last. Two names of one person are two where it is replayed without the same reviewers file, so only the later one is taped."""
+    try:
+        return saver.standing_votes(question.id)
+    except ReviewersFileError:
+        return latest(saver.votes(question.id), folded)
 
 
 def _entry(saver: Checkpointer, question: Question, decision: Decision | Vote, nth: int | None, *, in_round: bool) -> dict[str, Any]:

@@ -142,6 +142,18 @@ def test_a_tape_holds_the_last_vote_of_a_reviewer_who_voted_again():
     assert start(paying(), written).result()["said"] == "reject"
 
 
+def test_a_tape_of_a_reviewer_who_voted_under_two_names_replays_where_nobody_is_listed():
+    listed = {"reviewers": {"lee": {"name": "Lee Ng"}, "sam": [], "kim": []}}
+    graph = paying(MemorySaver(reviewers=listed))
+    session = start(graph, [], on_missing="leave_open", reviewer="kim")
+    for name, answer in [("lee", "approve"), ("Lee Ng", "reject"), ("sam", "approve"), ("kim", "reject")]:
+        session.answer(answer, reviewer=name)
+    assert session.result()["said"] == "reject"
+    again = paying()
+    assert start(again, tape(graph.checkpointer, ["t"])).result()["said"] == "reject"
+    assert voters(again) == [("Lee Ng", "reject"), ("sam", "approve"), ("kim", "reject")]
+
+
 def test_a_tape_of_a_question_that_waits_for_more_brings_it_there_again():
     graph = paying()
     start(graph, [entry("approve", "kim")], on_missing="leave_open")
