@@ -128,10 +128,13 @@ def _record(saver: Checkpointer, request: Request, made: Any, reviewer: str, *, 
     from hitl_nb.waiting import record_answer
 
     decision = record_answer(saver, request.question, made, reviewer=reviewer, how=HOW, now=utc_now())
-    if as_json:
-        print_json(plain_decision(decision))
-    else:
-        click.echo(printable("\n".join(recorded(request, decision))))
+    try:
+        if as_json:
+            print_json(plain_decision(decision))
+        else:
+            click.echo(printable("\n".join(recorded(request, decision))))
+    except OSError as error:  # whoever takes it for not recorded would answer twice
+        click.echo(f"The answer is recorded, but that cannot be printed: {error}", err=True)
     return decision
 
 
@@ -156,13 +159,13 @@ def _built(request: Request, choice: str | None, *, comment: str | None, typed: 
         option = form.options[0]
         if choice is not None and typed is not None:
             raise click.UsageError("ANSWER and --text: give the text once")
-        if is_a_line(form) and form.root is not None and (said := choice if choice is not None else typed) is not None:
+        if is_a_line(form) and form.root is not None and (said := _read(choice, "ANSWER") if choice is not None else typed) is not None:
             try:
                 filled, typed = said_value(form.root, said), None
             except UnreadableError as error:
                 raise InvalidAnswerError(f"{said!r} is no answer to this question. {error}") from None
         elif form.control == "text" and choice is not None:
-            typed = _read(choice, "ANSWER") if choice == "-" else choice
+            typed = _read(choice, "ANSWER")
         elif choice is not None:
             raise InvalidAnswerError(f"{choice!r} is no answer to this question: it takes {_takes(request)}")
     refuse_what_is_lost(request, option, comment=comment, typed=typed)
@@ -210,6 +213,8 @@ def _read(given: str | None, option: str) -> str | None:
         return given[1:]
     try:
         raw = sys.stdin.buffer.read() if given == "-" else Path(given[1:]).expanduser().read_bytes()
+        if given == "-" and not raw:  # what comes of a command in front that failed; an answer counts for good
+            raise click.UsageError(f"{option}: standard input is empty, so nothing was sent. For an empty text give it so: --text ''")
         return raw.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         source = "standard input" if given == "-" else given[1:]

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from hitl_nb.checkpoint.audit import ANSWERS
-from hitl_nb.cli.common import FAILED, clean, json_option, opened, print_json, store_option, table, told
+from hitl_nb.cli.common import FAILED, clean, harmless_json, json_option, opened, print_json, store_option, table, told
 from hitl_nb.cli.completing import complete_threads
+from hitl_nb.decisions.wording import printable
 
 if TYPE_CHECKING:
     from hitl_nb.checkpoint.base import Checkpointer
@@ -95,13 +96,14 @@ def _csv(found: Iterable[Row]) -> str:
     writer.writerow(names)
     for row in plain:
         answered = row["kind"] in ANSWERS
-        row["answer"] = json.dumps(row["answer"], ensure_ascii=False) if answered else ""
+        row["answer"] = harmless_json(json.dumps(row["answer"], ensure_ascii=False)) if answered else ""
         writer.writerow([_cell(row[name]) for name in names])
     return out.getvalue()
 
 
 def _cell(value: Any) -> Any:
-    """No text that a spreadsheet would run."""
+    """No text that a spreadsheet would run, and none that a terminal would obey."""
+    value = printable(value) if isinstance(value, str) else value
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not _is_number(value) else value
 
 

@@ -38,7 +38,7 @@ def check(answers: Path | None, notebook: Path | None, store: Path | None, *, st
     from hitl_nb.decisions.answers.lint import lint
 
     if schema:
-        click.echo(files("hitl_nb.decisions.answers").joinpath("answers.schema.json").read_text("utf-8"), nl=False)
+        click.echo(files("hitl_nb.decisions.answers").joinpath("answers.schema.json").read_bytes(), nl=False)
         return
     if answers is None:
         raise click.UsageError("name the answers file: hitl-nb check answers.yaml (or --schema)")

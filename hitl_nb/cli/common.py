@@ -84,9 +84,13 @@ def program() -> str:
 def print_json(value: Any) -> None:
     """The one thing that a command prints to stdout under --json."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(harmless_json(text))
+
+
+def harmless_json(text: str) -> str:
+    """The same JSON, in which what is unseen, or what a terminal would obey or cannot show, stands as its escape."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    # What is unseen, or what a terminal would obey or cannot show, stands as its escape; it is the same JSON.
-    click.echo("".join(c if c == "\n" or (c.isprintable() and _has(encoding, c)) else json.dumps(c)[1:-1] for c in text))
+    return "".join(c if c == "\n" or (c.isprintable() and _has(encoding, c)) else json.dumps(c)[1:-1] for c in text)
 
 
 @functools.cache

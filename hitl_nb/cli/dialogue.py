@@ -60,7 +60,11 @@ def ask_here(request: Request, submit: Callable[[Any], Decision | Vote]) -> None
         taken.append(submit(answer))
         return taken[0]
 
-    ConsoleResponder(read=_typed).ask(request, record)
+    try:
+        ConsoleResponder(read=_typed).ask(request, record)
+    except KeyboardInterrupt:
+        if not taken:
+            tell("\nLeft open.")
     if not taken:
         sys.exit(LEFT_OPEN)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from hitl_nb.cli.common import print_json
+from hitl_nb.decisions.wording import printable
 
 SECTIONS: Final = (
     ("Read", ("pending", "show", "history", "audit")),
@@ -28,6 +31,9 @@ class Commands(click.Group):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None, *more: Any, **extra: Any) -> Any:
         # Jupyter starts `jupyter hitl` as the program `jupyter-hitl`. The variable has one name, as the printed completion script uses it.
+        for stream in (sys.stdout, sys.stderr):  # a letter that its encoding has not is no end of a command that has done its work
+            if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         name = prog_name or ("jupyter hitl" if Path(sys.argv[0]).stem == "jupyter-hitl" else None)
         return super().main(args, name, complete_var or COMPLETE_VARIABLE, *more, **extra)
 
@@ -35,13 +41,31 @@ class Commands(click.Group):
         ctx.meta[_JSON] = "--json" in args
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not close:
+                raise
+            # click itself names the nearest command since 8.4 only
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {close[0]!r}?", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            return self._invoked(ctx)
         except click.ClickException as error:
             if ctx.meta[_JSON]:  # stdout is JSON whatever happens; the text for people goes to stderr as always
                 print_json({"error": told_as_json(error)})
             raise
+
+    def _invoked(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read has seen enough
+                raise
+            raise click.ClickException(printable(str(error))) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None and not command.hidden}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -40,4 +41,4 @@ def tape(threads: tuple[str, ...], store: Path, output: Path | None, *, times: b
 
         print_json(yaml.safe_load(text))
     else:
-        click.echo(text, nl=False)
+        click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)  # an answers file is UTF-8, whatever this terminal is

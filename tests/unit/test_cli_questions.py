@@ -243,6 +243,19 @@ def test_an_answer_may_come_from_a_file_or_from_standard_input(asked):
     assert "none.json cannot be read: No such file" in run("answer", id_of("json"), "--value", "@none.json", code=2).stderr
 
 
+def test_a_file_is_read_in_place_of_a_text_and_no_empty_standard_input_is_an_answer(asked):
+    graph = asked("text", "draft")
+    assert "ANSWER: no.md cannot be read" in run("answer", id_of("text"), "@no.md", code=2).stderr
+    for given in (["-"], ["--text", "-"], ["--value", "-"]):
+        assert "standard input is empty, so nothing was sent" in run("answer", id_of("text"), *given, input="", code=2).stderr
+    assert id_of("text")
+    Path("a.md").write_text("Tea\n")
+    run("answer", id_of("text"), "@a.md")
+    assert answered(graph, "text") == "Tea"
+    run("answer", id_of("draft"), "edit", "--text", "")
+    assert answered(graph, "draft")["edited_text"] == ""
+
+
 @pytest.mark.parametrize(
     ("kind", "given", "why"),
     [

@@ -91,6 +91,43 @@ def test_the_open_questions_are_answered_on_a_real_terminal(store):
 
 
 @posix
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_of_another_encoding_ends_no_command(store, encoding):
+    graph = StateGraph().add_node("ask", lambda s: {"x": interrupt({"question": "Ω\x1b[2J?", "type": "text"})}).set_entry_point("ask")
+    graph.compile(store).invoke({}, {"configurable": {"thread_id": "odd"}})
+    [odd] = [q.interrupt_id for q in store.open_questions() if q.thread_id == "odd"]
+    for arguments in (["pending"], ["show", odd], ["answer", odd, "Ω"], ["audit", "--csv"], ["check", "--schema"], ["tape", "odd"]):
+        command = [sys.executable, "-m", "hitl_nb.cli", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, env=environment(PYTHONIOENCODING=encoding), timeout=60)
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+        assert b"\x1b" not in done.stdout
+    assert "answer: Ω" in done.stdout.decode("utf-8")  # an answers file is UTF-8 wherever it is written
+
+
+@posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_where_nothing_can_be_printed_an_answer_is_recorded_all_the_same_and_no_command_ends_with_a_traceback(store):
+    [first, *_] = store.open_questions()
+    for arguments, code, said in (
+        (["answer", first.interrupt_id, "approve"], 0, "The answer is recorded, but that cannot be printed: [Errno 28]"),
+        (["pending"], 1, "Error: [Errno 28]"),
+    ):
+        command = [sys.executable, "-m", "hitl_nb.cli", *arguments]
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == code, done.stderr
+        assert done.stderr.startswith(said)
+    assert [d.answer for d in store.decisions(first.thread_id)] == ["approve"]
+
+
+@posix
+def test_ctrl_c_leaves_a_single_question_open_as_the_end_of_input_does(store):
+    [first, *_] = store.open_questions()
+    code, shown = on_terminal("answer", first.interrupt_id, typed=[(r"choice \(1-2\): ", "\x03")])
+    assert (code, "Left open." in shown) == (75, True), shown
+
+
+@posix
 def test_answer_with_an_id_alone_asks_on_the_terminal(store):
     [first, second] = store.open_questions()
     code, shown = on_terminal("answer", first.interrupt_id[:8], typed=[(r"choice \(1-2\): ", "2\n")])
