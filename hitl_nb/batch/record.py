@@ -61,6 +61,11 @@ class RunRecord:
         """What is open."""
         return [dict(q) for thread in self.threads.values() for q in thread.get("questions", ())]
 
+    @property
+    def stores(self) -> dict[str, str]:
+        """The folder of the store of each thread, as far as it lies in one. The notebook does not keep it: it says nothing elsewhere."""
+        return {thread_id: thread["store"] for thread_id, thread in self.threads.items() if thread.get("store")}
+
     def metadata(self) -> dict[str, Any]:
         """As the notebook keeps it. What a script decided has no time and no id, so that two runs leave the same bytes; the store has both."""
         kept: dict[str, Any] = {"version": _VERSION, "status": self.status, "thread_ids": list(self.threads)}

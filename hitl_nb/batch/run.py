@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class NotebookRun:
     """What is open: id, thread_id, node, question, assignee, deadline (ISO, UTC, or None)."""
     error: RunError | None
     """Why it did not get to its end; None for "done" and "needs human"."""
+    stores: Mapping[str, str] = field(default_factory=dict)
+    """The folder of the store of each thread; without those that are kept in memory."""
 
     def raise_for_status(self) -> None:
         """Raise StillWaitingError when it needs a person, NotebookFailedError when it failed in any way; nothing when it is done."""
@@ -39,9 +42,11 @@ class NotebookRun:
             return
         if self.status == "needs human":
             first, more = self.questions[0], f" and {len(self.questions) - 1:,} more" if len(self.questions) > 1 else ""
+            store = self.stores.get(first["thread_id"])
+            where = f" --store {shlex.quote(store)}" if store is not None else ""
             raise StillWaitingError(
-                f"{self.notebook.name} needs a person: {first['question']!r} (node {first['node']}){more}. Answer with hitl-nb answer {first['id']}, "
-                f"then run it again: it goes on from there",
+                f"{self.notebook.name} needs a person: {first['question']!r} (node {first['node']}){more}. "
+                f"Answer with hitl-nb answer {first['id']}{where}, then run it again: it goes on from there",
                 thread_id=first["thread_id"],
                 node=first["node"],
                 interrupt_id=first["id"],
@@ -119,6 +124,7 @@ def run_notebook(
         record.decisions,
         record.questions,
         record.error,
+        record.stores,
     )
 
 

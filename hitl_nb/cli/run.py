@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hitl_nb.cli.asked import command_line
-from hitl_nb.cli.common import FAILED, LEFT_OPEN, REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, told
+from hitl_nb.cli.common import FAILED, LEFT_OPEN, REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, program, told
 from hitl_nb.cli.demo import decision_table
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural, printable
@@ -92,7 +93,7 @@ def run(
     if as_json:
         print_json(_plain(done))
     else:
-        _print(done)
+        _print(done, store)
     if done.status != "done":
         sys.exit(LEFT_OPEN if done.status == "needs human" else FAILED)
 
@@ -126,11 +127,12 @@ def _plain(done: NotebookRun) -> dict[str, Any]:
         "thread_ids": list(done.thread_ids),
         "decisions": done.decisions,
         "questions": done.questions,
+        "stores": dict(done.stores),
         "error": None if done.error is None else {"kind": done.error.kind, "message": done.error.message, "cell": done.error.cell},
     }
 
 
-def _print(done: NotebookRun) -> None:
+def _print(done: NotebookRun, store: Path | None) -> None:
     if done.decisions:
         click.echo(f"{decision_table(done.decisions)}\n")
     for what, path in (("executed notebook", done.notebook), ("report (offline)", done.report)):
@@ -140,7 +142,16 @@ def _print(done: NotebookRun) -> None:
         click.echo(f"\nNeeds a person, {plural(len(done.questions), 'question')} open:")
         for q in done.questions:
             about = [q["thread_id"], q["node"], *([q["assignee"]] if q["assignee"] else []), *([f"until {q['deadline']}"] if q["deadline"] else [])]
-            click.echo(f"  {clean(q['question'], 100)}  ({clean(', '.join(about), 100)})\n    {command_line('answer', q['id'][:8])}")
+            click.echo(f"  {clean(q['question'], 100)}  ({clean(', '.join(about), 100)})\n    {_command(q, done.stores.get(q['thread_id']), store)}")
         click.echo("Answer, then run the notebook again: it goes on from there.")
     elif done.error is not None:
         click.echo(printable(f"\n{done.status}: {done.notebook.name}, {done.error}"), err=True)
+
+
+def _command(question: dict[str, Any], lies_in: str | None, store: Path | None) -> str:
+    """The command that answers it from here. A notebook may keep its reviews where no command looks by itself."""
+    words = ["answer", question["id"][:8]]
+    if lies_in is None or Path(lies_in) == (store or Path("reviews")).resolve():
+        return command_line(*words)
+    near = Path(lies_in).relative_to(Path.cwd()) if Path(lies_in).is_relative_to(Path.cwd()) else lies_in
+    return " ".join([program(), *words, "--store", shlex.quote(str(near))])

@@ -78,6 +78,12 @@ class ReviewSession(Runner):
         """False: the store is in the memory of this process, and what is open there ends with it."""
         return not isinstance(self._saver, MemorySaver)
 
+    @property
+    def store(self) -> Path | None:
+        """The folder of the store; None where it has none."""
+        folder: Path | None = getattr(self._saver, "folder", None)
+        return None if folder is None else folder.resolve()
+
     def result(self, timeout_s: float | None = None) -> dict[str, Any]:
         """The final state, once every question is answered. In a notebook the cards stay alive meanwhile.
 

@@ -67,7 +67,9 @@ class Account:
         except Exception:  # noqa: BLE001  a store that the notebook has deleted, say; no account is worth an error in its cell
             return None
         self._told[session.thread_id] = head
-        return {"thread_id": session.thread_id, "decisions": decisions, "questions": [question_record(request) for request in _pending(session)]}
+        questions = [question_record(request) for request in _pending(session)]
+        store = None if session.store is None else str(session.store)
+        return {"thread_id": session.thread_id, "store": store, "decisions": decisions, "questions": questions}
 
     def _send(self, message: dict[str, Any]) -> None:
         from comm import create_comm

@@ -110,7 +110,7 @@ def test_an_open_question_stops_the_run_cleanly(story):
     assert not any(o.output_type == "error" for c in notebook.cells for o in c.outputs)
     assert not notebook.metadata.papermill.exception
     nbformat.validate(notebook)
-    with pytest.raises(StillWaitingError, match="hitl-nb answer [0-9a-f]{32}"):
+    with pytest.raises(StillWaitingError, match=r"hitl-nb answer [0-9a-f]{32} --store \S+, then"):
         first.raise_for_status()
 
 

@@ -55,6 +55,18 @@ def test_a_run_that_needs_a_person_says_what_is_open_and_a_second_one_tells_what
 
 
 @pytest.mark.notebook
+def test_the_command_that_is_told_finds_the_store_wherever_the_notebook_keeps_it(here, write_notebook):
+    (here / "deep er").mkdir()
+    write_notebook(here / "deep er" / "pay.ipynb", ASK, parameters=PARAMETERS.replace("store = None", "store = 'its own'"))
+    stopped = run("deep er/pay.ipynb", "--thread-id", "t", "--on-missing", "leave_open", "--no-report")
+    assert stopped.exit_code == 75, stopped.output
+    [told] = re.findall(r"hitl-nb (answer .*)", stopped.stdout)
+    assert told.endswith("--store 'deep er/its own'")
+    answered = CliRunner().invoke(main, [*shlex.split(told), "no", "--reviewer", "dana"])
+    assert answered.exit_code == 0, answered.output
+
+
+@pytest.mark.notebook
 def test_a_run_that_fails_says_where_and_ends_with_1(here, write_notebook):
     write_notebook(here / "pay.ipynb", "raise ValueError('no \\x1b[2J money')", parameters=PARAMETERS)
     failed = run("pay.ipynb", "--no-report")
