@@ -190,9 +190,12 @@ class Board:
         """Whether the person is asked: by name, or as the holder of a role."""
         if q.assignee is None:
             return False
-        rules, me = self._rules, self._rules.voter(self._reviewer)
-        holders = () if rules.reviewers is None else rules.reviewers.asked(q.assignee)
-        return rules.voter(q.assignee) == me or any(rules.voter(p.id) == me for p in holders)
+        holders = () if self._rules.reviewers is None else self._rules.reviewers.asked(q.assignee)
+        return self.is_me(q.assignee) or any(self.is_me(p.id) for p in holders)
+
+    def is_me(self, name: str) -> bool:
+        """Whether that is the person, however the name is written."""
+        return self._rules.voter(name) == self._rules.voter(self._reviewer)
 
     def why_not(self, q: OpenQuestion) -> str:
         """Why the person may not answer, as a clause; empty: they may."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import OpenQuestion
@@ -110,7 +112,8 @@ def inbox(
     from hitl_nb.waiting.board import Board
     from hitl_nb.widgets.inbox_view import InboxView  # here, so that a headless run does not load ipywidgets
 
-    view = InboxView(saver, Board(saver, filters, sort=sort, reviewer=me, now=utc_now), at_hand, reviewer=me, now=utc_now)
+    board = Board(saver, filters, sort=sort, reviewer=me, now=utc_now)
+    view = InboxView(saver, board, at_hand, reviewer=me, now=utc_now)
     view.show()
     return Inbox(saver, filters, sort, view)
 
@@ -118,4 +121,12 @@ def inbox(
 def _opened(store: Checkpointer | str | os.PathLike[str] | None) -> Checkpointer:
     if isinstance(store, Checkpointer):
         return store
-    return open_store(os.environ.get(STORE_VARIABLE) or "reviews" if store is None else store)
+    folder = os.environ.get(STORE_VARIABLE) or "reviews" if store is None else store
+    saver = open_store(folder)
+    path = Path(folder).expanduser().absolute()
+    file = (path / "cache.db").stat()
+    return _open.setdefault((path, file.st_dev, file.st_ino), saver)
+
+
+_open: Final[WeakValueDictionary[tuple[Path, int, int], Checkpointer]] = WeakValueDictionary()
+"""The folders of the lists that were shown, each opened once: a kernel keeps what a cell has shown, however often that is run again."""

@@ -74,10 +74,11 @@ class Answers:
         if not self._graphs:
             return
         for thread_id in dict.fromkeys(decision.thread_id for decision in decisions):
-            self._tell(thread_id, "Recorded. Running.", failed=False)
+            self._tell(thread_id, "Recorded. Runs when those before it have.", failed=False)
             self.jobs.put(partial(self._run, thread_id))
 
     def _run(self, thread_id: str) -> None:
+        self._tell(thread_id, "Recorded. Running.", failed=False)
         words, failed = run_on(self._graphs, self._saver, thread_id)
         self._tell(thread_id, words, failed=failed)
 

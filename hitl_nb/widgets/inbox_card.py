@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.voting import Vote
+from hitl_nb.decisions.answering import brief
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError
+from hitl_nb.waiting.board import Line
+from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.outcome import Outcome, outcome
 from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
 
 
@@ -41,6 +46,19 @@ class InboxCard(StackCard):
     def has_ended(self) -> bool:
         """It says already that it can no longer be answered."""
         return self._end_foot is not None
+
+
+def what_became(line: Line, card: InboxCard, now: datetime) -> str:
+    """What a card says of a question that is not open any more. HTML."""
+    if line.state == "gone":
+        return overtaken.outdated(card.request, now, None, card.unsent, compared=False)
+    made = line.decision
+    if made is None:
+        return overtaken.elsewhere(card.request, now, card.unsent, by="somebody", at=None)
+    said = outcome(card.request.form, made.answer)
+    # A text or a form has no button that says what was answered.
+    answer = brief(made.answer) if said == Outcome("Answered") else said.label
+    return overtaken.elsewhere(card.request, now, card.unsent, by=overtaken.who(made), at=made.decided_at, answer=answer)
 
 
 def is_same(one: Request, other: Request) -> bool:

@@ -31,7 +31,8 @@ class Rows:
             raise UnknownInterruptError(f"question {key!r} is not in the store any more", interrupt_id=key)
         return request_for(self._saver, question, reviewer=self._reviewer)
 
-    def row(self, line: Line, *, is_picked: bool, is_here: bool) -> Row:
+    def row(self, line: Line, *, is_picked: bool, is_here: bool, is_kept: bool = False) -> Row:
+        """`is_kept`: something was filled in on its card that was not sent."""
         verdict, good, by = "", True, ""
         if line.state == "gone":
             verdict = "No longer asked"
@@ -39,7 +40,7 @@ class Rows:
             verdict, good = self._verdict(line)
             by = "" if line.decision is None or line.state == "answered" else overtaken.who(line.decision)
         rule = self._rule(line) if line.state == "open" else ""
-        return Row(line, self._heading(line.id), self._who(line), verdict, good, by, is_picked=is_picked, is_here=is_here, rule=rule)
+        return Row(line, self._heading(line.id), self._who(line), verdict, good, by, is_picked=is_picked, is_here=is_here, is_kept=is_kept, rule=rule)
 
     def _rule(self, line: Line) -> str:
         """Why the person may not answer; how many have to, and how many did."""
@@ -50,13 +51,13 @@ class Rows:
             with suppress(HitlError):
                 votes = self._saver.standing_votes(q.interrupt_id)
                 most = max(Counter(v.choice for v in votes).values(), default=0)
-                own = ", one of them yours" if any(v.reviewer == self._reviewer for v in votes) else ""
+                own = ", one of them yours" if any(self._board.is_me(v.reviewer) for v in votes) else ""
                 said.append(f"Needs {q.quorum} equal answers, {most} given{own}")
         return ". ".join(said)
 
     def _who(self, line: Line) -> str:
         asked = line.brief.assignee
-        return "Anyone" if asked is None else "You" if asked == self._reviewer else asked
+        return "Anyone" if asked is None else "You" if self._board.is_me(asked) else asked
 
     def _verdict(self, line: Line) -> tuple[str, bool]:
         if line.decision is None:

@@ -34,6 +34,8 @@ class Row:
     is_picked: bool = False
     is_here: bool = False
     """Its card is the one that is shown."""
+    is_kept: bool = False
+    """Something was filled in on its card that was not sent."""
     rule: str = ""
     """Who may answer, and how many have to; empty where anyone may."""
 
@@ -161,9 +163,15 @@ def _row(row: Row, s: Shown) -> Node:
             ),
             h("small", {"class": "hitl-nb-terms"}, row.rule) if row.rule and is_open else None,
             h("small", {"class": "hitl-nb-bad hitl-nb-ran-told" if line.failed else "hitl-nb-ran-told"}, line.told) if line.told else None,
+            _unsent(line.id) if row.is_kept and not is_open else None,
         ),
         *(_open_cells(row, s) if is_open else _closed_cells(row)),
     )
+
+
+def _unsent(id: str) -> Node:  # noqa: A002
+    own = {"class": "hitl-nb-btn hitl-nb-small hitl-nb-unsent", "id": f"unsent-{id}", "data-act": "open", "data-arg": id}
+    return h("button", own, "Show what you wrote, not sent")
 
 
 def _pick(row: Row, heading: str, s: Shown) -> Node:

@@ -17,16 +17,16 @@ from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError, told
 from hitl_nb.waiting.alike import kind_of
-from hitl_nb.waiting.board import Board, Line
+from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.resuming import Graphs
 from hitl_nb.waiting.together import together
 from hitl_nb.waiting.watching import Watching
-from hitl_nb.widgets import markup, overtaken
+from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.inbox_answers import Answers, Given, Made
 from hitl_nb.widgets.inbox_bulk import Bulk
-from hitl_nb.widgets.inbox_card import InboxCard, is_same
+from hitl_nb.widgets.inbox_card import InboxCard, is_same, what_became
 from hitl_nb.widgets.inbox_filters import filters_of, refilter
 from hitl_nb.widgets.inbox_rows import Rows
 from hitl_nb.widgets.inbox_static import static_bundle
@@ -142,8 +142,8 @@ class InboxView:
     # -- the card
 
     def _open(self, key: str) -> None:
-        """Show the card of this question, and give it the keyboard."""
-        if not self._board.is_open(key):
+        """Show the card of this question, and give it the keyboard. One that was answered elsewhere shows what was filled in and not sent."""
+        if not self._board.is_open(key) and key not in self._drafts:
             return
         if key == self._here and self._card is not None:
             self._card.take_keyboard()
@@ -152,6 +152,7 @@ class InboxView:
         more: dict[str, Any] = {"overtaken": self._overtaken, "look": self.look, "grab": True, "now": self._now, "lock": self._lock}
         draft = self._drafts.pop(key, Draft())
         self._put(InboxCard(request, lambda answer: self._answers.give(request, answer), self._answered, self._voted, draft, **more))
+        self._follow_card()
         self._show_page_of(key)
 
     def _put(self, card: InboxCard | None = None, bulk: Bulk | None = None) -> None:
@@ -164,7 +165,7 @@ class InboxView:
             close(bulk_before.box)
         if before is not None:
             draft = before.put_away()
-            if draft.unsent and self._board.is_open(was):
+            if draft.unsent:
                 self._drafts[was] = draft
             else:
                 draft.close()
@@ -227,19 +228,13 @@ class InboxView:
         if following is not None:
             foot.add("Next question", lambda: self._go_on(1), look="primary", key="n")
         foot.add("Close", self._close_card, look="" if following is not None else "primary")
-        card.end(self._what_became(line, card), foot.box)
-
-    def _what_became(self, line: Line, card: InboxCard) -> str:
-        if line.state == "gone":
-            return overtaken.outdated(card.request, self._now(), None, card.unsent, compared=False)
-        made = line.decision
-        by, at = ("somebody", None) if made is None else (overtaken.who(made), made.decided_at)
-        answer = "" if made is None else outcome(card.request.form, made.answer).label
-        return overtaken.elsewhere(card.request, self._now(), card.unsent, by=by, at=at, answer=answer)
+        card.end(what_became(line, card, self._now()), foot.box)
 
     def _close_card(self) -> None:
         with self._lock:
+            key = self._here
             self._put()
+            self._drafts.pop(key, Draft()).close()
             self._draw()
 
     def _leave_bulk(self, *, done: bool) -> None:
@@ -384,7 +379,10 @@ class InboxView:
                 oldest=min((q.created_at for q in self._board.open), default=None),
                 done=self._board.done,
                 of=self._board.total,
-                rows=[self._rows.row(line, is_picked=line.id in self._picked, is_here=line.id == self._here) for line in drawn],
+                rows=[
+                    self._rows.row(line, is_picked=line.id in self._picked, is_here=line.id == self._here, is_kept=line.id in self._drafts)
+                    for line in drawn
+                ],
                 first=self._first,
                 total=len(lines),
                 new=self._board.new,

@@ -2,6 +2,7 @@
 
 import json
 import operator
+import shutil
 from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Annotated, TypedDict
@@ -10,7 +11,7 @@ import ipywidgets
 import pytest
 
 import hitl_nb
-from hitl_nb import END, START, MemorySaver, Send, StateGraph, inbox, interrupt
+from hitl_nb import END, START, DiskCacheSaver, MemorySaver, Send, StateGraph, inbox, interrupt
 from hitl_nb.errors import StoreError, ThreadMovedError
 from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
@@ -214,6 +215,30 @@ def test_a_question_that_is_answered_elsewhere_says_who_was_first_and_keeps_what
     desk.press("Next question")
     assert desk.here == "coffee"
     assert "sam, in the terminal" in desk.said
+
+
+def test_what_was_typed_on_a_card_out_of_sight_can_be_seen_when_others_were_first(desk):
+    desk.ask("tea", NOTE)
+    desk.ask("coffee", NOTE)
+    desk.open()
+    desk.act("open", desk.id("tea"))
+    next(w for w in desk.widgets if isinstance(w, ipywidgets.Textarea) and "hitl-nb-main" in w._dom_classes).value = "Half a th"
+    desk.act("go", "next")
+    assert "Show what you wrote" not in desk.said
+    desk.elsewhere("tea", answer="Theirs")
+    assert "Show what you wrote, not sent" in desk.said
+    for _ in range(2):
+        desk.act("open", desk.id("tea"))
+        assert "Answered elsewhere" in desk.card
+        assert "Half a th" in desk.card
+        assert "&quot;Theirs&quot;" in desk.card
+        desk.press("Next question")
+        assert desk.here == "coffee"
+    desk.act("open", desk.id("tea"))
+    desk.press("Close")
+    assert "Show what you wrote" not in desk.said
+    desk.act("open", desk.id("tea"))
+    assert desk.here is None
 
 
 def test_the_card_that_the_filters_hide_is_told_too(desk):
@@ -507,6 +532,18 @@ def test_a_job_that_raises_keeps_no_other(capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+def test_a_run_that_waits_for_another_does_not_say_that_it_runs(desk):
+    _, graph = [desk.ask(name, after=lambda answer: {}) for name in ("tea", "coffee")]
+    desk.open(graphs=[graph])
+    queue = []
+    desk.view._answers.jobs.put = queue.append
+    desk.act("open", desk.id("tea"))
+    desk.press("Approve")
+    assert "Recorded. Runs when those before it have." in desk.said
+    queue.pop()()
+    assert "Ran to its end." in desk.said
+
+
 # -- who may answer
 
 
@@ -522,6 +559,9 @@ def test_a_question_for_two_reviewers_goes_on_after_the_answer_and_says_how_many
     assert "1 of 2 answered here" in desk.said
     assert "Needs 2 equal answers, 1 given, one of them yours" in desk.said
     assert desk.answer("tea") == []
+    desk.view._rows._board._reviewer = "DANA "
+    desk.view.look()
+    assert "Needs 2 equal answers, 1 given, one of them yours" in desk.said
     desk.press("Road")
     assert desk.here is None
     assert "Nothing else here waits for you." in desk.said
@@ -580,6 +620,28 @@ def test_nothing_is_left_behind_when_it_is_closed(desk):
     assert "application/vnd.jupyter.widget-view+json" not in desk.shown[-1]
     desk.view.look()
     desk.act("open", "x")
+
+
+def test_a_cell_that_is_run_again_opens_the_folder_once(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr("hitl_nb.widgets.inbox.running_kernel", object)
+    monkeypatch.setattr("hitl_nb.widgets.inbox.person_can_answer", lambda kernel: True)
+    for name in ("one", "two"):
+        desk.saver = DiskCacheSaver(tmp_path / name)
+        desk.ask("tea")
+    one, again, two = [inbox(tmp_path / name) for name in ("one", "one", "two")]
+    assert one._saver is again._saver
+    assert one._saver is not two._saver
+    for each in (one, again, two):
+        each.close()
+        each._saver.close()
+    desk.saver.close()
+    shutil.rmtree(tmp_path / "one")
+    (tmp_path / "two").rename(tmp_path / "one")
+    replaced = inbox(tmp_path / "one")
+    assert replaced._saver is not one._saver
+    assert len(replaced.pending) == 1
+    replaced.close()
+    replaced._saver.close()
 
 
 def test_every_text_of_others_is_text(desk):
