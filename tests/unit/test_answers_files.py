@@ -468,3 +468,20 @@ def test_what_is_written_as_yaml_is_read_as_it_was(value):
     assert same(load_with_lines("\n" + dump([value]), "x")[0], [value])
     assert same(load_with_lines(json.dumps([value]), "x", "json")[0], [value])
     assert same(load_with_lines(json.dumps([value]), "x")[0], [value])
+
+
+@pytest.mark.parametrize("end", ["answer:\n    amount: 12", "answer: app", "answer:", "answer: approve\n  by: da"])
+def test_a_yaml_file_without_its_last_line_end_may_be_half_an_answer_and_is_refused(tmp_path, end):
+    path = tmp_path / "answers.yaml"
+    path.write_text(f"answers:\n- {{node: ask, answer: yes}}\n- node: pay\n  {end}", encoding="utf-8")
+    with pytest.raises(AnswersFileError, match="does not end with a line break, behind .*: was it cut short"):
+        read_script(path)
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert len(read_script(path).entries) == 2
+
+
+@pytest.mark.parametrize("end", ["- {node: pay, answer: 1}", '- answer: "1"', "- answer: 1\n...", "- answer: 1\n  ", "- answer: 1\n# why"])
+def test_a_yaml_file_whose_end_is_certain_needs_no_line_end(tmp_path, end):
+    path = tmp_path / "answers.yaml"
+    path.write_text(f"answers:\n{end}", encoding="utf-8")
+    assert len(read_script(path).entries) == 1
