@@ -6,7 +6,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32
 from pathlib import Path
 from typing import Final, Literal
 
-from hitl_nb.errors import AnswersFileError, shown
+from hitl_nb.errors import AnswersFileError
 
 Kind = Literal["yaml", "json", "jsonl"]
 SIZE_MAX: Final = 32 * 1024 * 1024
@@ -27,12 +27,8 @@ def text_of(given: str | Path, source: str) -> tuple[str, str, Kind]:
             raise _too_large(f"the text of {source}")
         return given, source, "yaml"
     path = Path(given).expanduser()
-    kind = _KINDS.get(path.suffix.lower(), "yaml")
     try:
-        text = file_text(path, str(given))
-        if kind == "yaml":
-            _require_last_line_end(text, str(given))
-        return text, str(given), kind
+        return file_text(path, str(given)), str(given), _KINDS.get(path.suffix.lower(), "yaml")
     except FileNotFoundError:
         raise AnswersFileError(
             f"{source} names the answers file {str(given)!r}, which does not exist in {Path.cwd()}. To give one answer itself, put it in a list: "
@@ -53,17 +49,6 @@ def file_text(path: Path, name: str, expected: str = "an answers file") -> str:
     if len(data) > SIZE_MAX:
         raise _too_large(name, expected)
     return _decoded(data, name)
-
-
-def _require_last_line_end(text: str, name: str) -> None:
-    # YAML has no other sign of its end: `answer: 1200` that was cut short is `answer: 12`. A quote or a bracket that is closed is one; one that is
-    # not is told with its line when the file is read.
-    last = text.rpartition("\n")[2].strip()
-    if last and last[-1] not in "\"'{}[]," and last != "..." and not last.startswith("#"):
-        raise AnswersFileError(
-            f"{name} does not end with a line break, behind {shown(last, 80)}: was it cut short? What stands there may be half an answer. If it "
-            f"is the whole file, end its last line with a line break"
-        )
 
 
 def _too_large(what: str, expected: str = "an answers file") -> AnswersFileError:

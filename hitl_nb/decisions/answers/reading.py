@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from hitl_nb.decisions.answers.entry import Entry, Taped
 from hitl_nb.decisions.answers.script import OnChange, OnMissing, OnUnused, Script
 from hitl_nb.decisions.answers.values import from_plain
-from hitl_nb.errors import AnswersFileError
+from hitl_nb.errors import AnswersFileError, shown
 from hitl_nb.plain.text import text_of
 from hitl_nb.plain.yaml_json import load_with_lines
 
@@ -36,6 +36,8 @@ def read_script(given: Any, *, source: str = "answers=") -> Script:
         if kind == "jsonl" and data and _is_settings(data[0]):
             data, lines = {**data[0], "answers": data[1:]}, lines[1:]
         _require_end(text, data, source)
+        if kind == "yaml" and text != given:  # a file
+            _require_last_line_end(text, source)
     if isinstance(data, Mapping) and ("answers" in data or _is_settings(data)):
         return _file(data, lines, source)
     if isinstance(data, (list, tuple)):
@@ -55,6 +57,16 @@ def _require_end(text: str, data: Any, source: str) -> None:
         return
     if text.rstrip().rpartition("\n")[2] != "...":
         raise AnswersFileError(f"{source} is a tape, and does not end with the line `...`: it was cut short. Write it again with hitl-nb tape")
+
+
+def _require_last_line_end(text: str, source: str) -> None:
+    """YAML has no other sign of its end: `answer: 1200` that was cut short is `answer: 12`. A quote or a bracket that is closed is one."""
+    last = text.rpartition("\n")[2].strip()
+    if last and last[-1] not in "\"'}]" and last != "..." and not last.startswith("#"):
+        raise AnswersFileError(
+            f"{source} does not end with a line break, behind {shown(last, 80)}: was it cut short? What stands there may be half an answer. If it is "
+            f"the whole file, end its last line with a line break"
+        )
 
 
 def _file(data: Mapping[Any, Any], lines: list[int], source: str) -> Script:
