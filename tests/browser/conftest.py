@@ -300,6 +300,7 @@ class Notebook:
             return {
                 address: location.pathname, front: name(window.jupyterapp?.shell.currentWidget),
                 tabs: [...(window.jupyterapp?.shell.widgets('main') ?? [])].map(name), dialog: document.querySelector('.jp-Dialog')?.innerText,
+                keyboard: document.activeElement?.outerHTML.slice(0, 200),
                 kernel: [kernel?.id, kernel?.status, kernel?.connectionStatus], watched: [watched?.kernel, ...(watched?.lost ?? [])],
                 cells: W?.content?.widgets.map(({ model: m }) => {
                     const asked = watched?.asked[m.id], reply = asked?.reply;
@@ -376,6 +377,18 @@ class Notebook:
 
     def receipts(self):
         return self.page.locator(".hitl-nb-receipt")
+
+    def drawn(self):
+        """Wait until the kernel has worked off what it was asked, and the page has drawn it: after an answer all of it is drawn anew."""
+        self.js(
+            """const frame = () => new Promise(requestAnimationFrame);
+            return W.sessionContext.session.kernel.requestKernelInfo().then(frame).then(frame).then(() => new Promise(done => setTimeout(done)));"""
+        )
+
+    def unfold(self, receipt):
+        """Open a receipt that stays: one that is drawn anew is closed."""
+        self.drawn()
+        receipt.locator("summary").click()
 
     def answers(self, name="answers.jsonl"):
         path = self.folder / name

@@ -142,7 +142,7 @@ def test_untrusted_text_is_shown_as_text(lab):
     notebook.page.locator(".hitl-nb-diff ins").first.wait_for()
     notebook.button("Send edit").click()
     notebook.receipts().first.wait_for()
-    notebook.receipts().first.locator("summary").click()
+    notebook.unfold(notebook.receipts().first)
     assert evil in notebook.receipts().first.inner_text()
     assert notebook.page.evaluate("window.hacked") is None
     assert notebook.page.locator(".jp-OutputArea img, .jp-OutputArea script").count() == 0

@@ -98,7 +98,7 @@ def test_an_edit_is_delivered_as_it_was_typed_up_to_the_last_key(lab):
     said = {"action": "edit", "edited_text": 'Tea\n\nA "new" <b>line</b> & more.\n\nThird line. ünï'}
     assert f"answer: {said}" in notebook.output(2).inner_text()
     receipt = notebook.receipts().first
-    receipt.locator("summary").click()
+    notebook.unfold(receipt)
     assert receipt.locator("del").all_inner_texts() == ["Second ", ", as written"]
 
 

@@ -120,7 +120,7 @@ def test_a_refused_form_says_what_is_wrong_where_it_is_wrong_keeps_the_rest_and_
     expected = {"customer_email": "marta.nowak@example.org", "reason": "late_delivery", "amount": "49.90", "refund_to": "voucher", "notify": False}
     assert answers(notebook, "refund") == [{**expected, "note": "Two\nlines"}]
     receipt = notebook.receipts().first
-    receipt.locator("summary").click()
+    notebook.unfold(receipt)
     for words in ("Refund sent", "Amount in EUR", "49.90", "Late delivery", "Voucher"):
         assert words in receipt.inner_text()
 

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def headings(notebook):
 
 def ready(notebook, heading):
     """The question is shown, and has the keyboard."""
-    notebook.page.wait_for_function(f"(heading) => {HEADING} === heading && {INSIDE}", arg=heading)
+    notebook.wait(f"{HEADING} === arg && {INSIDE}", argument=heading)
     notebook.page.wait_for_selector(".hitl-nb-inbox .hitl-nb-card[data-dressed]")
 
 
@@ -88,7 +87,7 @@ def it_is_found(notebook):
     page.get_by_role("button", name="All 7").click()
     page.wait_for_function("document.querySelectorAll('.hitl-nb-item').length === 7")
     page.get_by_label("Sort by").select_option(label="Age")
-    page.wait_for_function("document.querySelector('.hitl-nb-item').innerText.includes('Marta')")
+    page.wait_for_function("document.querySelectorAll('.hitl-nb-item')[1].innerText.includes('Ana')")
     page.get_by_label("Sort by").select_option(label="Deadline")
     page.wait_for_function("document.querySelectorAll('.hitl-nb-item')[1].innerText.includes('Publish')")
 
@@ -99,7 +98,7 @@ def it_is_answered_by_keys(notebook):
     page.locator(".hitl-nb-openit").first.focus()
     for key, heading in (("j", "Publish this draft?"), ("ArrowDown", "Refund 242 EUR to Ana Pires?"), ("k", "Publish this draft?")):
         keyboard.press(key)
-        page.wait_for_function(f"(heading) => {at} === heading", arg=heading)
+        notebook.wait(f"{at} === arg", argument=heading)
     assert page.locator(".hitl-nb-openit[tabindex='0']").count() == 1, "one row is a stop for Tab"
     keyboard.press("a")
     assert page.locator(".hitl-nb-card").count() == 0, "a key of a card means nothing in the list"
@@ -128,16 +127,28 @@ def it_is_answered_by_keys(notebook):
     assert (decision.answer["action"], decision.reviewer, decision.how) == ("reject", "Dana Ruiz", "inbox")
 
 
+# When a button that shows what is new was first seen, on this machine's clock. The page notes it: a slow test process adds nothing to it.
+NOTE_WHEN_SHOWN = """window.shownAt = {};
+const look = () => {
+    for (const button of document.querySelectorAll('.hitl-nb-list button')) {
+        const label = button.textContent.trim();
+        if (/^Show \\d+ new$/.test(label) && button.checkVisibility()) window.shownAt[label] ??= Date.now() / 1000;
+    }
+};
+new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });"""
+
+
 def another_process_is_seen_within_two_seconds(notebook):
     page = notebook.page
+    notebook.js(NOTE_WHEN_SHOWN)
     took = []
     for n in range(1, 4):  # where everything is slow once, it is not slow three times
         done_at = elsewhere(notebook, f"ask_refund(saver, 'late-{n}')")
         page.get_by_role("button", name=f"Show {n} new").wait_for()
-        took.append(time.time() - done_at)
+        took.append(page.evaluate("label => window.shownAt[label]", f"Show {n} new") - done_at)
         if took[-1] < 2:
             break
-    assert min(took) < 2
+    assert min(took) < 2, took
     assert "late-1" not in page.locator(".hitl-nb-items").inner_text(), "nothing moves by itself"
     elsewhere(notebook, ANSWER.format(thread="order-58215", answer="reject"))
     page.locator(".hitl-nb-item", has_text="Lin Wei").get_by_text("Sam Ito, in the terminal").wait_for()

@@ -120,6 +120,7 @@ def test_what_is_shown_is_answered_kept_and_read_again_without_a_kernel_and_with
     assert card.locator("table").first.locator("tr").nth(2).inner_text().split("\t") == ["HP-001", "249.25", "4", "2026-11-20", "no"]
     notebook.button("20").click()
     notebook.done(2)
+    notebook.drawn()
     assert "answers: edit 20" in notebook.output(2).inner_text()
     cells = notebook.cells()
     for summary in notebook.page.locator(".hitl-nb-receipt > summary").all():

@@ -37,7 +37,8 @@ def test_a_card_says_who_may_answer_and_how_many_did_and_stays_until_enough_have
             notebook.shot(Path(folder) / f"reviewers-{name}.png", n)
 
     sam.get_by_role("button", name="Approve", exact=True).click()
-    sam.locator(".hitl-nb-receipt summary").click()
+    sam.locator(".hitl-nb-receipt").wait_for()
+    notebook.unfold(sam.locator(".hitl-nb-receipt"))
     sam.get_by_text("dana: Approved, “The invoice is right.”; sam: Approved").wait_for()
     notebook.run(4)
     notebook.output(4).get_by_text("done").wait_for()

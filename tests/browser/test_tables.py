@@ -273,6 +273,7 @@ def test_a_table_in_all_its_states_is_drawn_within_its_card(lab, theme, width):
     notebook.button("Accept the other 3").click()
     said(notebook, "6 accepted, 1 edited, 3 rejected")
     notebook.button("Send decisions").click()
-    notebook.receipts().first.locator("summary").click()
+    notebook.receipts().first.wait_for()
+    notebook.unfold(notebook.receipts().first)
     notebook.receipts().first.get_by_text("confidence < 0.7").first.wait_for()
     keep(notebook, f"table-receipt-{theme}-{width}")
