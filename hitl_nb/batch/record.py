@@ -34,8 +34,8 @@ class RunRecord:
 
     status: RunStatus = "running"
     error: RunError | None = None
-    threads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the kernel told of each thread, in the order in which they were met."""
+    threads: dict[tuple[str | None, str], Mapping[str, Any]] = field(default_factory=dict)
+    """What the kernel told of each thread, by the folder of its store and its id, in the order in which they were met."""
     drawing: Mapping[str, Any] | None = None
     """The MIME bundle of what is open, from the cell that stopped at it."""
 
@@ -48,8 +48,14 @@ class RunRecord:
         if account.get("version") != ACCOUNT_VERSION:
             return
         for thread in account.get("threads", ()):
-            self.threads[thread["thread_id"]] = {**self.threads.get(thread["thread_id"], {}), **thread}
+            place = thread.get("store"), thread["thread_id"]
+            self.threads[place] = {**self.threads.get(place, {}), **thread}
         self.drawing = account.get("left_open")
+
+    @property
+    def thread_ids(self) -> tuple[str, ...]:
+        """The ids of the threads."""
+        return tuple(dict.fromkeys(thread_id for _, thread_id in self.threads))
 
     @property
     def decisions(self) -> list[dict[str, Any]]:
@@ -63,12 +69,15 @@ class RunRecord:
 
     @property
     def stores(self) -> dict[str, str]:
-        """The folder of the store of each thread, as far as it lies in one. The notebook does not keep it: it says nothing elsewhere."""
-        return {thread_id: thread["store"] for thread_id, thread in self.threads.items() if thread.get("store")}
+        """The folder of the store of each thread, as far as it lies in one; of two that have the thread, the one in which it waits. The notebook
+        does not keep it: it says nothing elsewhere.
+        """
+        waits_last = sorted(self.threads, key=lambda place: bool(self.threads[place].get("questions")))
+        return {thread_id: store for store, thread_id in waits_last if store}
 
     def metadata(self) -> dict[str, Any]:
         """As the notebook keeps it. What a script decided has no time and no id, so that two runs leave the same bytes; the store has both."""
-        kept: dict[str, Any] = {"version": _VERSION, "status": self.status, "thread_ids": list(self.threads)}
+        kept: dict[str, Any] = {"version": _VERSION, "status": self.status, "thread_ids": list(self.thread_ids)}
         if self.error is not None:
             kept["error"] = {"kind": self.error.kind, "message": self.error.message, "cell": self.error.cell}
         return kept | {"questions": self.questions, "decisions": [_timeless(d) for d in self.decisions]}

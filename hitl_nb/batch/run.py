@@ -120,7 +120,7 @@ def run_notebook(
         record.status,
         target,
         _report(target) if report else None,
-        tuple(record.threads),
+        record.thread_ids,
         record.decisions,
         record.questions,
         record.error,

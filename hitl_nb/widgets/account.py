@@ -33,17 +33,18 @@ class Account:
     """Keeps account of the sessions of one kernel."""
 
     def __init__(self, shell: Any) -> None:
-        self._sessions: dict[str, Any] = {}
-        """The latest session of each thread, in the order in which the threads were met."""
-        self._told: dict[str, Head | None] = {}
+        self._sessions: dict[tuple[str | None, str], Any] = {}
+        """The latest session of each thread, by its store and id, in the order in which the threads were met."""
+        self._told: dict[tuple[str | None, str], Head | None] = {}
         """Where each thread stood when it was told last."""
         self._comm: Any = None
         shell.events.register("post_run_cell", self._after_cell)
 
     def meet(self, session: Any) -> None:
         """A session is about to open. Told at once: its kernel may not live until the end of the cell."""
-        self._sessions[session.thread_id] = session
-        self._send({"threads": [{"thread_id": session.thread_id}]})
+        store, thread_id = place = _place(session)
+        self._sessions[place] = session
+        self._send({"threads": [{"thread_id": thread_id, "store": store}]})
 
     def _after_cell(self, result: Any) -> None:
         error = result.error_in_exec
@@ -61,15 +62,15 @@ class Account:
         """What became of a thread; None when nothing did since it was told."""
         try:
             head = session.head
-            if head is None or self._told.get(session.thread_id) == head:
+            if head is None or self._told.get(_place(session)) == head:
                 return None
             decisions = [_decision_record(d, row) for d, row in zip(session.decisions, session.decision_table(), strict=False)]
         except Exception:  # noqa: BLE001  a store that the notebook has deleted, say; no account is worth an error in its cell
             return None
-        self._told[session.thread_id] = head
+        store, thread_id = place = _place(session)
+        self._told[place] = head
         questions = [question_record(request) for request in _pending(session)]
-        store = None if session.store is None else str(session.store)
-        return {"thread_id": session.thread_id, "store": store, "decisions": decisions, "questions": questions}
+        return {"thread_id": thread_id, "store": store, "decisions": decisions, "questions": questions}
 
     def _send(self, message: dict[str, Any]) -> None:
         from comm import create_comm
@@ -79,6 +80,11 @@ class Account:
             self._comm = create_comm(target_name=TARGET, data=data)
         else:
             self._comm.send(data)
+
+
+def _place(session: Any) -> tuple[str | None, str]:
+    """Which thread it is: two stores may have one of the same id."""
+    return None if session.store is None else str(session.store), session.thread_id
 
 
 def _pending(session: Any) -> list[Any]:
