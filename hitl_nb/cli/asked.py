@@ -67,21 +67,18 @@ def filters_of(given: dict[str, Any]) -> Filters:
 
 def find_question(saver: Checkpointer, ref: str) -> Question:
     """The open question of this id or beginning, else a decided one. Raises UnknownInterruptError, AmbiguousAnswerError."""
-    from hitl_nb.checkpoint.audit import log_entries, log_head
-    from hitl_nb.checkpoint.progress import bar
     from hitl_nb.errors import AmbiguousAnswerError, UnknownInterruptError
     from hitl_nb.waiting import find
+    from hitl_nb.waiting.finding import SHORT
 
+    beginning = ref.strip().lower()
     try:
-        return find(saver, ref)
+        question = find(saver, ref)
     except UnknownInterruptError:
-        beginning = ref.strip().lower()
         if len(beginning) < 4:  # which the error tells
             raise
         # Only open questions are found by their beginning; what was decided is named in the log.
-        entries = bar(log_entries(saver), "Decision log", total=log_head(saver)[0])
-        named = sorted({e.interrupt_id for e in entries if e.interrupt_id.startswith(beginning)})
-        found = [question for name in named if (question := saver.question(name)) is not None]
+        found = [decided for name in sorted(_decided(saver, beginning)) if (decided := saver.question(name)) is not None]
         if len(found) > 1:
             raise AmbiguousAnswerError(
                 f"{len(found)} decided questions begin with {ref!r}: {', '.join(q.id for q in found[:5])}; type more of the id"
@@ -89,6 +86,21 @@ def find_question(saver: Checkpointer, ref: str) -> Question:
         if not found:
             raise UnknownInterruptError(f"no question has an id that begins with {ref!r}; hitl-nb pending lists the open ones") from None
         return found[0]
+    if len(beginning) < SHORT and (others := _decided(saver, beginning) - {question.id}):
+        # The one that was meant may have been decided since it was listed: a few letters then name another one.
+        raise AmbiguousAnswerError(
+            f"the open question {question.id} begins with {ref!r}, and so does {min(others)}, which was decided already; type more of the id"
+        )
+    return question
+
+
+def _decided(saver: Checkpointer, beginning: str) -> set[str]:
+    """The ids in the decision log that begin so."""
+    from hitl_nb.checkpoint.audit import log_entries, log_head
+    from hitl_nb.checkpoint.progress import bar
+
+    entries = bar(log_entries(saver), "Decision log", total=log_head(saver)[0])
+    return {e.interrupt_id for e in entries if e.interrupt_id.startswith(beginning)}
 
 
 # -- how it is named and told ----------------------------------------------------------------------------------------------------------------

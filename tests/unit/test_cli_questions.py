@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, TypedDict
 
 import pytest
@@ -254,6 +255,17 @@ def test_a_file_is_read_in_place_of_a_text_and_no_empty_standard_input_is_an_ans
     assert answered(graph, "text") == "Tea"
     run("answer", id_of("draft"), "edit", "--text", "")
     assert answered(graph, "draft")["edited_text"] == ""
+
+
+def test_a_few_letters_never_name_another_question_than_the_one_that_was_decided_meanwhile(asked, monkeypatch):
+    asked("options")
+    meant = id_of("options")
+    decided = SimpleNamespace(interrupt_id=meant[:5] + "f" * 27)
+    monkeypatch.setattr("hitl_nb.checkpoint.audit.log_entries", lambda saver: [decided])
+    assert f"so does {decided.interrupt_id}, which was decided already" in run("answer", meant[:4], "approve", code=1).stderr
+    assert id_of("options") == meant
+    run("answer", meant[:8], "approve")
+    assert listed() == []
 
 
 @pytest.mark.parametrize(
