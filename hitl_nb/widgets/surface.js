@@ -16,7 +16,7 @@ const left = (seconds) => seconds < 120 ? `${Math.ceil(seconds)} s` : words(seco
 // Keeps the times fresh; returns after how many milliseconds to do it again.
 function tick(card, model) {
   const now = Date.now() / 1000;
-  let next = 30000, late = false;
+  let next = 30000, late = 0;
   for (const node of card.querySelectorAll("time[data-asked]")) {
     const s = now - node.dataset.asked, text = s < 60 ? "asked just now" : `asked ${words(s)} ago`;
     if (node.textContent !== text) node.textContent = text;
@@ -26,9 +26,11 @@ function tick(card, model) {
     if (node.textContent !== text) node.textContent = text;
     put(node, { class: s < 0 ? "hitl-nb-bad" : s < 3600 ? "hitl-nb-warn" : "" });
     if (Math.abs(s) < 150) next = 1000;
-    late ||= s < 0;
+    late += s < 0;
   }
-  if (late && !document.hidden) model.send({ act: "due", arg: "", value: null, fields: {} });  // it may have been handed on, or have got its default
+  // It may have been handed on, or have got its default. The kernel looks after a list by itself: there only the number of those that are late is news.
+  const isNews = card.matches(".hitl-nb-surface") ? late !== (card.hitlLate ?? 0) : late > 0;
+  if (isNews && !document.hidden) { card.hitlLate = late; model.send({ act: "due", arg: "", value: null, fields: {} }); }
   return next;
 }
 

@@ -62,11 +62,23 @@ def test_questions_are_found_answered_and_followed_by_the_next_while_others_answ
     page.wait_for_selector(".hitl-nb-inbox[data-dressed] .hitl-nb-item")
     assert headings(notebook)[:3] == ["Refund 249 EUR to Marta Nowak?", "Publish this draft?", "Refund 242 EUR to Ana Pires?"]
     assert page.locator(".hitl-nb-due").first.inner_text().startswith("overdue ")
+    what_is_overdue_is_told_to_the_kernel_once(notebook)
     it_is_found(notebook)
     it_is_answered_by_keys(notebook)
     another_process_is_seen_within_two_seconds(notebook)
     what_is_typed_is_never_taken_away(notebook)
     assert notebook.cells() == before, "no key was the notebook's"
+
+
+def what_is_overdue_is_told_to_the_kernel_once(notebook):
+    notebook.js("""W.told = 0; W.overdue = new Set();
+        W.sessionContext.session.anyMessage.connect((_, { msg, direction }) => {
+            W.told += direction === 'send' && msg.content?.data?.content?.act === 'due';
+        });
+        new MutationObserver(() => W.overdue.add(document.querySelector('.hitl-nb-due').textContent))
+            .observe(document.querySelector('.hitl-nb-due'), { subtree: true, childList: true, characterData: true });""")
+    notebook.wait("W.overdue.size > 3")
+    assert notebook.js("return W.told") <= 1
 
 
 def it_is_found(notebook):
