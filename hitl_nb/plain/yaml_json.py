@@ -28,6 +28,8 @@ _PLAIN: Final = (
 )
 _BREAKS: Final = re.compile("[\x85\u2028\u2029\ufeff]")
 """What some readers take for the end of a line, or for a mark."""
+_TURNS: Final = re.compile("[\u202d\u202e]")
+"""What forces the direction of what follows: a text that people read holds it as its escape."""
 _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 _EXPECTED: Final = "expected YAML or JSON"
 
@@ -287,8 +289,14 @@ def dump(data: Any) -> str:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+        def write_double_quoted(self, text: str, split: bool = True) -> None:  # noqa: FBT001, FBT002  PyYAML's
+            self.allow_unicode = _TURNS.search(text) is None
+            super().write_double_quoted(text, split)
+            self.allow_unicode = True
+
     def text(dumper: Any, value: str) -> Any:
-        style = '"' if any(pattern.fullmatch(value) for pattern, _ in _PLAIN) or _BREAKS.search(value) else "|" if "\n" in value else None
+        quoted = any(pattern.fullmatch(value) for pattern, _ in _PLAIN) or _BREAKS.search(value) or _TURNS.search(value)
+        style = '"' if quoted else "|" if "\n" in value else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     def number(dumper: Any, value: float) -> Any:

@@ -485,3 +485,11 @@ def test_a_yaml_file_whose_end_is_certain_needs_no_line_end(tmp_path, end):
     path = tmp_path / "answers.yaml"
     path.write_text(f"answers:\n{end}", encoding="utf-8")
     assert len(read_script(path).entries) == 1
+
+
+def test_what_forces_the_direction_of_what_follows_is_written_as_its_escape():
+    text = "pay \u202e001 to Ömer\u202c"
+    written = dump([text, {text: "a\n" + text}, "Ömer"])
+    assert not any(letter in written for letter in "\u202d\u202e")
+    assert "- Ömer" in written
+    assert load_with_lines("\n" + written, "x")[0] == [text, {text: "a\n" + text}, "Ömer"]
