@@ -493,3 +493,10 @@ def test_what_forces_the_direction_of_what_follows_is_written_as_its_escape():
     assert not any(letter in written for letter in "\u202d\u202e")
     assert "- Ömer" in written
     assert load_with_lines("\n" + written, "x")[0] == [text, {text: "a\n" + text}, "Ömer"]
+
+
+def test_a_notebook_is_no_answers_file(tmp_path):
+    notebook = tmp_path / "review.ipynb"
+    notebook.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n', encoding="utf-8")
+    with pytest.raises(AnswersFileError, match=r"review.ipynb is a notebook; expected"):
+        read_script(notebook)

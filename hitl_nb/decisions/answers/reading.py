@@ -42,6 +42,8 @@ def read_script(given: Any, *, source: str = "answers=") -> Script:
         return _file(data, lines, source)
     if isinstance(data, (list, tuple)):
         return Script(_entries(data, lines, source), source=source, shape="list")
+    if isinstance(data, Mapping) and {"cells", "nbformat"} <= data.keys():  # else its parts would be taken for nodes
+        raise AnswersFileError(f"{source} is a notebook; {_EXPECTED}")
     if isinstance(data, Mapping):
         return Script(_by_node(data, source), source=source, shape="nodes")
     raise AnswersFileError(f"{source} is {data!r:.80}; {_EXPECTED}")
