@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ FILE_NAMES: Final = ("reviewers.yaml", "reviewers.yml", "reviewers.json")
 _EXPECTED: Final = "expected `reviewers:` with a list of roles for each name, such as {reviewers: {dana: [legal, finance], sam: []}}"
 _NAMED_MAX: Final = 8
 """Reviewers that a message names."""
+
+_EDITORS_S: Final = 0.05
+"""Some editors move a file out of the way before they write it: one that was there a moment ago is looked for again before it counts as gone."""
 
 Given = Mapping[str, Any] | str | os.PathLike[str]
 
@@ -155,7 +159,10 @@ class ReviewersFile:
 
     def now(self) -> Reviewers | None:
         """Those who may answer, as the file says now; None: there is no file, and anybody may. Raises ReviewersFileError: it never fails open."""
-        found = [path for path in self.here if _stamp(path) is not None]
+        found = self._found()
+        if not found and self._read is not None and self.given is None:
+            time.sleep(_EDITORS_S)
+            found = self._found()
         if len(found) + (self.given is not None) > 1:
             named = found + ([] if self.given is None else ["reviewers="])
             raise ReviewersFileError(f"{' and '.join(named)} both say who may answer; keep one of them. No answer is taken before that")
@@ -163,11 +170,16 @@ class ReviewersFile:
             return self.given
         path = Path(found[0]) if found else self.given
         if path is None:
+            self._read = None
             return None
         stamp = (path, _stamp(path))
-        if self._read is None or self._read[0] != stamp:
-            self._read = (stamp, _read(path))
-        return self._read[1]
+        known = self._read
+        if known is None or known[0] != stamp:
+            known = self._read = (stamp, _read(path))
+        return known[1]
+
+    def _found(self) -> list[str]:
+        return [path for path in self.here if _stamp(path) is not None]
 
 
 def _stamp(path: Path | str) -> tuple[int, ...] | None:

@@ -127,6 +127,20 @@ def test_it_is_read_again_when_it_changes_and_not_before(tmp_path, monkeypatch):
     assert file.now() is None
 
 
+def test_a_file_that_an_editor_is_about_to_write_anew_is_waited_for(tmp_path, monkeypatch):
+    file, path = ReviewersFile.of(None, tmp_path), tmp_path / "reviewers.yaml"
+    waits = []
+    monkeypatch.setattr(
+        "hitl_nb.checkpoint.reviewers.time.sleep", lambda seconds: waits.append(seconds) or path.write_text(TEXT.replace("kim", "zoe"))
+    )
+    assert (file.now(), waits) == (None, [])
+    path.write_text(TEXT)
+    assert named(file.now().people) == ["dana", "lee", "kim"]
+    path.rename(tmp_path / "reviewers.yaml~")
+    assert named(file.now().people) == ["dana", "lee", "zoe"]
+    assert len(waits) == 1
+
+
 def test_two_that_say_who_may_answer_are_refused(tmp_path):
     saver = DiskCacheSaver(tmp_path, reviewers={"reviewers": {"dana": []}})
     assert named(saver.rules().reviewers.people) == ["dana"]
