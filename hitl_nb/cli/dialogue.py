@@ -149,7 +149,7 @@ class Dialogue:
         told = [f"{plural(len(self._mine), 'question')} answered here"]
         told += [f"{others} by others meanwhile"] if others > 0 else []
         told += [f"{len(still)} still open"] if still else []
-        self._write(f"\n{', '.join(told)}.{' The runs of their threads go on when they are started again.' if self._mine else ''}")
+        self._write(f"\n{', '.join(told)}.{' The runs of their threads go on when they are started again.' if self._mine - still else ''}")
         return LEFT_OPEN if still else 0
 
     def _read(self, prompt: str) -> str:

@@ -444,6 +444,13 @@ def talk(graph: Any, *lines: Any, filters: Filters | None = None) -> tuple[int, 
     return code, person.text
 
 
+def test_a_vote_is_not_said_to_set_a_run_going(asked, monkeypatch):
+    monkeypatch.setitem(QUESTIONS, "text", ({"question": "Sell?", "options": ["yes", "no"]}, {"quorum": 2}))
+    code, text = talk(asked("text"), "1")
+    assert code == 75
+    assert text.endswith("1 question answered here, 1 still open.")
+
+
 def test_the_open_questions_are_asked_one_by_one_and_each_answer_is_recorded_at_once(asked):
     graph = asked("options", "text", "number")
     code, text = talk(graph, "aprove", "2", lambda: len(listed()) == 2 or pytest.fail("not recorded at once"), "Tea", "x", "4")
