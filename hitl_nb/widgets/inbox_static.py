@@ -10,7 +10,7 @@ from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import OpenQuestion
 from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.wording import cut, plural, printable
-from hitl_nb.errors import UnknownTypeError
+from hitl_nb.errors import HitlError, UnknownTypeError
 from hitl_nb.widgets import times
 from hitl_nb.widgets.bundle import MIME
 from hitl_nb.widgets.escaping import escape
@@ -86,4 +86,6 @@ def _heading(saver: Checkpointer, q: OpenQuestion) -> str:
         question = saver.question(q.interrupt_id)
     except UnknownTypeError:
         return "(asked with a class that is not loaded here)"
+    except HitlError:  # one damaged record keeps no other back
+        return "(this question cannot be read here; hitl-nb store check says why)"
     return form_for(question).heading if question is not None else "(answered meanwhile)"

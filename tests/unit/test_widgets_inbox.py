@@ -12,6 +12,7 @@ import pytest
 
 import hitl_nb
 from hitl_nb import END, START, DiskCacheSaver, MemorySaver, Send, StateGraph, inbox, interrupt
+from hitl_nb.checkpoint.keys import question_key
 from hitl_nb.errors import StoreError, ThreadMovedError
 from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
@@ -676,6 +677,21 @@ def test_a_payload_that_cannot_be_read_here_is_listed_all_the_same(desk, monkeyp
     assert "cannot be read here: class Order is not loaded here" in desk.said
     desk.act("open", lost)
     assert desk.here is None
+    desk.act("text", value="publish")
+    assert "coffee" in desk.said
+
+
+def test_one_damaged_question_keeps_no_other_from_being_listed(desk):
+    desk.ask("tea")
+    desk.ask("coffee")
+    damaged = next(q.interrupt_id for q in desk.saver.open_questions() if q.thread_id == "tea")
+    with desk.saver._transaction():
+        desk.saver._put(question_key(damaged), b"\xc1")
+    desk.open()
+    assert "cannot be read here" in desk.said
+    assert "coffee" in desk.said
+    assert "cannot be read here" in desk.shown[0]["text/plain"]
+    assert "coffee" in desk.shown[0]["text/plain"]
     desk.act("text", value="publish")
     assert "coffee" in desk.said
 
