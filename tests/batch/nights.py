@@ -123,13 +123,13 @@ def open_inbox(server, page, folder):
     return notebook
 
 
-def answer_in_the_inbox(notebook, answers, together):
-    """Answer one question after the other, then all others together."""
+def answer_in_the_inbox(notebook, answers, together, *, first=""):
+    """Answer one question after the other, from the first one with these words on; then all others together."""
     page = notebook.page
     notebook.run(1)
     page.wait_for_selector(".hitl-nb-inbox[data-dressed] .hitl-nb-item")
     if answers:
-        page.locator(".hitl-nb-openit").first.click()
+        page.locator(".hitl-nb-item", has_text=first).first.locator(".hitl-nb-openit").click()
     for number, answer in enumerate(answers, 1):
         card = page.locator(".hitl-nb-inbox > .hitl-nb-card[data-dressed]")
         card.get_by_role("button", name=answer, disabled=False).click()

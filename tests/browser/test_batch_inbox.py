@@ -21,7 +21,8 @@ def test_open_cases_are_answered_in_the_inbox_and_the_terminal_and_each_ends_onc
     assert (code, told["counts"], told["inbox"]) == (75, {"done": 1, "needs human": 4}, "inbox.ipynb"), err
 
     night.answer("open-1", "reject")
-    answer_in_the_inbox(open_inbox(server, page, "batch"), ["Reject"], "Approve")
+    # By its name: two workers ask side by side, so any of the three may be the oldest.
+    answer_in_the_inbox(open_inbox(server, page, "batch"), ["Reject"], "Approve", first="Refund 901 EUR?")
 
     code, told, err = night.run()
     assert (code, told["counts"], told["inbox"]) == (0, {"done": 5}, None), err

@@ -37,14 +37,14 @@ def press(area, label):
     area.get_by_role("button", name=label, exact=True).click()
 
 
-def change_what_was_answered(receipt):
+def change_what_was_answered(out):
     """Open the receipt and press the button in it; again where the output was drawn anew in between, for no person is that fast."""
     from playwright.sync_api import TimeoutError as TookTooLong
 
-    change = receipt.get_by_role("button", name="Change my answer")
+    change = out.get_by_role("button", name="Change my answer")
     for _ in range(20):
         if not change.is_visible():
-            receipt.locator("summary").click()
+            out.locator(".hitl-nb-receipt summary").click()
         try:
             return change.click(timeout=3000)
         except TookTooLong:
@@ -124,10 +124,9 @@ def test_what_runs_is_shown_with_its_progress_and_the_answer_can_be_changed(lab)
     out.get_by_text("The first draft.").wait_for()
     assert 0 < page.evaluate("window.redrawn") < 120  # of some 20,000 events
 
-    receipt = out.locator(".hitl-nb-receipt")
     change = out.get_by_role("button", name="Change my answer")
     assert not change.is_visible()
-    change_what_was_answered(receipt)
+    change_what_was_answered(out)
     out.get_by_text("You answered “First” on").wait_for()
     page.wait_for_function("document.activeElement.matches('.hitl-nb-card')")
     out.locator(".hitl-nb-activity").wait_for(state="detached")
