@@ -94,9 +94,11 @@ def test_nothing_of_the_machine_or_of_the_moment_is_in_the_file(name):
 
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", ONE_RUN)
-def test_executing_again_writes_the_same_bytes_and_once_more_over_what_it_left_fails_nowhere(name, folder):
+def test_executing_again_writes_the_same_bytes_and_nbconvert_runs_it_once_more_over_what_that_left(name, folder):
     assert rebuilt(folder, name) == (NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8")
-    rebuilt(folder, name)
+    done = run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", "out", f"{name}.ipynb", folder=folder, name=name)
+    assert done.returncode == 0, done.stderr
+    assert not_executed(nbformat.read(folder / "out.ipynb", as_version=4)) == []
 
 
 @pytest.mark.notebook
@@ -180,14 +182,6 @@ def test_papermill_without_answers_fails_at_once_with_the_question_and_the_lines
     assert "MissingAnswerError" in done.stderr
     assert question in done.stderr
     assert re.search(r"^answers:\n  - node: ", done.stderr, re.MULTILINE)
-
-
-@pytest.mark.notebook
-@pytest.mark.parametrize("name", [name for name in ONE_RUN if name < "10"])  # the later ones show it nothing new
-def test_nbconvert_runs_it_with_the_answers_from_the_environment(name, folder):
-    done = run("jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", "out", f"{name}.ipynb", folder=folder, name=name)
-    assert done.returncode == 0, done.stderr
-    assert not_executed(nbformat.read(folder / "out.ipynb", as_version=4)) == []
 
 
 @pytest.mark.notebook
