@@ -100,7 +100,7 @@ def run_notebook(
             None,
             parameters={**(parameters or {}), **{name: value for name, value in given.items() if value is not None}},
             engine_name="hitl",
-            progress_bar={"delay": 2} if progress else False,
+            progress_bar=progress,
             execution_timeout=cell_timeout_s,
             answers=answers,
             on_missing=on_missing,

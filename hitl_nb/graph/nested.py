@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -59,7 +60,7 @@ class _Begun:
 def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     """Run the graph inside the node of `scope`, which belongs to the run `host`. Raises the pause signal where it waits for answers."""
     scope.not_while_paused()
-    turn, scope.turns = scope.turns, scope.turns + 1
+    turn = next(scope.turns)
     ended = scope.entered()
     try:
         run: Run = yield from _run(known, call, scope, host, turn)
@@ -80,7 +81,7 @@ def _run(known: Threads, call: Call, scope: Scope, host: Run, turn: int) -> Flow
     task, position = scope.task, scope.position
     either = [memory_places(name) for name in host.renamed.names(task.node)] if known.memory else [task_places(task.id)]
     places = [place[scope.handling] for place in either]
-    number = scope.calls[places[0]] = scope.calls.get(places[0], -1) + 1
+    number = next(scope.calls.setdefault(places[0], count()))
     keys = [nested_thread_id(host.key, place, number) for place in places]
     before = scope.ledger.of_tree(task.id)
     heard = [a.interrupt_id for a in before if (a.order[0] < turn if a.owner else a.position < position)]

@@ -55,7 +55,7 @@ def test_an_interrupt_reads_as_a_mapping():
     asked = question({"a": 1}, assignee="ada")
     assert dict(asked)["value"] == {"a": 1}
     assert asked["assignee"] == asked.assignee == "ada"
-    assert len(asked) == 8
+    assert len(asked) == 11
     assert "nonsense" not in asked
 
 

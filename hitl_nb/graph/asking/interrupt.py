@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hitl_nb.checkpoint.ledger import Ledger
@@ -126,10 +127,10 @@ class Scope:
     """Of the run."""
     handling: bool = False
     """True: the node's error handler runs, not the node itself."""
-    calls: dict[str, int] = field(default_factory=dict)
-    """The number of the last graph that the node has run inside itself, by where it is stored (the task, or the node's memory)."""
-    turns: int = 0
-    """How many graphs the node has begun to run inside itself, stored or not."""
+    calls: dict[str, Iterator[int]] = field(default_factory=dict)
+    """The numbers of the graphs that the node runs inside itself, by where they are stored (the task, or the node's memory)."""
+    turns: Iterator[int] = field(default_factory=count)
+    """The numbers of all that it runs, stored or not. Counters, for graphs in Python threads side by side must not take the same number."""
     waits_for: tuple[str, ...] = ()
     """The open questions of graphs inside the node that came to a stop."""
     left_open: Pause | None = None
@@ -156,7 +157,7 @@ class Scope:
 
     def again(self) -> None:
         """Begin at the top: the node is to be called once more."""
-        self.position, self.turns, self.left_open = 0, 0, None
+        self.position, self.turns, self.left_open = 0, count(), None
         self.calls.clear()
 
     def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...], waits_for: tuple[str, ...] = ()) -> Pause:

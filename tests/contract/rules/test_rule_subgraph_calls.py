@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import add
+from threading import Barrier
 from typing import Annotated, TypedDict
 
 import pytest
 from pydantic import BaseModel
 
-from hitl_nb import review
+from hitl_nb import MemorySaver, review
 from hitl_nb.errors import GraphChangedError, NoCheckpointerError, UnusedAnswersWarning
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
@@ -149,6 +152,35 @@ def test_graphs_in_threads_side_by_side(saver, run, cfg, chain, node):
     assert sorted(e for e in result["log"] if e != "same") == sorted(f"ask:{d.interrupt_id[:4]}" for d in decided)
 
 
+def test_graphs_in_threads_that_begin_at_the_same_instant_are_told_apart(chain, node):
+    saver = MemorySaver()
+    child = chain(None, node("a", 1), schema=Log)
+
+    def caller(state):
+        at_once = Barrier(8)
+
+        def call(n):
+            at_once.wait()
+            return child.invoke({"log": ["same"]})
+
+        with ThreadPoolExecutor(8) as pool:
+            contexts = [copy_context() for _ in range(8)]
+            return {"log": [f"{len(f.result()['log'])}" for f in [pool.submit(c.run, call, n) for n, c in enumerate(contexts)]]}
+
+    graph = chain(saver, caller, schema=Log)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for n in range(60):
+            cfg = {"configurable": {"thread_id": f"t-{n}"}}
+            result = graph.invoke({}, cfg)
+            while result.is_interrupted:
+                result = graph.invoke(Command(resume={i.id: "ok" for i in result.interrupts}), cfg)
+            assert len(saver.decisions(f"t-{n}")) == 8
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_a_cancelled_run_goes_on_where_the_graph_inside_stood(saver, cfg, chain, node, runs):
     began = []
 
@@ -236,7 +268,7 @@ def test_a_session_answers_what_graphs_inside_ask_by_the_names_of_their_nodes(sa
     graph = StateGraph(Log).add_node("child", child).add_node("r", node("r", 1)).add_edge(START, "child").add_edge("child", "r").compile(saver)
     session = review(graph, {"log": []}, thread_id="t-9", answers={"p": "P", "q": ["Q1", "Q2"], "r": "R"})
     assert session.result()["log"] == ["p:P", "q:Q1:Q2", "r:R"]
-    assert len(saver.decisions("t-9")) == 4
+    assert len(saver.decisions("t-9")) == 8
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["gather", "TaskGroup"])
