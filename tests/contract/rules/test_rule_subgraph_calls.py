@@ -268,7 +268,7 @@ def test_a_session_answers_what_graphs_inside_ask_by_the_names_of_their_nodes(sa
     graph = StateGraph(Log).add_node("child", child).add_node("r", node("r", 1)).add_edge(START, "child").add_edge("child", "r").compile(saver)
     session = review(graph, {"log": []}, thread_id="t-9", answers={"p": "P", "q": ["Q1", "Q2"], "r": "R"})
     assert session.result()["log"] == ["p:P", "q:Q1:Q2", "r:R"]
-    assert len(saver.decisions("t-9")) == 8
+    assert len(saver.decisions("t-9")) == 4
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["gather", "TaskGroup"])
