@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hitl_nb.graph.node.runtime import Runtime, StreamWriter, get_runtime, get_stream_writer
     from hitl_nb.graph.types import END, START, Command, Interrupt, Overwrite, Send, StateSnapshot, StateUpdate
     from hitl_nb.session import ReviewSession, review
-    from hitl_nb.widgets.inbox import inbox
+    from hitl_nb.widgets.inbox.opening import inbox
     from hitl_nb.widgets.renderers import Drawing, escape, forget_renderer, h, markdown, renderer, renderers
 
 __all__ = [
@@ -125,7 +125,7 @@ _HOMES = {
     "escape": "widgets.renderers",
     "forget_renderer": "widgets.renderers",
     "h": "widgets.renderers",
-    "inbox": "widgets.inbox",
+    "inbox": "widgets.inbox.opening",
     "interrupt": "graph.asking.interrupt",
     "markdown": "widgets.renderers",
     "once": "graph.node.once",

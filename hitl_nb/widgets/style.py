@@ -15,7 +15,7 @@ def receipt_css() -> str:
 @cache
 def card_css() -> str:
     """What a live card needs: the receipt's rules and its own."""
-    return receipt_css() + parts_css() + _read("card.css") + _read("panels.css") + _read("inbox.css")
+    return receipt_css() + parts_css() + _read("card.css") + _read("panels.css") + _read("inbox/inbox.css")
 
 
 @cache
@@ -27,7 +27,7 @@ def parts_css() -> str:
 @cache
 def script() -> str:
     """The front-end module of `Surface`."""
-    return _read("tree.js") + _read("keys.js") + _read("inbox.js") + _read("surface.js")
+    return _read("tree.js") + _read("keys.js") + _read("inbox/inbox.js") + _read("surface.js")
 
 
 def _read(name: str) -> str:

@@ -23,7 +23,7 @@ from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
 from hitl_nb.waiting.resuming import Graphs
 from hitl_nb.waiting.watching import Changes
-from hitl_nb.widgets.inbox_view import InboxView
+from hitl_nb.widgets.inbox.view import InboxView
 
 ROUNDS = 7
 

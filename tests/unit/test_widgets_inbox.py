@@ -18,8 +18,8 @@ from hitl_nb.waiting.board import Board
 from hitl_nb.waiting.listing import Filters
 from hitl_nb.waiting.recording import record_answer
 from hitl_nb.waiting.resuming import Graphs
-from hitl_nb.widgets.inbox_answers import Jobs
-from hitl_nb.widgets.inbox_view import InboxView
+from hitl_nb.widgets.inbox.answers import Jobs
+from hitl_nb.widgets.inbox.view import InboxView
 from hitl_nb.widgets.tree_html import html_of
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -624,8 +624,8 @@ def test_nothing_is_left_behind_when_it_is_closed(desk):
 
 
 def test_a_cell_that_is_run_again_opens_the_folder_once(desk, tmp_path, monkeypatch):
-    monkeypatch.setattr("hitl_nb.widgets.inbox.running_kernel", object)
-    monkeypatch.setattr("hitl_nb.widgets.inbox.person_can_answer", lambda kernel: True)
+    monkeypatch.setattr("hitl_nb.widgets.inbox.opening.running_kernel", object)
+    monkeypatch.setattr("hitl_nb.widgets.inbox.opening.person_can_answer", lambda kernel: True)
     for name in ("one", "two"):
         desk.saver = DiskCacheSaver(tmp_path / name)
         desk.ask("tea")
@@ -701,8 +701,8 @@ def test_one_damaged_question_keeps_no_other_from_being_listed(desk):
 
 def test_where_nobody_can_answer_a_list_is_shown_that_reads_the_same_every_time(desk, monkeypatch):
     desk.ask("tea", assignee="sam", deadline=timedelta(hours=1))
-    monkeypatch.setattr("hitl_nb.widgets.inbox.running_kernel", object)
-    monkeypatch.setattr("hitl_nb.widgets.inbox.person_can_answer", lambda kernel: False)
+    monkeypatch.setattr("hitl_nb.widgets.inbox.opening.running_kernel", object)
+    monkeypatch.setattr("hitl_nb.widgets.inbox.opening.person_can_answer", lambda kernel: False)
     box = inbox(desk.saver, reviewer="dana")
     desk.now += timedelta(days=2)
     inbox(desk.saver, reviewer="dana")

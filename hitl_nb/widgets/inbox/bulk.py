@@ -15,7 +15,7 @@ from hitl_nb.decisions.wording import cut, plural
 from hitl_nb.errors import HitlError, InvalidAnswerError
 from hitl_nb.waiting.together import Together, answers
 from hitl_nb.widgets.controls import classed
-from hitl_nb.widgets.inbox_answers import Given, Made
+from hitl_nb.widgets.inbox.answers import Given, Made
 from hitl_nb.widgets.outcome import done
 from hitl_nb.widgets.surface import Act, Surface
 from hitl_nb.widgets.tree import Node, h, icon

@@ -12,7 +12,7 @@ from hitl_nb.decisions.wording import capital
 from hitl_nb.errors import HitlError, UnknownInterruptError
 from hitl_nb.waiting.board import Board, Line
 from hitl_nb.widgets import overtaken
-from hitl_nb.widgets.inbox_tree import Row
+from hitl_nb.widgets.inbox.tree import Row
 from hitl_nb.widgets.outcome import outcome
 
 

@@ -24,13 +24,13 @@ from hitl_nb.waiting.watching import Watching
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
-from hitl_nb.widgets.inbox_answers import Answers, Given, Made
-from hitl_nb.widgets.inbox_bulk import Bulk
-from hitl_nb.widgets.inbox_card import InboxCard, is_same, what_became
-from hitl_nb.widgets.inbox_filters import filters_of, refilter
-from hitl_nb.widgets.inbox_rows import Rows
-from hitl_nb.widgets.inbox_static import static_bundle
-from hitl_nb.widgets.inbox_tree import PAGE, Shown, tree
+from hitl_nb.widgets.inbox.answers import Answers, Given, Made
+from hitl_nb.widgets.inbox.bulk import Bulk
+from hitl_nb.widgets.inbox.card import InboxCard, is_same, what_became
+from hitl_nb.widgets.inbox.filters import filters_of, refilter
+from hitl_nb.widgets.inbox.rows import Rows
+from hitl_nb.widgets.inbox.static import static_bundle
+from hitl_nb.widgets.inbox.tree import PAGE, Shown, tree
 from hitl_nb.widgets.outcome import outcome
 from hitl_nb.widgets.output import Output
 from hitl_nb.widgets.sight import Presence, kernel_time

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hitl_nb.decisions.wording import cut, plural, straight
 from hitl_nb.waiting.board import Line
 from hitl_nb.widgets import times
-from hitl_nb.widgets.inbox_filters import FilterBar, filter_bar
+from hitl_nb.widgets.inbox.filters import FilterBar, filter_bar
 from hitl_nb.widgets.tree import Node, h, icon
 
 PAGE: Final = 20

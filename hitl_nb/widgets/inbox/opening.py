@@ -20,7 +20,7 @@ from hitl_nb.widgets.front_end import person_can_answer
 
 if TYPE_CHECKING:
     from hitl_nb.graph.compiled import CompiledGraph
-    from hitl_nb.widgets.inbox_view import InboxView
+    from hitl_nb.widgets.inbox.view import InboxView
 
 STORE_VARIABLE: Final = "HITL_NB_STORE"
 _HEADLESS: Final = "Nobody answers in this run. Answer in a notebook with inbox(), or in a terminal with hitl-nb answer."
@@ -97,20 +97,20 @@ def inbox(
     kernel = running_kernel()
     if kernel is None:
         from hitl_nb.responders.console import tell
-        from hitl_nb.widgets.inbox_static import table
+        from hitl_nb.widgets.inbox.static import table
 
         tell(table(saver, found, utc_now()))
         return Inbox(saver, filters, sort, None)
     if not person_can_answer(kernel):
         from IPython.display import display
 
-        from hitl_nb.widgets.inbox_static import static_bundle
+        from hitl_nb.widgets.inbox.static import static_bundle
 
         display(static_bundle(saver, found, _HEADLESS if found else ""), raw=True)  # type: ignore[no-untyped-call]
         return Inbox(saver, filters, sort, None)
 
     from hitl_nb.waiting.board import Board
-    from hitl_nb.widgets.inbox_view import InboxView  # here, so that a headless run does not load ipywidgets
+    from hitl_nb.widgets.inbox.view import InboxView  # here, so that a headless run does not load ipywidgets
 
     board = Board(saver, filters, sort=sort, reviewer=me, now=utc_now)
     view = InboxView(saver, board, at_hand, reviewer=me, now=utc_now)
