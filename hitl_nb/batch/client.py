@@ -18,6 +18,9 @@ from hitl_nb.batch.record import ACCOUNT_TARGET, RunError, RunRecord, RunStatus
 from hitl_nb.batch.saving import drop_live_views, write_whole
 
 NEEDS_HUMAN: Final = "needs human"
+_STARTS: Final = 3
+_DIED: Final = "Kernel died before"
+"""What jupyter_client says of a kernel that ended before it answered: nothing has run in it."""
 
 
 class Manager(NotebookExecutionManager):  # type: ignore[misc]
@@ -57,16 +60,33 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     """papermill's own client, which stops cleanly at an open question."""
 
     nb_man: Manager
+    km: Any
 
     @contextmanager
     def setup_kernel(self, **kwargs: Any) -> Iterator[None]:
         """As nbclient has it, but an idle kernel has ended when it is cleaned up. jupyter_client would interrupt it first, and a kernel that is just
         about to be idle logs that as an error of its own, in the middle of what the batch prints.
         """
+        self._start_kernel(**kwargs)
         with super().setup_kernel(**kwargs):
             yield
             if self.owns_km:
                 run_sync(self._end_kernel)()
+
+    def _start_kernel(self, **kwargs: Any) -> None:
+        """Start it. Kernels that start side by side may draw the same free port, and all but the first die of it: then it is started anew."""
+        kwargs.pop("cleanup_kc", None)
+        for again in range(_STARTS - 1, -1, -1):
+            self.km = self.km or self.create_kernel_manager()
+            if not self.km.has_kernel:
+                self.start_new_kernel(**kwargs)
+            try:
+                self.start_new_kernel_client()
+            except RuntimeError as error:
+                if not again or _DIED not in str(error):
+                    raise
+            else:
+                return
 
     async def _end_kernel(self) -> None:
         await ensure_async(self.km.request_shutdown())

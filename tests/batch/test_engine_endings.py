@@ -1,5 +1,6 @@
 """How a run under the engine ends when something goes wrong, and that its notebook says so: dead kernels, time-outs, exceptions, signals."""
 
+import json
 import os
 import pickle
 import signal
@@ -91,6 +92,31 @@ def test_an_error_that_only_looks_like_an_open_question_is_a_failure(write_noteb
     cell = "from hitl_nb.errors import StillWaitingError\nraise StillWaitingError('x', thread_id='t')"
     run = run_notebook(write_notebook(tmp_path / "n.ipynb", MET, REVIEW, cell), report=False)
     assert (run.status, run.error.kind) == ("failed", "StillWaitingError")
+
+
+def test_a_kernel_that_dies_while_it_starts_is_started_anew(write_notebook, tmp_path, monkeypatch):
+    kernel = tmp_path / "kernels" / "unlucky"
+    kernel.mkdir(parents=True)
+    (kernel / "start.py").write_text(
+        "import os, pathlib, sys\n"
+        "tries = pathlib.Path(__file__).with_name('tries')\n"
+        "tries.write_text(tries.read_text() + 'x' if tries.exists() else 'x')\n"
+        "if len(tries.read_text()) < int(os.environ['LIVES_AT']):\n    sys.exit(1)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'ipykernel_launcher', '-f', sys.argv[1]])\n"
+    )
+    argv = [sys.executable, str(kernel / "start.py"), "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "unlucky", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    path = write_notebook(tmp_path / "n.ipynb", LATER)
+    notebook = read(path)
+    notebook.metadata.kernelspec.name = "unlucky"
+    nbformat.write(notebook, path)
+    monkeypatch.setenv("LIVES_AT", "3")
+    assert run_notebook(path, report=False).status == "done"
+    monkeypatch.setenv("LIVES_AT", "99")
+    dead = run_notebook(path, report=False)
+    assert (dead.status, dead.error.kind) == ("failed", "RuntimeError")
+    assert (kernel / "tries").read_text() == 6 * "x"
 
 
 def test_a_kernel_that_is_not_installed_is_a_failure_outside_of_any_cell(write_notebook, tmp_path):
