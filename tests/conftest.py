@@ -64,6 +64,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config):
+    os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # else commands that are printed to be copied begin with how the tests were started
     config.addinivalue_line("markers", "soak: takes minutes; runs only when it is asked for: -m soak")
     # Where Python may write no bytecode, each of hundreds of kernels would compile all that it imports: it goes into a folder of the run.
     if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
