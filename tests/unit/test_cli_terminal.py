@@ -52,7 +52,10 @@ def started(*command: Any, **more: str) -> subprocess.CompletedProcess[str]:
 
 
 def on_terminal(*arguments: str, typed: list[tuple[str, str]]) -> tuple[int, str]:
-    """Runs the command on a pseudo-terminal; each text is typed once what comes before it is there. The exit code and all that was shown."""
+    """Runs the command on a pseudo-terminal; each text is typed once what comes before it is there. The exit code and all that was shown.
+
+    A Ctrl-C right between the prompt and its reading is not noticed by Python's readline; like a person, this presses it again.
+    """
     import pty
     import select
 
@@ -60,10 +63,15 @@ def on_terminal(*arguments: str, typed: list[tuple[str, str]]) -> tuple[int, str
     if pid == 0:
         os.execve(sys.executable, [sys.executable, "-m", "hitl_nb.cli", *arguments], environment(TERM="dumb"))
     shown, waiting, until = "", list(typed), time.monotonic() + 60
+    keys, again_at = "", 0.0
     while time.monotonic() < until:
         if waiting and re.search(waiting[0][0], shown.rpartition("\0")[2]):
             shown += "\0"  # what is waited for next comes behind
-            os.write(terminal, waiting.pop(0)[1].encode())
+            keys, again_at = waiting.pop(0)[1], time.monotonic() + 3
+            os.write(terminal, keys.encode())
+        if keys == "\x03" and time.monotonic() > again_at and shown.rpartition("\0")[2] in ("", "^C"):
+            again_at = until
+            os.write(terminal, keys.encode())
         if select.select([terminal], [], [], 0.05)[0]:
             try:
                 shown += os.read(terminal, 65536).decode()
