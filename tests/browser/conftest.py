@@ -179,6 +179,8 @@ class Server:
             f"--ServerApp.root_dir={self.root}",
             "--expose-app-in-browser",
             "--LabApp.extension_manager=readonly",
+            # else a kernel that is killed in its first seconds comes back on other ports, and the page goes on listening to the old ones
+            "--KernelRestarter.random_ports_until_alive=False",
         ]
         self.process = subprocess.Popen(
             command,
@@ -413,8 +415,7 @@ class Notebook:
     def answers_again(self):
         """Wait until the kernel that was started again answers."""
         # It may look idle before the new process is there, for what the old one sent last is delivered late; so it is asked. What is asked while the
-        # connection is being restored may be lost, so it is asked again. A young kernel is started again on other ports, and a page that connected
-        # just before listens to the old ones for ever, so it connects anew.
+        # connection is being restored may be lost, so it is asked again, and the page connects anew.
         end, asked = time.monotonic() + 2 * PATIENCE_S, 0
         while not self.js(
             "return Promise.race([W.sessionContext.session.kernel.requestKernelInfo().then(() => true, () => new Promise(() => {})),"
