@@ -23,7 +23,7 @@ from hitl_nb.decisions.answers.lint import lint
 from hitl_nb.errors import HitlError, OutputError
 from hitl_nb.errors import told as told_error
 from hitl_nb.graph.compiled import CompiledGraph
-from hitl_nb.plain.text import text_of
+from hitl_nb.plain.text import is_data, text_of
 from hitl_nb.plain.yaml_json import load_with_lines
 from hitl_nb.responders.choose import ANSWERS_VARIABLE
 
@@ -222,7 +222,7 @@ def _sent(answers: Any, script: Script | None) -> Any:
     """
     if script is not None and script.on_unused == "fail":
         return _without_unused(answers)
-    is_path = isinstance(answers, os.PathLike) or (isinstance(answers, str) and "\n" not in answers and answers.lstrip()[:1] not in ("[", "{"))
+    is_path = isinstance(answers, os.PathLike) or (isinstance(answers, str) and not is_data(answers))
     return str(Path(answers).expanduser().absolute()) if is_path else answers
 
 

@@ -17,6 +17,7 @@ from hitl_nb.decisions.answers import OnMissing, Script, read_script
 from hitl_nb.decisions.answers.values import to_plain
 from hitl_nb.decisions.reviewer import REVIEWER_VARIABLE, checked_name
 from hitl_nb.errors import AnswersFileError
+from hitl_nb.plain.text import is_data
 from hitl_nb.responders.choose import ANSWERS_PARAMETER, ANSWERS_VARIABLE
 from hitl_nb.responders.headless_run import RUN_VARIABLE, HeadlessRun
 
@@ -156,8 +157,7 @@ def _given(answers: Any, nb: Any, env: dict[str, str], *, called_in: Path, runs_
 
 def _seen_from(folder: Path, given: str) -> str:
     """The path as it is found from anywhere; a text of answers as it is."""
-    is_data = "\n" in given or given.lstrip()[:1] in ("[", "{")
-    return given if is_data else str(Path(folder, Path(given).expanduser()))
+    return given if is_data(given) else str(Path(folder, Path(given).expanduser()))
 
 
 def _require_there(path: str, given: str, *, called_in: Path, runs_in: Path) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hitl_nb.cli.common import REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, program, table, told
+from hitl_nb.cli.common import clean, json_option, print_json, program, table, told
+from hitl_nb.cli.headless import answers_option, on_missing_option, recorded_reviewer_option, store_of_runs_option, timeout_option
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural
 
@@ -39,26 +40,13 @@ class TerminatedError(StoppedError):
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--cases", required=True, type=click.Path(path_type=Path, dir_okay=False), help="CSV, JSON, JSON lines or YAML, one case a row.")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="The folder for what is left behind.")
-@click.option("--answers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An answers file, for all cases.")
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar=STORE_VARIABLE,
-    show_envvar=True,
-    metavar="DIR",
-    help="The folder of the store. [default: reviews in --out]",
-)
+@answers_option("An answers file, for all cases.")
+@store_of_runs_option("The folder of the store. [default: reviews in --out]")
 @click.option("--id-column", metavar="NAME", help="The column that names the thread of a case. [default: thread_id]")
-@click.option(
-    "--on-missing",
-    type=click.Choice(["leave_open", "fail"]),
-    default="leave_open",
-    show_default=True,
-    help="What becomes of a question that nothing answers.",
-)
+@on_missing_option("leave_open")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Notebooks that run at once. [default: the processors]")
-@click.option("--reviewer", metavar="NAME", help=f"Who is recorded with the answers. {REVIEWER_DEFAULT}")
-@click.option("--timeout", "timeout_s", type=click.IntRange(min=1), metavar="S", help="Seconds that a cell may take. [default: any number]")
+@recorded_reviewer_option
+@timeout_option
 @json_option
 @told
 def batch(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hitl_nb.cli.asked import command_line
-from hitl_nb.cli.common import FAILED, LEFT_OPEN, REVIEWER_DEFAULT, STORE_VARIABLE, clean, json_option, print_json, program, told
+from hitl_nb.cli.common import FAILED, LEFT_OPEN, clean, json_option, print_json, program, told
 from hitl_nb.cli.demo import decision_table
+from hitl_nb.cli.headless import answers_option, on_missing_option, recorded_reviewer_option, store_of_runs_option, timeout_option
 from hitl_nb.cli.notebooks import require
 from hitl_nb.decisions.wording import plural, printable
 from hitl_nb.errors import HitlError
@@ -26,26 +27,13 @@ if TYPE_CHECKING:
 )
 @click.argument("notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("output", required=False)
-@click.option("--answers", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="An answers file.")
-@click.option(
-    "--on-missing",
-    type=click.Choice(["fail", "leave_open"]),
-    default="fail",
-    show_default=True,
-    help="What becomes of a question that nothing answers.",
-)
-@click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    envvar=STORE_VARIABLE,
-    show_envvar=True,
-    metavar="DIR",
-    help="The folder of the store, as the notebook's parameter `store`. [default: what the notebook says]",
-)
+@answers_option("An answers file.")
+@on_missing_option("fail")
+@store_of_runs_option("The folder of the store, as the notebook's parameter `store`. [default: what the notebook says]")
 @click.option("--thread-id", metavar="ID", help="The thread, as the notebook's parameter `thread_id`.")
-@click.option("--reviewer", metavar="NAME", help=f"Who is recorded with the answers. {REVIEWER_DEFAULT}")
+@recorded_reviewer_option
 @click.option("-p", "--parameter", "given", type=(str, str), multiple=True, metavar="NAME VALUE", help="A further parameter; may be repeated.")
-@click.option("--timeout", "timeout_s", type=click.IntRange(min=1), metavar="S", help="Seconds that a cell may take. [default: any number]")
+@timeout_option
 @click.option("--no-report", is_flag=True, help="Write no report in HTML.")
 @json_option
 @told

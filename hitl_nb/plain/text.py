@@ -16,13 +16,17 @@ _MARKS: Final = ((BOM_UTF32_LE, "UTF-32"), (BOM_UTF32_BE, "UTF-32"), (BOM_UTF16_
 """UTF-32 first: its mark begins with that of UTF-16."""
 
 
+def is_data(given: str) -> bool:
+    """True for a text that is the data itself: it has a line break, or starts with [ or {. Everything else is a path."""
+    return "\n" in given or given.lstrip()[:1] in ("[", "{")
+
+
 def text_of(given: str | Path, source: str) -> tuple[str, str, Kind]:
     """The text, what messages call it, and how it is written.
 
-    A text with a line break, or one that starts with [ or {, is the data itself; everything else is a path.
     Raises AnswersFileError.
     """
-    if isinstance(given, str) and ("\n" in given or given.lstrip()[:1] in ("[", "{")):
+    if isinstance(given, str) and is_data(given):
         if len(given) > SIZE_MAX:
             raise _too_large(f"the text of {source}")
         return given, source, "yaml"
