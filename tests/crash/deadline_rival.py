@@ -9,15 +9,14 @@ KILL_AT = n: the process sends itself SIGKILL right before the n-th record is wr
 
 from __future__ import annotations
 
-import random
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
 from hitl_nb import START, Command, DiskCacheSaver, StateGraph, interrupt
 from hitl_nb.errors import AlreadyAnsweredError
+from tests.crash.rounds import rounds
 from tests.crash.thirty_steps import KilledSaver
 
 BEGIN = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -44,19 +43,12 @@ def build(folder: Path, at: datetime, saver: DiskCacheSaver | None = None) -> An
     return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(saver or DiskCacheSaver(folder / "store"), now=lambda: at)
 
 
-def main(folder: Path, task: str, name: str, rounds: int, kill_at: int) -> None:
+def main(folder: Path, task: str, name: str, count: int, kill_at: int) -> None:
     """Act in every round as fast as possible."""
     saver = KilledSaver(folder / "store")
     saver.kill_at = kill_at
     graph = build(folder, BEGIN if task == "answer" else BEGIN + 2 * HOUR, saver)
-    for n in range(rounds):
-        config = {"configurable": {"thread_id": f"round-{n}", "reviewer": name}}
-        question = graph.get_state(config).interrupts[0].id
-        go = folder / f"go-{n}"
-        print("ready", flush=True)
-        while not go.exists():
-            time.sleep(0)
-        time.sleep(random.Random(f"{name} {n}").uniform(0, 0.002))  # so that neither is always the quicker one
+    for config, question in rounds(folder, graph, name, count):
         try:
             if task == "answer":
                 graph.invoke(Command(resume={question: name}), config)

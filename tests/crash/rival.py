@@ -8,14 +8,13 @@ it prints `won`, or `lost <who> <when>`. The node's side effect is a line in FOL
 
 from __future__ import annotations
 
-import random
 import sys
-import time
 from pathlib import Path
 from typing import Any, TypedDict
 
 from hitl_nb import START, Command, DiskCacheSaver, StateGraph, interrupt
 from hitl_nb.errors import AlreadyAnsweredError
+from tests.crash.rounds import rounds
 
 
 class State(TypedDict):
@@ -37,17 +36,10 @@ def build(folder: Path) -> Any:
     return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(DiskCacheSaver(folder / "store"))
 
 
-def main(folder: Path, name: str, rounds: int) -> None:
+def main(folder: Path, name: str, count: int) -> None:
     """Answer every round as fast as possible."""
     graph = build(folder)
-    for n in range(rounds):
-        config = {"configurable": {"thread_id": f"round-{n}", "reviewer": name}}
-        question = graph.get_state(config).interrupts[0].id
-        go = folder / f"go-{n}"
-        print("ready", flush=True)
-        while not go.exists():
-            time.sleep(0)
-        time.sleep(random.Random(f"{name} {n}").uniform(0, 0.002))  # so that neither is always the quicker one
+    for config, question in rounds(folder, graph, name, count):
         try:
             graph.invoke(Command(resume={question: name}), config)
             print("won", flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import pytest
 from hitl_nb import DiskCacheSaver
 from hitl_nb.checkpoint.serde import unpack
 from tests.crash.deadline_rival import BEGIN, HOUR, build
+from tests.crash.test_rivals import ENVIRONMENT, listen
 
 pytestmark = [pytest.mark.crash, pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")]
 PROGRAM = Path(__file__).parent / "deadline_rival.py"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])}
 ROUNDS = 40
 
 
@@ -47,12 +46,6 @@ def race(folder: Path, tasks: Mapping[str, str], *, amount: int = 0) -> dict[str
     for rival in rivals.values():
         assert rival.wait(timeout=30) == 0
     return said
-
-
-def listen(rival: subprocess.Popen[str]) -> str:
-    line = rival.stdout.readline().strip()
-    assert line, f"a rival died: {rival.communicate()[1]}"
-    return line
 
 
 def test_of_an_answer_in_time_and_the_default_exactly_one_counts(tmp_path: Path) -> None:

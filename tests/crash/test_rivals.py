@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.crash.rival import build
 
 pytestmark = pytest.mark.crash
 PROGRAM = Path(__file__).parent / "rival.py"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROGRAM.parents[2])}
 ROUNDS = 50
 
 
@@ -26,7 +28,9 @@ def test_of_two_processes_that_answer_at_once_exactly_one_wins_and_the_other_lea
     for n in range(ROUNDS):
         graph.invoke({"amount": n, "by": ""}, {"configurable": {"thread_id": f"round-{n}"}})
     rivals = {
-        name: subprocess.Popen([sys.executable, PROGRAM, tmp_path, name, str(ROUNDS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        name: subprocess.Popen(
+            [sys.executable, PROGRAM, tmp_path, name, str(ROUNDS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
         for name in ("ada", "bob")
     }
     said: dict[str, list[str]] = {name: [] for name in rivals}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hitl_nb.checkpoint.verifying import verify
-from tests.crash.test_rivals import listen
+from tests.crash.test_rivals import ENVIRONMENT, listen
 from tests.crash.voter import QUORUM, build
 
 pytestmark = pytest.mark.crash
@@ -23,7 +23,9 @@ def test_of_three_processes_that_vote_at_once_two_decide_and_nobody_votes_twice(
     for n in range(ROUNDS):
         graph.invoke({"amount": n, "said": ""}, {"configurable": {"thread_id": f"round-{n}"}})
     voters = {
-        name: subprocess.Popen([sys.executable, PROGRAM, tmp_path, name, str(ROUNDS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        name: subprocess.Popen(
+            [sys.executable, PROGRAM, tmp_path, name, str(ROUNDS)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
         for name in ("ada", "bob", "cy")
     }
     for n in range(ROUNDS):

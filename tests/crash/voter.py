@@ -6,15 +6,14 @@ one who clicks twice. Then it prints `voted`, or `lost <who>`. The node's side e
 
 from __future__ import annotations
 
-import random
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
 from hitl_nb import START, Command, DiskCacheSaver, StateGraph, interrupt
 from hitl_nb.errors import AlreadyAnsweredError, ThreadBusyError
+from tests.crash.rounds import rounds
 
 QUORUM = 2
 
@@ -38,17 +37,10 @@ def build(folder: Path) -> Any:
     return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(DiskCacheSaver(folder / "store"))
 
 
-def main(folder: Path, name: str, rounds: int) -> None:
+def main(folder: Path, name: str, count: int) -> None:
     """Vote in every round as fast as possible."""
     graph = build(folder)
-    for n in range(rounds):
-        config = {"configurable": {"thread_id": f"round-{n}", "reviewer": name}}
-        question = graph.get_state(config).interrupts[0].id
-        go = folder / f"go-{n}"
-        print("ready", flush=True)
-        while not go.exists():
-            time.sleep(0)
-        time.sleep(random.Random(f"{name} {n}").uniform(0, 0.002))  # so that none is always the quicker one
+    for config, question in rounds(folder, graph, name, count):
         try:
             for _ in range(2):
                 with suppress(ThreadBusyError):  # the vote is recorded, and whoever runs the thread goes on with it
