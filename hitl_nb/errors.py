@@ -345,3 +345,7 @@ class UnusedAnswersWarning(HitlWarning):
 
 class UnknownStateKeyWarning(HitlWarning):
     """A node returned a key that the state does not have; it was dropped. Warned once a key."""
+
+
+class NetworkFileSystemWarning(HitlWarning):
+    """A store lies on a file system on which commits of another machine could be lost."""

@@ -5,7 +5,7 @@ and never unpickled; every record is sealed with a digest over its key and conte
 (`h/`, `!o/`, `d!head`, `!format`), which never lie in files, and removed only with its thread; a failed transaction reports its real cause and
 leaves nothing behind.
 
-Keep the folder on a local disk: SQLite's write-ahead log and the locks of running threads are not safe on network file systems (NFS, SMB).
+Keep the folder on a local disk. On a network file system (NFS, SMB) SQLite's write-ahead log is not safe: see `hitl_nb.checkpoint.filesystem`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.bytes_disk import BytesDisk, DurableDisk
+from hitl_nb.checkpoint.filesystem import Journal, checked_wish, concern, journal_for, mount_of
 from hitl_nb.checkpoint.folder import FolderReader, identity, is_writable, was_used
 from hitl_nb.checkpoint.holding import holder, sign
 from hitl_nb.checkpoint.index import entries, is_missing
@@ -66,10 +67,12 @@ _SETTINGS: Final[dict[str, Any]] = {
     "statistics": 0,
     "tag_index": 0,
     "disk_min_file_size": FILE_MIN,
-    "sqlite_journal_mode": "wal",
     # A database file that is cut short, read through a memory map, kills the process (SIGBUS); through read() it is an error.
     "sqlite_mmap_size": 0,
 }
+_SYNC: Final = {("wal", "normal"): 1, ("wal", "full"): 2, ("delete", "normal"): 2, ("delete", "full"): 3}
+"""SQLite's `synchronous`. With a rollback journal one step more for each: at 1 a power cut could damage the database, and at 2 bring back what the
+last commit replaced, as its journal is deleted and that alone is not on the disk yet (3, EXTRA)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class _Opened:
     cache: diskcache.Cache
     file: tuple[int, int]
     """Which file the database is. SQLite goes on writing into one that was deleted, and what it is told then is lost."""
+    journal: Journal
     ready: local = field(default_factory=local)
     """`yes` in each Python thread whose connection is set up."""
 
@@ -86,7 +90,9 @@ class DiskCacheSaver(Checkpointer):
 
     `folder` is made when it does not exist. `durability`: "normal" survives a killed process; "full" also a power cut, at the price of waiting for
     the disk at each commit. `reviewers`: who may answer, as a mapping or the path of a file, if no `reviewers.yaml` lies in the folder: that one
-    every opener obeys, see docs/reviewers.md. `timeout_s`: seconds to wait for another process's write before a StoreError.
+    every opener obeys, see docs/reviewers.md. `timeout_s`: seconds to wait for another process's write before a StoreError. `journal`: what a new
+    store gets, "wal" or "delete", and what one that is there must have; left out, the one it has, or on a network file system "delete", see
+    docs/store.md.
     Opened at first use; usable from many threads and processes, also after a fork; pickles as its folder and options.
 
     >>> import tempfile
@@ -103,6 +109,7 @@ class DiskCacheSaver(Checkpointer):
         types: Iterable[type] = (),
         reviewers: Given | None = None,
         timeout_s: float = 60.0,
+        journal: Journal | None = None,
     ) -> None:
         if durability not in ("normal", "full"):
             raise ValueError(f"durability is {durability!r}; expected 'normal' or 'full'")
@@ -113,6 +120,7 @@ class DiskCacheSaver(Checkpointer):
         self.called = f"the store {self.folder}"
         self._database = self.folder / DATABASE
         self.durability: Durability = durability
+        self.journal = checked_wish(journal)
         self.timeout_s = timeout_s
         self._opened: dict[int, _Opened] = {}
         """By process id: an SQLite connection must not be used, nor closed, on the other side of a fork."""
@@ -123,7 +131,10 @@ class DiskCacheSaver(Checkpointer):
         return f"DiskCacheSaver({str(self.folder)!r}, durability={self.durability!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        make = partial(DiskCacheSaver, durability=self.durability, types=self._types, reviewers=self._given_reviewers, timeout_s=self.timeout_s)
+        make = partial(
+            DiskCacheSaver, durability=self.durability, types=self._types, reviewers=self._given_reviewers, timeout_s=self.timeout_s,
+            journal=self.journal,
+        )  # fmt: skip
         return (make, (str(self.folder),))
 
     # -- records -----------------------------------------------------------------------------------------------------------------
@@ -312,7 +323,7 @@ class DiskCacheSaver(Checkpointer):
             if self._view() is not None:
                 raise StoreError(f"{self.called} can be read here and not be written to; nothing was written. Check its owner and permissions")
             # Without a lock, which a fork could copy while it is held: of two threads that open at once, one wins.
-            opened = self._opened.setdefault(pid, _Opened(self._open(), identity(self._database)))
+            opened = self._opened.setdefault(pid, self._open())
         if identity(self._database) != opened.file:
             if getattr(opened.cache.disk.written, "names", None) is None:  # else the transaction has to be rolled back first
                 self._disconnect(forget=True)
@@ -323,21 +334,24 @@ class DiskCacheSaver(Checkpointer):
         if not hasattr(opened.ready, "yes"):
             try:
                 # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
-                opened.cache.reset("sqlite_synchronous", 2 if self.durability == "full" else 1, update=False)
+                opened.cache.reset("sqlite_synchronous", _SYNC[opened.journal, self.durability], update=False)
             except sqlite3.Error as error:
                 raise self._failed("open", error) from error
             opened.ready.yes = True
         return opened.cache
 
-    def _open(self) -> diskcache.Cache:
+    def _open(self) -> _Opened:
         try:
             (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / LOCKS / "open.lock", timeout=self.timeout_s, thread_local=False):
-                self._check_ours()
+                journal = journal_for(self.folder, self._check_ours(), self.journal)
                 disk = DurableDisk if self.durability == "full" else BytesDisk
-                cache = diskcache.Cache(str(self.folder), timeout=self.timeout_s, disk=disk, **_SETTINGS)
-                wrong = {name: value for name in _SETTINGS if (value := cache.reset(name)) != _SETTINGS[name]}
-                if wrong:
+                settings = _SETTINGS | {"sqlite_journal_mode": journal}
+                cache = diskcache.Cache(str(self.folder), timeout=self.timeout_s, disk=disk, **settings)
+                wrong = {name: value for name in settings if (value := cache.reset(name)) != settings[name]}
+                ((actual,),) = cache._sql("PRAGMA journal_mode").fetchall()
+                if wrong or actual != journal:
+                    wrong.setdefault("sqlite_journal_mode", actual)
                     raise StoreError(f"the store {self.folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
                 record = pack([FIRST_FORMAT])
                 cache.add(FORMAT_KEY, seal(FORMAT_KEY, record) + record)
@@ -345,11 +359,15 @@ class DiskCacheSaver(Checkpointer):
         except HitlError:
             raise
         except (sqlite3.Error, diskcache.Timeout, OSError) as error:
-            raise self._failed("open", error) from error
-        return cache
+            failure = self._failed("open", error)
+            worry = concern(self.folder, mount_of(self.folder), "wal")
+            if worry:
+                failure.add_note(worry)
+            raise failure from error
+        return _Opened(cache, identity(self._database), journal)
 
-    def _check_ours(self) -> None:
-        """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is."""
+    def _check_ours(self) -> Journal | None:
+        """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is. The journal of a store."""
         database = self._database
         if not database.exists():
             others = sorted(p.name for p in self.folder.iterdir() if p.name not in ("locks", *FILE_NAMES) and not p.name.startswith("."))
@@ -360,7 +378,7 @@ class DiskCacheSaver(Checkpointer):
                 )
             if others:
                 raise StoreError(f"{self.folder} holds other files ({', '.join(others[:3])}) and is no store; name a new or an empty folder")
-            return
+            return None
         with closing(sqlite3.connect(database, timeout=self.timeout_s)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if not tables <= {"Cache", "Settings"}:
@@ -372,19 +390,21 @@ class DiskCacheSaver(Checkpointer):
             if "Cache" not in tables:
                 if was_used(self.folder):
                     raise CorruptStoreError(f"{self.called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
-                return
+                return None
             row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
             if row is None:
                 if connection.execute("SELECT 1 FROM Cache NOT INDEXED WHERE key = ? LIMIT 1", (FORMAT_KEY,)).fetchone():
                     raise CorruptStoreError(f"{self.called} was altered: the index of its database is damaged; restore the folder from a backup")
                 if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
                     raise StoreError(f"{self.folder} is a diskcache of another program; name a new or an empty folder")
-                return
+                return None
+            ((journal,),) = connection.execute("PRAGMA journal_mode")
         version = unpack(unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b"", self.called))[0]
         if version > FORMAT_VERSION:
             raise StoreVersionError(
                 f"the store {self.folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
             )
+        return "wal" if journal == "wal" else "delete"
 
 
 def _is_writable(folder: Path) -> bool:

@@ -6,12 +6,13 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import local
 from typing import Final
 from urllib.parse import quote
 
+from hitl_nb.checkpoint.filesystem import Journal
 from hitl_nb.checkpoint.index import entries, is_missing
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, DamagedError, fetch, unseal
@@ -67,7 +68,7 @@ class FolderReader(ThreadReader):
         there = identity(self.folder / DATABASE)
         if held is not None and (pid, file) == (os.getpid(), there) and not (unchanging and _is_in_use(self.folder)):
             return held
-        unchanging = not _is_in_use(self.folder)
+        unchanging = not _is_in_use(self.folder) and journal_of(self.folder / DATABASE) == "wal"
         held = _connect(self, unchanging=unchanging)
         self._local.held = held, os.getpid(), unchanging, there
         return held
@@ -88,6 +89,8 @@ def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
     """A connection that cannot write. `unchanging`: nobody has the database open, so that SQLite needs no files of its own beside it."""
     place = f"file:{quote(str(reader.folder / DATABASE))}?{'immutable=1' if unchanging else 'mode=ro'}"
     try:
+        if not unchanging and (reader.folder / f"{DATABASE}-journal").exists() and is_writable(reader.folder):
+            _roll_back(reader)
         connection = sqlite3.connect(place, uri=True, timeout=reader.timeout_s, isolation_level=None, check_same_thread=False)
         if reader.lenient:
             connection.execute("PRAGMA writable_schema = ON")  # writes nothing, and lets SQLite read on
@@ -96,6 +99,12 @@ def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise unreadable(reader.folder, error) from error
     return connection
+
+
+def _roll_back(reader: FolderReader) -> None:
+    """Take out of the database what a killed writer had not committed, as everybody does who opens it; nothing where its writer is alive."""
+    with closing(sqlite3.connect(reader.folder / DATABASE, timeout=reader.timeout_s)) as connection:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
@@ -112,6 +121,11 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
                 f"{DATABASE}-wal holds the latest commits, which SQLite cannot read in a folder that it may not write to; copy the folder to where "
                 f"you may write, and read the copy"
             )
+        elif "readonly" in text and (folder / f"{DATABASE}-journal").exists():
+            advice = (
+                f"a writer was killed, and {DATABASE}-journal says how to take out what it had not committed, which SQLite cannot do in a folder "
+                f"that it may not write to; copy the folder to where you may write, and read the copy"
+            )
         elif not (folder / DATABASE).is_file():
             advice = "there is no database; name the folder that DiskCacheSaver was given"
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
@@ -124,6 +138,37 @@ def identity(database: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)
+
+
+def journal_of(database: Path) -> Journal:
+    """The journal that all who open the database share, as its file says; "wal" where that cannot be read.
+
+    SQLite itself could say it only through a connection that makes files of its own beside the database, or takes no locks.
+    """
+    if database.with_name(f"{DATABASE}-shm").exists():
+        return "wal"
+    with suppress(OSError):
+        if os.name != "posix":
+            with database.open("rb") as file:
+                return _named(file.read(20)[18:])
+        which = identity(database)
+        handle = _HELD.get(which) or os.open(database, os.O_RDONLY)
+        found = _named(os.pread(handle, 2, 18))
+        if found == "delete":
+            _HELD[which] = handle
+        elif which not in _HELD:
+            os.close(handle)
+        return found
+    return "wal"
+
+
+def _named(versions: bytes) -> Journal:
+    return "delete" if versions == b"\1\1" else "wal"
+
+
+_HELD: Final[dict[tuple[int, int], int]] = {}
+"""Databases with a rollback journal that were looked at, which stay open: closing one drops the locks that this process has on that file, those of
+its other connections too. With a write-ahead log that nobody has open there are none."""
 
 
 def was_used(folder: Path) -> bool:

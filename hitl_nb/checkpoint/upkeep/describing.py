@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from hitl_nb.checkpoint.audit import log_head
-from hitl_nb.checkpoint.folder import FolderReader, is_writable, require_store
+from hitl_nb.checkpoint.filesystem import concern, mount_of
+from hitl_nb.checkpoint.folder import FolderReader, is_writable, journal_of, require_store
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, head_key, is_nested
 from hitl_nb.checkpoint.records import Head
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
@@ -19,13 +16,6 @@ from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, LOCKS, VALUE_FILE
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.health import files
-
-_NETWORK: Final = re.compile(
-    r"(nfs|nfs4|cifs|smb\w*|ncpfs|afs|coda|9p|ceph|lustre|beegfs|gpfs|glusterfs|davfs\d?|vboxsf|prl_fs|drvfs"
-    r"|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs|ceph|davfs2|juicefs|blobfuse\d?))\Z"
-)
-"""File systems whose locks or shared memory SQLite's write-ahead log cannot rely on."""
-_MOUNTS: Final = Path("/proc/self/mounts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +59,8 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
     place = reader.folder
     sizes = {path.relative_to(place).as_posix(): size for path, size in files(place)}
     values = [size for name, size in sizes.items() if VALUE_FILE.match(name)]
-    kind = file_system(place)
+    mount, journal = mount_of(place), journal_of(place / DATABASE)
+    worry = concern(place, mount, journal)
     try:
         execute = reader.connection().execute
         (records,) = execute("SELECT count(*) FROM Cache").fetchone()
@@ -86,46 +77,13 @@ def describe(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Desc
             value_files=len(values),
             value_bytes=sum(values),
             lock_files=sum(1 for name in sizes if name.startswith(f"{LOCKS}/")),
-            journal_mode=_journal_mode(place / DATABASE),
+            journal_mode=journal,
             reviewers_file=next((name for name in FILE_NAMES if name in sizes), ""),
-            file_system=kind,
+            file_system=mount.kind,
             writable=is_writable(place) and is_writable(place / DATABASE),
-            warnings=(network_warning(place, kind),) if is_network(kind) else (),
+            warnings=(worry,) if worry else (),
         )
     except sqlite3.Error as error:
         raise store_error("read", place, error, timeout_s=timeout_s) from error
     finally:
         reader.close()
-
-
-def _journal_mode(database: Path) -> str:
-    """As the database says itself; a connection that cannot write is told otherwise."""
-    with database.open("rb") as file:
-        return "wal" if file.read(20)[18:20] == b"\x02\x02" else "delete"
-
-
-def is_network(kind: str) -> bool:
-    """True for the type of a file system that lies on another machine, or behaves so."""
-    return _NETWORK.match(kind) is not None
-
-
-def network_warning(folder: Path, kind: str) -> str:
-    """What to do about a store there."""
-    return (
-        f"{folder} lies on a {kind} file system: SQLite's write-ahead log and the locks of threads need a local disk. Used by one machine at a time "
-        f"it may work; used by two, commits can be lost. Move the folder to a local disk, and back it up from there (hitl-nb store backup)"
-    )
-
-
-def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
-    """The type of the file system that a folder lies on, as Linux names it; empty elsewhere."""
-    best, kind = -1, ""
-    with suppress(OSError, UnicodeDecodeError):
-        place = folder.resolve()
-        for line in mounts.read_text(encoding="utf-8").splitlines():
-            parts = line.split(" ")
-            if len(parts) > 2:
-                at = Path(re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), parts[1]))
-                if place.is_relative_to(at) and len(at.parts) >= best:  # of two mounts on one place, the later one counts
-                    best, kind = len(at.parts), parts[2]
-    return kind

@@ -1,0 +1,70 @@
+"""Gives a store another journal, for when it moves to a file system that needs, or allows, another one. The only place that changes it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import get_args
+
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
+
+from hitl_nb.checkpoint.filesystem import Journal, mount_of, require_locks, require_shared_memory
+from hitl_nb.checkpoint.folder import FolderReader, journal_of, require_store
+from hitl_nb.checkpoint.sealing import DATABASE, LOCKS
+from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.errors import StoreError
+
+
+def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_s: float = 5.0) -> bool:
+    """Whether the store had another journal, and has this one now. What is stored stays as it is.
+
+    Raises StoreError, and changes nothing, where there is no store, when somebody has it open, and where its file system does not do what the
+    journal needs.
+    """
+    if journal not in get_args(Journal):
+        raise ValueError(f"journal is {journal!r}; expected 'wal' or 'delete'")
+    reader = FolderReader(folder, timeout_s=timeout_s)
+    place, database = reader.folder, reader.folder / DATABASE
+    require_store(reader)
+    reader.close()
+    try:
+        (place / LOCKS).mkdir(exist_ok=True)
+        with FileLock(place / LOCKS / "open.lock", timeout=timeout_s, thread_local=False):  # nobody opens the store meanwhile
+            if journal_of(database) == journal:
+                return False
+            mount = mount_of(place)
+            if mount.is_network:
+                require_locks(place, mount)
+                if journal == "wal":
+                    require_shared_memory(place, mount)
+            _change(database, journal, timeout_s)
+    except (sqlite3.Error, LockTimeout, OSError) as error:
+        if isinstance(error, StoreError):
+            raise
+        if isinstance(error, LockTimeout) or "locked" in str(error):
+            raise StoreError(f"somebody has the store {place} open, so its journal was not changed; end what uses it, then call again") from error
+        raise store_error("change the journal of", place, error, timeout_s=timeout_s) from error
+    return True
+
+
+def _change(database: os.PathLike[str], journal: Journal, timeout_s: float) -> None:
+    with closing(sqlite3.connect(database, timeout=timeout_s, isolation_level=None)) as connection:
+        # Exclusive before the first look: so a write-ahead log is read without memory that is shared, which may be what the file system lacks, and
+        # nobody comes in between what SQLite says and what diskcache says.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("COMMIT")
+        if journal == "wal":
+            _note(connection, journal)
+        ((now,),) = connection.execute(f"PRAGMA journal_mode = {journal}").fetchall()
+        if now != journal:
+            raise StoreError(f"the database {database} keeps its journal {now!r}: the file system does not allow {journal!r}; nothing was changed")
+        if journal == "delete":
+            _note(connection, journal)
+
+
+def _note(connection: sqlite3.Connection, journal: Journal) -> None:
+    connection.execute("UPDATE Settings SET value = ? WHERE key = 'sqlite_journal_mode'", (journal,))
