@@ -2,12 +2,12 @@
 
     python -m tests.crash.killed_lives FOLDER [--kills 500] [--seed 0] [--only]
 
-Each seed is one life: a kind of graph, the durability of the store and of the run, with or without asyncio, all drawn. It is begun in a process that is
-killed (SIGKILL), gone on with in the next one, and so on, up to eight times; then it may end. A moment is drawn over the whole life from the opening of
-the store on, by the clock (the kill hits in the middle of whatever there is: a write to a file, a commit inside SQLite) or by the count of calls and
-returns of functions (so that short code is hit as well, and the same seed hits the same place). After each kill everything that was acknowledged has
-to be in the store, and the store whole; in the end the life has to be what it is undisturbed. Prints a JSON object and exits with 1 where something is
-wrong; `--only --seed N` lives the life of one seed once more, and leaves it in FOLDER to be looked at.
+Each seed is one life: a kind of graph, the durability of the store and of the run, with or without asyncio, all drawn. It is begun in a process that
+is killed (SIGKILL), gone on with in the next one, and so on, up to eight times; then it may end. A moment is drawn over the whole life from the
+opening of the store on, by the clock (the kill hits in the middle of whatever there is: a write to a file, a commit inside SQLite) or by the count of
+calls and returns of functions (so that short code is hit as well, and the same seed hits the same place). After each kill everything that was
+acknowledged has to be in the store, and the store whole; in the end the life has to be what it is undisturbed. Prints a JSON object and exits with 1
+where something is wrong; `--only --seed N` lives the life of one seed once more, and leaves it in FOLDER to be looked at.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Killer:
         try:
             if life.saver._database.exists():  # else it was killed before it made the store, and `Life` makes it
                 yield from life.look(seen)
-        except Exception:  # noqa: BLE001  # told with the seed
+        except Exception:  # told with the seed
             yield traceback.format_exc()
         finally:
             life.saver.close()
@@ -168,7 +168,7 @@ def in_process(folder: Path, manner: Manner, *, kill_after_s: float | None = Non
             code = 0
             if kill_at == -1:
                 (folder / "calls").write_text(str(count_calls.count))  # type: ignore[attr-defined]
-        except BaseException:  # noqa: BLE001  # told by who forked it
+        except BaseException:  # told by who forked it
             (folder / "error").write_text(traceback.format_exc())
         finally:
             os._exit(code)

@@ -11,7 +11,6 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 
 from hitl_nb import Command, Decision, DiskCacheSaver
-from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.errors import UnknownThreadError
@@ -185,7 +183,6 @@ class Life:
             return
         since = max((n for n, line in enumerate(lines) if line == "prunes"), default=0)
         made = {d.interrupt_id: d for d in self.saver.decisions(THREAD)}
-        voted = {}
         for line in lines[seen:]:
             what, _, rest = line.partition(" ")
             if what == "answer":
@@ -193,9 +190,8 @@ class Life:
                 voted = [v.answer for v in self.saver.votes(interrupt_id)]
                 if answer not in voted and (interrupt_id not in made or made[interrupt_id].answer != answer):
                     yield f"acknowledged and lost: {line}"
-            elif what == "expired" and rest.endswith("default"):
-                if made[rest.split()[0]].how != "expire":
-                    yield f"acknowledged and lost: {line}"
+            elif line.endswith(" default") and (rest.split()[0] not in made or made[rest.split()[0]].how != "expire"):
+                yield f"acknowledged and lost: {line}"
         for line in lines[max(seen, since) :]:
             what, _, rest = line.partition(" ")
             if what == "checkpoint":
