@@ -127,6 +127,13 @@ class Checkpointer(ThreadReader):
     def _put(self, key: str, record: bytes) -> None:
         """Write a record; only inside `_transaction`."""
 
+    def _swap(self, key: str, before: bytes, after: bytes) -> bool:
+        """Overwrite a record that is exactly `before`; False, and nothing is written, when it is anything else. Only inside `_transaction`."""
+        if self._read(key) != before:
+            return False
+        self._put(key, after)
+        return True
+
     @abstractmethod
     def _delete(self, key: str) -> None:
         """Remove a small record; only inside `_transaction`."""

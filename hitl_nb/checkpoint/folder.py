@@ -13,14 +13,13 @@ from typing import Final
 from urllib.parse import quote
 
 from hitl_nb.checkpoint.filesystem import Journal
-from hitl_nb.checkpoint.index import entries, is_missing
+from hitl_nb.checkpoint.index import entries, find
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
 
 _NONE: Final[tuple[sqlite3.Connection | None, int, bool, tuple[int, int]]] = (None, 0, False, (0, 0))
-_ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 
 
 class FolderReader(ThreadReader):
@@ -39,11 +38,8 @@ class FolderReader(ThreadReader):
 
     def _read(self, key: str) -> bytes | None:
         try:
-            execute = self.connection().execute
-            row = execute(_ROW, (key,)).fetchone()
-            if row is None and not is_missing(execute, key):  # written a moment ago
-                row = execute(_ROW, (key,)).fetchone()
-            return None if row is None else unseal(key, fetch(self.folder, *row), self.called)
+            sealed = find(self.connection().execute, self.folder, key)
+            return None if sealed is None else unseal(key, sealed, self.called)
         except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
             return None
         except DamagedError as error:
@@ -131,10 +127,10 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
 
 
-def identity(database: Path) -> tuple[int, int]:
+def identity(database: Path | str) -> tuple[int, int]:
     """Which file it is: another one may stand in its place later."""
     try:
-        found = database.stat()
+        found = os.stat(database)  # noqa: PTH116  a text costs half of a Path, and every transaction asks
     except OSError:
         return (0, 0)
     return (found.st_dev, found.st_ino)

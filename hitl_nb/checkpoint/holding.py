@@ -1,25 +1,142 @@
-"""Who holds the lock of a thread, as its lock file says."""
+"""Who holds a thread for running: a lock on a small file, which the system lets go of when its process ends, however that ends.
+
+`filelock` does the same with more care than one machine's file systems need, for twenty times the time; it is used where there is no flock.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Final
+from threading import RLock
+from typing import Final, Protocol
+from weakref import WeakSet
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _SIZE: Final = 120
+_HELD_ELSEWHERE: Final = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
+_NO_FLOCK: Final = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
-def sign(path: Path) -> None:
-    # Always the same length, over what is there: cutting the file to size first costs 30 times as much.
-    handle = os.open(path, os.O_WRONLY)
+class Hold(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None: ...
+
+
+def hold(path: Path) -> Hold | None:
+    """Take the lock; None when somebody holds it, be it in this process. Raises OSError."""
+    if fcntl is not None:
+        try:
+            return _flock(str(path))
+        except OSError as error:
+            if error.errno not in _NO_FLOCK:
+                raise
+    return _filelock(path)
+
+
+# -- with flock --------------------------------------------------------------------------------------------------------------------------
+
+
+class _Flock:
+    """An open file with a lock on it. Closing it lets go, and so does forgetting it: a Ctrl-C anywhere cannot leave a thread locked."""
+
+    __slots__ = ("__weakref__", "_file")
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    def release(self) -> None:
+        if not self._file.closed:  # as it is in a process that was forked off
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing lets go only when nobody has a copy, as a process that is being started has for a moment
+            self._file.close()
+
+
+_OPENING: Final = RLock()
+"""Held while a lock file is opened and noted, and while this process forks, so that the child knows every one that it got a copy of."""
+_OPEN: Final[WeakSet[FileIO]] = WeakSet()
+
+
+def _flock(path: str) -> Hold | None:
+    while True:
+        with _OPENING:
+            try:
+                file = FileIO(path, "r+", opener=_open)
+            except FileNotFoundError:
+                with suppress(FileExistsError):  # somebody else has just made it
+                    FileIO(path, "x").close()
+                continue
+            _OPEN.add(file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            if error.errno in _HELD_ELSEWHERE:
+                return None
+            raise
+        except BaseException:
+            file.close()
+            raise
+        if os.fstat(file.fileno()).st_nlink:  # else it was removed before it was locked, and locks nobody out
+            with suppress(OSError):  # only for the message to others
+                os.pwrite(file.fileno(), _signature(), 0)
+            return _Flock(file)
+        file.close()
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a link or a pipe that somebody put there is not followed, nor waited for
+
+
+def _close_copies() -> None:
+    """In a process that was forked off: what it got a copy of is held by its parent, and would be held as long as either lives."""
     try:
-        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode()[:_SIZE].ljust(_SIZE))
+        for file in list(_OPEN):
+            file.close()
     finally:
-        os.close(handle)
+        _OPENING.release()
+
+
+if fcntl is not None:
+    os.register_at_fork(before=_OPENING.acquire, after_in_parent=_OPENING.release, after_in_child=_close_copies)
+
+
+# -- without -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _filelock(path: Path) -> Hold | None:
+    from filelock import FileLock, Timeout
+
+    # A lock object of its own each time: one that is shared (singleton) or used again would let its owner in twice.
+    lock = FileLock(path, blocking=False, thread_local=False, is_singleton=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    with suppress(OSError):
+        handle = os.open(path, os.O_WRONLY)
+        try:
+            os.write(handle, _signature())
+        finally:
+            os.close(handle)
+    return lock
+
+
+# -- who it is ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _signature() -> bytes:
+    # Always the same length, over what is there: cutting the file to size first costs 30 times as much.
+    return f"process {os.getpid()} on {socket.gethostname()}".encode()[:_SIZE].ljust(_SIZE)
 
 
 def holder(path: Path) -> str:

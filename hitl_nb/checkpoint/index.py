@@ -7,14 +7,16 @@ record is looked for in vain, so the two entries around that place are compared 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
-from hitl_nb.checkpoint.sealing import DamagedError
+from hitl_nb.checkpoint.sealing import DamagedError, fetch
 
 Execute = Callable[..., Any]
 """`execute` of a connection to the database."""
 
 _PAGE: Final = 100
+_ROW: Final = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
 _BEFORE: Final = (
     "SELECT i.key, i.raw, t.key, t.raw FROM (SELECT key, raw, rowid AS r FROM Cache INDEXED BY Cache_key_raw"
     " WHERE key < ?1 ORDER BY key DESC, raw DESC LIMIT 1) AS i LEFT JOIN Cache AS t ON t.rowid = i.r"
@@ -24,6 +26,14 @@ _FROM: Final = (
     " INDEXED BY Cache_key_raw WHERE key {} ?1 ORDER BY key, raw LIMIT ?2) AS i LEFT JOIN Cache AS t ON t.rowid = i.r"
 )
 """A value behind the range is not read, and it may be large."""
+
+
+def find(execute: Execute, folder: Path, key: str) -> bytes | None:
+    """The sealed bytes that lie under a key, or None. Raises DamagedError for what hitl_nb does not write, and when it cannot be told."""
+    row = execute(_ROW, (key,)).fetchone()
+    if row is None and not is_missing(execute, key):  # written a moment ago
+        row = execute(_ROW, (key,)).fetchone()
+    return None if row is None else fetch(folder, *row)
 
 
 def is_missing(execute: Execute, key: str) -> bool:

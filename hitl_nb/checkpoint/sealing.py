@@ -26,6 +26,8 @@ SETTINGS: Final = frozenset(
 """Names of the settings that diskcache keeps in the database."""
 SEAL: Final = 16
 """Bytes of the seal before each record."""
+FILE_MIN: Final = 128 * 1024
+"""Bytes from which a record lies in a file of its own instead of in the database."""
 INLINE, IN_FILE = 1, 2
 """The two modes of diskcache that are used: bytes in the row, bytes in a file."""
 VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")

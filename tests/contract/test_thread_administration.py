@@ -10,6 +10,7 @@ import pytest
 
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.checkpoint.rows import Rows
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.errors import (
     AlreadyAnsweredError,
@@ -268,7 +269,7 @@ def test_value_files_that_a_dead_process_left_are_removed_at_the_next_opening(gr
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(saver, "_remove_files", dead)
+        patched.setattr(Rows, "remove_gone", dead)
         with pytest.raises(KeyboardInterrupt):
             saver.delete_thread("t")
     assert len(value_files(saver)) == 2

@@ -40,8 +40,8 @@ ONLY_IN = {
     "nbformat": ("hitl_nb.batch",),
     "nbclient": ("hitl_nb.batch",),
     "nbconvert": ("hitl_nb.batch",),
-    "diskcache": ("hitl_nb.checkpoint.bytes_disk", "hitl_nb.checkpoint.disk"),
-    "filelock": ("hitl_nb.checkpoint.disk",),
+    "diskcache": ("hitl_nb.checkpoint.bytes_disk", "hitl_nb.checkpoint.opening"),
+    "filelock": ("hitl_nb.checkpoint.holding", "hitl_nb.checkpoint.opening", "hitl_nb.checkpoint.upkeep.journal"),
     "click": ("hitl_nb.cli",),
     "markdown_it": ("hitl_nb.widgets.markdown",),
     "nh3": ("hitl_nb.widgets.markdown",),
@@ -50,7 +50,8 @@ ONLY_IN = {
 # What may be imported when a module is loaded; everything else inside the function that needs it.
 AT_MODULE_LEVEL = {
     "hitl_nb.widgets": {"IPython", "ipywidgets", "anywidget", "traitlets"},
-    "hitl_nb.checkpoint.disk": {"diskcache", "filelock"},
+    "hitl_nb.checkpoint.opening": {"diskcache", "filelock"},
+    "hitl_nb.checkpoint.upkeep.journal": {"filelock"},
     "hitl_nb.checkpoint.bytes_disk": {"diskcache"},
     # Loaded when a value of theirs is met, see test_import_cost.
     "hitl_nb.checkpoint.arrays": {"numpy", "ormsgpack"},
@@ -141,7 +142,7 @@ def test_imports_of_hitl_nb_only_go_down_and_heavy_ones_stay_in_their_layer():
         ("graph/__init__.py", "from ..responders import base", "imports only go down"),
         ("session.py", "def f():\n    import ipywidgets", "only hitl_nb.widgets may"),
         ("cli.py", "def f():\n    import papermill.execute", "only hitl_nb.batch may"),
-        ("checkpoint/base.py", "import diskcache", "only hitl_nb.checkpoint.bytes_disk, hitl_nb.checkpoint.disk may"),
+        ("checkpoint/base.py", "import diskcache", "only hitl_nb.checkpoint.bytes_disk, hitl_nb.checkpoint.opening may"),
         ("decisions/check.py", "import pydantic", "inside the function that needs it"),
         ("batch/run.py", "import papermill", "inside the function that needs it"),
         ("decisions/script.py", "if True:\n    import yaml", "inside the function that needs it"),
@@ -162,7 +163,7 @@ def test_the_check_names_an_import_that_breaks_the_rules(tmp_path, file, source,
     ("file", "source"),
     [
         ("decisions/check.py", "def f():\n    import pydantic"),
-        ("checkpoint/disk.py", "import diskcache\nfrom hitl_nb.checkpoint.base import Checkpointer"),
+        ("checkpoint/opening.py", "import diskcache\nfrom hitl_nb.checkpoint.base import Checkpointer"),
         ("session.py", "from hitl_nb.responders.base import View\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pydantic"),
         ("__init__.py", "from hitl_nb.session import review"),
     ],

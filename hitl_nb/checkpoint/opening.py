@@ -1,0 +1,145 @@
+"""Opening a store's folder: whose it is, the settings of diskcache that keep what is in it, and the connections of its Python threads."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import local
+from typing import Any, Final, Literal
+
+import diskcache
+from filelock import FileLock
+from filelock import Timeout as FileLockTimeout
+
+from hitl_nb.checkpoint.bytes_disk import BytesDisk
+from hitl_nb.checkpoint.filesystem import Journal, concern, journal_for, mount_of
+from hitl_nb.checkpoint.folder import identity, was_used
+from hitl_nb.checkpoint.reviewers import FILE_NAMES
+from hitl_nb.checkpoint.rows import Rows
+from hitl_nb.checkpoint.sealing import (
+    DATABASE,
+    FILE_MIN,
+    FIRST_FORMAT,
+    FORMAT_KEY,
+    FORMAT_VERSION,
+    GONE_PREFIX,
+    LOCKS,
+    SETTINGS,
+    DamagedError,
+    unseal,
+)
+from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError
+
+Durability = Literal["normal", "full"]
+
+OPENING: Final = "open.lock"
+"""The lock file of whoever opens the store."""
+_SETTINGS: Final[dict[str, Any]] = {
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "size_limit": 1 << 62,
+    "statistics": 0,
+    "tag_index": 0,
+    "disk_min_file_size": FILE_MIN,
+    # A database file that is cut short, read through a memory map, kills the process (SIGBUS); through read() it is an error.
+    "sqlite_mmap_size": 0,
+}
+_SYNC: Final = {("wal", "normal"): 1, ("wal", "full"): 2, ("delete", "normal"): 2, ("delete", "full"): 3}
+"""SQLite's `synchronous`. With a rollback journal one step more for each: at 1 a power cut could damage the database, and at 2 bring back what the
+last commit replaced, as its journal is deleted and that alone is not on the disk yet (3, EXTRA)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    cache: diskcache.Cache
+    file: tuple[int, int]
+    """Which file the database is. SQLite goes on writing into one that was deleted, and what it is told then is lost."""
+    journal: Journal
+    here: local = field(default_factory=local)
+    """`rows` in each Python thread whose connection is set up."""
+
+
+def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: float) -> Opened:
+    """Open the folder, and make a store of it when it is new or empty. `wish`: the journal that the caller wants. Raises StoreError."""
+    try:
+        (folder / LOCKS).mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCKS / OPENING, timeout=timeout_s, thread_local=False):
+            journal = journal_for(folder, _check_ours(folder, called, timeout_s), wish)
+            settings = _SETTINGS | {"sqlite_journal_mode": journal}
+            cache = diskcache.Cache(str(folder), timeout=timeout_s, disk=BytesDisk, **settings)
+            wrong = {name: value for name in settings if (value := cache.reset(name)) != settings[name]}
+            ((actual,),) = cache._sql("PRAGMA journal_mode").fetchall()
+            if wrong or actual != journal:
+                wrong.setdefault("sqlite_journal_mode", actual)
+                raise StoreError(f"the store {folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
+            rows = Rows(cache._con, folder, called, durable=True)
+            if rows.read(FORMAT_KEY) is None:
+                rows.begin()
+                rows.add(FORMAT_KEY, pack([FIRST_FORMAT]))
+                rows.commit()
+            rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
+    except HitlError:
+        raise
+    except (sqlite3.Error, diskcache.Timeout, DamagedError, OSError) as error:
+        failure = store_error(
+            "open", folder, error, timeout_s=timeout_s, locked=isinstance(error, FileLockTimeout), damaged=isinstance(error, DamagedError)
+        )
+        worry = concern(folder, mount_of(folder), "wal")
+        if worry:
+            failure.add_note(worry)
+        raise failure from error
+    return Opened(cache, identity(folder / DATABASE), journal)
+
+
+def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -> Rows:
+    """What this Python thread reads and writes by, its connection set up. Raises sqlite3.Error."""
+    rows = Rows(opened.cache._con, folder, called, durable=durability == "full")
+    # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
+    opened.cache.reset("sqlite_synchronous", _SYNC[opened.journal, durability], update=False)
+    return rows
+
+
+def _check_ours(folder: Path, called: str, timeout_s: float) -> Journal | None:
+    """Look before touching: a folder of somebody else's, or of a newer version, is left exactly as it is. The journal of a store."""
+    database = folder / DATABASE
+    if not database.exists():
+        others = sorted(p.name for p in folder.iterdir() if p.name not in ("locks", *FILE_NAMES) and not p.name.startswith("."))
+        if any(name.startswith("cache.db-") or re.fullmatch("[0-9a-f]{2}", name) for name in others):
+            raise CorruptStoreError(
+                f"{folder} holds what is left of a store: its database cache.db is gone. Put it back, restore the folder from a backup, or "
+                f"name a new folder"
+            )
+        if others:
+            raise StoreError(f"{folder} holds other files ({', '.join(others[:3])}) and is no store; name a new or an empty folder")
+        return None
+    with closing(sqlite3.connect(database, timeout=timeout_s)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables <= {"Cache", "Settings"}:
+            raise StoreError(f"{database} is another program's database; name a new or an empty folder")
+        if "Settings" in tables:
+            strange = [str(name)[:80] for (name,) in connection.execute("SELECT key FROM Settings") if name not in SETTINGS]
+            if strange:  # diskcache would set them as its own attributes and as pragmas
+                raise CorruptStoreError(f"the store {folder} was altered: it holds the settings {strange}; restore the folder from a backup")
+        if "Cache" not in tables:
+            if was_used(folder):
+                raise CorruptStoreError(f"{called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
+            return None
+        row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
+        if row is None:
+            if connection.execute("SELECT 1 FROM Cache NOT INDEXED WHERE key = ? LIMIT 1", (FORMAT_KEY,)).fetchone():
+                raise CorruptStoreError(f"{called} was altered: the index of its database is damaged; restore the folder from a backup")
+            if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
+                raise StoreError(f"{folder} is a diskcache of another program; name a new or an empty folder")
+            return None
+        ((journal,),) = connection.execute("PRAGMA journal_mode")
+    version = unpack(unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b"", called))[0]
+    if version > FORMAT_VERSION:
+        raise StoreVersionError(
+            f"the store {folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
+        )
+    return "wal" if journal == "wal" else "delete"
