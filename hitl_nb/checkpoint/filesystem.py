@@ -28,6 +28,8 @@ if sys.platform != "win32":
 Journal = Literal["wal", "delete"]
 """wal: quick, for the processes of one machine. delete: the rollback journal, where every file system that has locks will do."""
 
+VARIABLE: Final = "HITL_NB_JOURNAL"
+"""Of the environment: the journal that new stores get where nothing else is said."""
 _SHARED: Final = r"9p|virtiofs|vboxsf|prl_fs|vmhgfs|fuse\.vmhgfs-fuse|drvfs|fakeowner|fuse\.(osxfs|grpcfuse)"
 """Folders of a host that a virtual machine or a container sees."""
 _OBJECTS: Final = r"fuse\.(sshfs|s3fs|goofys|gcsfuse|rclone|davfs2|blobfuse2?)|davfs2?"
@@ -71,14 +73,14 @@ def is_network(kind: str) -> bool:
     return _NETWORK.match(kind) is not None
 
 
-def mount_of(folder: Path, mounts: Path = _MOUNTS) -> Mount:
+def mount_of(folder: Path, mounts: Path | None = None) -> Mount:
     """What the folder lies on. Found on Linux, and for shares of Windows; elsewhere nothing is claimed."""
     best, found = -1, Mount()
     with suppress(OSError, UnicodeDecodeError):
         place = str(folder.resolve())
         if place.startswith("\\\\"):  # also of a drive letter that stands for a share
             return Mount("smb")
-        for line in mounts.read_text(encoding="utf-8").splitlines():
+        for line in (mounts or _MOUNTS).read_text(encoding="utf-8").splitlines():
             _, at, kind, options, *_ = f"{line}    ".split(" ")
             if "\\" in at:
                 at = _ESCAPED.sub(lambda m: chr(int(m[1], 8)), at)
@@ -88,15 +90,15 @@ def mount_of(folder: Path, mounts: Path = _MOUNTS) -> Mount:
     return found
 
 
-def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
+def file_system(folder: Path, mounts: Path | None = None) -> str:
     """The type of the file system that a folder lies on, as Linux names it; empty elsewhere."""
     return mount_of(folder, mounts).kind
 
 
-def checked_wish(journal: object) -> Journal | None:
+def checked_wish(journal: object, name: str = "journal") -> Journal | None:
     if journal is None or journal in get_args(Journal):
         return journal  # type: ignore[return-value]
-    raise ValueError(f"journal is {journal!r}; expected 'wal', 'delete', or None for the one that the store has or its file system needs")
+    raise ValueError(f"{name} is {journal!r}; expected 'wal', 'delete', or nothing for the one that the store has or its file system needs")
 
 
 def concern(folder: Path, mount: Mount, journal: str) -> str:
@@ -113,13 +115,14 @@ def concern(folder: Path, mount: Mount, journal: str) -> str:
         return (
             f"{folder} lies on a {mount.kind} file system, and SQLite's write-ahead log needs a local disk: used by one machine at a time the store "
             f"may work; used by two, commits can be lost. While nobody has it open: hitl-nb store journal delete --store {folder}. Or move the "
-            f"folder to a local disk. DiskCacheSaver(…, journal='wal') says that one machine alone uses it, and ends this warning"
+            f"folder to a local disk. DiskCacheSaver(…, journal='wal') or {VARIABLE}=wal says that one machine alone uses it, and ends this warning"
         )
     return ""
 
 
-def journal_for(folder: Path, stored: Journal | None, wish: Journal | None, mounts: Path = _MOUNTS) -> Journal:
-    """The journal of the store that is being opened: the one it has (`stored`); for a new one the wish, or else what its file system allows.
+def journal_for(folder: Path, stored: Journal | None, wish: Journal | None) -> Journal:
+    """The journal of the store that is being opened: the one it has (`stored`); for a new one the wish, that of HITL_NB_JOURNAL, or else what its
+    file system allows.
 
     The caller holds the lock of locks/open.lock. Raises StoreError when the wish is another than what the store has, and when the file system is
     seen not to do what it must. Warns (NetworkFileSystemWarning) when it may lose commits.
@@ -129,7 +132,8 @@ def journal_for(folder: Path, stored: Journal | None, wish: Journal | None, moun
             f"the store {folder} has the journal {stored!r}, and was to be opened with journal={wish!r}; all who open it share the one it has. Leave "
             f"journal= out, or while nobody has it open: hitl-nb store journal {wish} --store {folder}"
         )
-    mount = mount_of(folder, mounts)
+    mount = mount_of(folder)
+    wish = wish or checked_wish(os.environ.get(VARIABLE) or None, VARIABLE)
     journal: Journal = stored or wish or ("delete" if mount.is_network else "wal")
     if mount.is_network:
         require_locks(folder, mount)

@@ -1,4 +1,4 @@
-"""`hitl-nb store`: what lies in a store's folder, whether it is whole, a copy of it, what can be saved of it, and its space."""
+"""`hitl-nb store`: what lies in a store's folder, whether it is whole, a copy of it, what can be saved of it, its space, and its journal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from hitl_nb.cli.completing import complete_threads
 from hitl_nb.decisions.wording import plural
 
 if TYPE_CHECKING:
+    from hitl_nb.checkpoint.filesystem import Journal
     from hitl_nb.checkpoint.upkeep.health import Health
 
 
 @click.group(
-    short_help="Look after a store: info, check, backup, repair, vacuum.",
+    short_help="Look after a store: info, check, backup, repair, vacuum, journal.",
     epilog="Every one of them takes --store and --json. Exit codes: 0 done, or it is whole; 1 it is damaged, or failed; 2 wrong usage.",
 )
 def store() -> None:
@@ -162,6 +163,25 @@ def vacuum(store: Path, *, as_json: bool) -> None:
     click.echo(f"{_size(freed.before)} before, {_size(freed.after)} after: removed {files}; the database was packed.")
     if not freed.complete:
         click.echo("Somebody reads the store, so its write-ahead log was not emptied; it will be when nobody does.", err=True)
+
+
+@store.command(short_help="Give it another journal.", epilog="Exit codes: 0 done, or it had that journal; 1 not changed; 2 wrong usage.")
+@click.argument("journal", type=click.Choice(["wal", "delete"]))
+@store_option
+@json_option
+@told
+def journal(journal: Journal, store: Path, *, as_json: bool) -> None:
+    """Give the store another journal, while nobody has it open: "delete" before two machines share it, "wal" for one machine alone, which is quicker.
+
+    What is stored stays as it is. On a network file system it is first tried whether locks do what they must.
+    """
+    from hitl_nb.checkpoint.upkeep.journal import change_journal
+
+    changed = change_journal(_there(store), journal)
+    if as_json:
+        print_json({"folder": str(store), "journal": journal, "changed": changed})
+    else:
+        click.echo(f"{clean(str(store))} {'has now' if changed else 'had already'} the journal {journal}.")
 
 
 def _there(store: Path) -> Path:

@@ -1,0 +1,301 @@
+"""A store on a network file system: what is found at opening, which journal it gets, and that no opener changes another one's."""
+
+import errno
+import json
+import mmap
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hitl_nb.checkpoint import filesystem
+from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.checkpoint.filesystem import Mount, concern, file_system, mount_of, require_locks, require_shared_memory
+from hitl_nb.checkpoint.folder import FolderReader, journal_of
+from hitl_nb.checkpoint.upkeep.backup import backup
+from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.describing import describe
+from hitl_nb.checkpoint.upkeep.journal import change_journal
+from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
+from hitl_nb.cli import main
+from hitl_nb.errors import NetworkFileSystemWarning, StoreError
+from tests.crash.whole_store import make, read
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def lies_on(tmp_path, monkeypatch):
+    """`lies_on(kind, options)`: from now on the folder of the test lies on such a file system."""
+
+    def mount(kind, options="rw"):
+        mounts = tmp_path / "mounts"
+        mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path} {kind} {options} 0 0\n")
+        monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+
+    return mount
+
+
+@pytest.fixture
+def store(tmp_path):
+    """`store(journal)`: a store with content that has this journal and that nobody has open."""
+
+    def made(journal):
+        saver = DiskCacheSaver(tmp_path / "store", journal=journal)
+        saver.head("t")
+        saver.close()
+        make(tmp_path / "store")
+        return tmp_path / "store"
+
+    return made
+
+
+def journal(folder):
+    with closing(sqlite3.connect(folder / "cache.db")) as connection:
+        return connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+def opened(folder, **options):
+    """The journal of the store and the warnings that opening it gave."""
+    saver = DiskCacheSaver(folder, **options)
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        saver.head("t")
+    saver.close()
+    return journal(folder), [str(w.message) for w in given]
+
+
+# -- what is found
+
+
+@pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="only Linux says what is mounted")
+def test_the_real_table_of_mounts_is_understood():
+    assert file_system(Path("/proc/self")) == "proc"
+    assert not mount_of(Path("/proc")).is_network
+
+
+def test_where_nothing_is_known_nothing_is_claimed(tmp_path, monkeypatch):
+    for text in ("", "garbage\n\n  \n", f"server:/x {tmp_path}"):
+        (tmp_path / "mounts").write_text(text)
+        monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "mounts")
+        assert opened(tmp_path / f"store{len(text)}") == ("wal", [])
+    monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "none")
+    assert opened(tmp_path / "store") == ("wal", [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "why"),
+    [
+        ("nfs", "rw,vers=3,nolock", "nolock"),
+        ("nfs4", "rw,local_lock=all", "local_lock=all"),
+        ("cifs", "rw,nobrl", "nobrl"),
+        ("fuse.sshfs", "rw", "tells no other machine"),
+        ("nfs4", "rw,local_lock=none", ""),
+        ("ext4", "rw,nolock", ""),
+    ],
+)
+def test_locks_that_stay_on_this_machine_are_told_from_the_mount(kind, options, why):
+    mount = Mount(kind, frozenset(options.split(",")))
+    assert bool(mount.unshared_locks) is bool(why)
+    assert why in mount.unshared_locks
+    assert why in concern(Path("/data/reviews"), mount, "delete")
+
+
+# -- which journal a store gets, and keeps
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "gpfs", "virtiofs", "fuse.glusterfs"])
+def test_a_new_store_on_a_network_file_system_gets_the_journal_that_is_safe_there(tmp_path, lies_on, kind):
+    lies_on(kind)
+    assert opened(tmp_path / "store") == ("delete", [])
+    assert opened(tmp_path / "store") == ("delete", [])  # and keeps it
+    found = describe(tmp_path / "store")
+    assert (found.journal_mode, found.file_system, found.warnings) == ("delete", kind, ())
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "tmpfs", "overlay", "fuse.unheard-of"])
+def test_on_any_other_file_system_it_gets_the_quick_one(tmp_path, lies_on, kind):
+    lies_on(kind)
+    assert opened(tmp_path / "store") == ("wal", [])
+
+
+def test_a_store_with_a_write_ahead_log_that_lies_there_warns_of_what_may_be_lost_and_says_what_to_do(tmp_path, store, lies_on, monkeypatch):
+    folder = store("wal")
+    lies_on("nfs4")
+    mode, (told,) = opened(folder)
+    assert mode == "wal"  # nobody's store is changed by opening it
+    for part in (str(folder), "nfs4", "used by two, commits can be lost", f"hitl-nb store journal delete --store {folder}", "journal='wal'"):
+        assert part in told
+    assert opened(folder, journal="wal") == ("wal", [])
+    monkeypatch.setenv("HITL_NB_JOURNAL", "wal")
+    assert opened(folder) == ("wal", [])
+    monkeypatch.delenv("HITL_NB_JOURNAL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NetworkFileSystemWarning)
+        with pytest.raises(NetworkFileSystemWarning):
+            DiskCacheSaver(folder).head("t")
+    assert describe(folder).warnings == (told,)
+
+
+def test_a_mount_whose_locks_other_machines_do_not_see_is_warned_of_whatever_the_journal(tmp_path, lies_on):
+    lies_on("nfs4", "rw,local_lock=all")
+    for wish in (None, "delete"):
+        mode, (told,) = opened(tmp_path / "store", journal=wish)
+        assert mode == "delete"
+        assert "local_lock=all" in told
+        assert str(tmp_path / "store") in told
+
+
+@pytest.mark.parametrize(("stored", "wish"), [("wal", "delete"), ("delete", "wal")])
+def test_two_openers_with_different_wishes_do_not_change_each_others_journal(store, stored, wish):
+    folder = store(stored)
+    before = read(folder)
+    with pytest.raises(StoreError, match=f"has the journal '{stored}'.*hitl-nb store journal {wish} --store"):
+        DiskCacheSaver(folder, journal=wish).head("t")
+    assert opened(folder) == opened(folder, journal=stored) == (stored, [])
+    assert read(folder) == before
+
+
+def test_the_environment_says_what_new_stores_get_and_changes_none_that_is_there(tmp_path, store, monkeypatch):
+    folder = store("wal")
+    monkeypatch.setenv("HITL_NB_JOURNAL", "delete")
+    assert opened(folder) == ("wal", [])
+    assert opened(tmp_path / "new") == ("delete", [])
+    assert opened(tmp_path / "newer", journal="wal") == ("wal", [])
+    monkeypatch.setenv("HITL_NB_JOURNAL", "truncate")
+    with pytest.raises(ValueError, match="HITL_NB_JOURNAL is 'truncate'; expected 'wal', 'delete'"):
+        DiskCacheSaver(tmp_path / "newest").head("t")
+    with pytest.raises(ValueError, match="journal is 'off'; expected"):
+        DiskCacheSaver(tmp_path / "newest", journal="off")
+
+
+def test_every_python_thread_and_an_unpickled_saver_keep_to_the_journal_and_wait_for_the_disk_as_long_as_it_needs(tmp_path):
+    def levels(saver):
+        sql = saver._cache()._sql
+        return sql("PRAGMA journal_mode").fetchone()[0], sql("PRAGMA synchronous").fetchone()[0]
+
+    for durability, level in (("normal", 2), ("full", 3)):
+        saver = DiskCacheSaver(tmp_path / "store", durability=durability, journal="delete")
+        with ThreadPoolExecutor(1) as pool:
+            found = [levels(saver), pool.submit(levels, saver).result(), levels(pickle.loads(pickle.dumps(saver)))]
+        assert found == [("delete", level)] * 3
+
+
+# -- changing it
+
+
+@pytest.mark.parametrize(("stored", "wish"), [("wal", "delete"), ("delete", "wal")])
+def test_a_store_that_nobody_has_open_is_given_another_journal_and_keeps_what_it_holds(store, stored, wish):
+    folder = store(stored)
+    before, figures = read(folder), check(folder)
+    assert change_journal(folder, wish)
+    assert not change_journal(folder, wish)
+    assert opened(folder) == opened(folder, journal=wish) == (wish, [])
+    after = check(folder)
+    assert (after.ok, after.records) == (True, figures.records)
+    assert read(folder) == before
+
+
+def test_a_store_that_somebody_has_open_keeps_its_journal(store):
+    folder = store("wal")
+    saver = DiskCacheSaver(folder)
+    saver.head("t")
+    with pytest.raises(StoreError, match="somebody has the store .* open, so its journal was not changed"):
+        change_journal(folder, "delete", timeout_s=0.05)
+    saver.close()
+    assert opened(folder) == ("wal", [])
+
+
+def test_the_command_changes_the_journal_and_says_so(store):
+    folder = store("wal")
+    run = CliRunner().invoke
+    done = run(main, ["store", "journal", "delete", "--store", str(folder)])
+    assert (done.exit_code, done.stdout) == (0, f"{folder} has now the journal delete.\n")
+    assert run(main, ["store", "journal", "delete", "--store", str(folder)]).stdout == f"{folder} had already the journal delete.\n"
+    assert json.loads(run(main, ["store", "journal", "wal", "--json", "--store", str(folder)]).stdout)["changed"] is True
+    assert run(main, ["store", "journal", "off", "--store", str(folder)]).exit_code == 2
+    assert run(main, ["store", "journal", "wal", "--store", str(folder / "none")]).exit_code == 2
+
+
+# -- what is tried out
+
+
+def test_locks_that_let_two_in_are_an_error_and_the_store_is_not_opened(tmp_path, lies_on, monkeypatch):
+    if not hasattr(os, "geteuid"):
+        pytest.skip("locks as Unix has them")
+    lies_on("nfs4")
+    (tmp_path / "locks").mkdir()
+    require_locks(tmp_path, Mount("nfs4"))
+    monkeypatch.setattr(filesystem.fcntl, "fcntl", lambda *_: 0)
+    with pytest.raises(StoreError, match=r"lies on a nfs4 file system, and two may hold the same lock at once \(fcntl\)"):
+        DiskCacheSaver(tmp_path / "store").head("t")
+    assert not (tmp_path / "store" / "cache.db").exists()
+    assert not any((tmp_path / "locks").iterdir())
+
+
+def test_a_file_system_without_locks_is_an_error_that_says_so(tmp_path, monkeypatch):
+    if not hasattr(os, "geteuid"):
+        pytest.skip("locks as Unix has them")
+
+    def refuse(handle, way):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setattr(filesystem.fcntl, "flock", refuse)
+    with pytest.raises(StoreError, match=r"it has no locks \(flock: No locks available\)"):
+        require_locks(tmp_path, Mount("nfs4"))
+
+
+def test_memory_that_is_not_shared_is_an_error_for_a_write_ahead_log_only(tmp_path, lies_on, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENODEV, "No such device")
+
+    (tmp_path / "locks").mkdir()
+    require_shared_memory(tmp_path, Mount("9p"))
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    lies_on("9p")
+    assert opened(tmp_path / "store") == ("delete", [])
+    with pytest.raises(StoreError, match="no memory that users of a file share.*hitl-nb store journal delete"):
+        DiskCacheSaver(tmp_path / "other", journal="wal").head("t")
+
+
+def test_nothing_is_tried_on_a_local_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "_Probe", None)
+    assert opened(tmp_path / "store") == ("wal", [])
+
+
+# -- the rollback journal, read by those who do not open the store
+
+
+def test_who_only_looks_sees_each_commit_and_upkeep_does_what_it_does(tmp_path, store):
+    folder = store("delete")
+    reader, saver = FolderReader(folder), DiskCacheSaver(folder)
+    assert [q.interrupt_id for q in reader.open_questions()] == [q.interrupt_id for q in saver.open_questions()]
+    for thread in [key.removeprefix("h/") for key, _ in reader._scan("h/") if "@" not in key][:3]:
+        saver.delete_thread(thread)
+        assert reader.head(thread) is None
+    assert [q.interrupt_id for q in reader.open_questions()] == [q.interrupt_id for q in saver.open_questions()]
+    assert check(folder).ok
+    assert backup(folder, tmp_path / "copy").ok
+    assert opened(tmp_path / "copy") == ("delete", [])
+    assert vacuum(folder).complete
+
+
+def test_looking_at_a_rollback_journal_drops_no_lock_that_this_process_has(store):
+    folder = store("delete")
+    saver = DiskCacheSaver(folder)
+    rival = f"import sqlite3\nc = sqlite3.connect({str(folder / 'cache.db')!r}, timeout=0, isolation_level=None)\nc.execute('BEGIN IMMEDIATE')"
+    with saver._transaction():
+        assert journal_of(folder / "cache.db") == "delete"
+        assert FolderReader(folder).open_questions() == saver.open_questions()
+        describe(folder)
+        tried = subprocess.run([sys.executable, "-c", rival], capture_output=True, text=True, check=False)
+        assert "database is locked" in tried.stderr
