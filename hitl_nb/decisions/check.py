@@ -18,7 +18,7 @@ from hitl_nb.decisions.problems import Problem, of_model, of_schema
 from hitl_nb.decisions.rows.answer import expanded, is_meant_as_rows
 from hitl_nb.decisions.rows.table import Table, found_in
 from hitl_nb.decisions.typed import adapter_of, generator, no_schema, type_name
-from hitl_nb.decisions.validator import validator_of
+from hitl_nb.decisions.validator import ending, validator_of
 from hitl_nb.decisions.wording import capital
 from hitl_nb.errors import GraphError, HitlError, InvalidAnswerError, shown
 
@@ -96,8 +96,8 @@ def answer_schema(schema: Any) -> dict[str, Any]:
         made = dict(schema)
         try:
             cls = validator_for(made, default=Draft202012Validator)
-            cls.check_schema(made, format_checker=FormatChecker(["regex"]))  # type: ignore[call-arg]
-            with suppress(Unresolvable):  # told when an answer needs what is missing
+            with ending(), suppress(Unresolvable):  # what is missing is told when an answer needs it
+                cls.check_schema(made, format_checker=FormatChecker(["regex"]))  # type: ignore[call-arg]
                 next(cls(made, registry=Registry()).iter_errors(None), None)
         except SchemaError as error:
             raise GraphError(f"schema= is no valid JSON Schema at {_place(error.absolute_path, 'schema')}: {error.message}") from None
@@ -225,7 +225,9 @@ def _plain(question: Question, answer: Any) -> Any:
 
     def scalar(value: Any) -> Any:
         if callable(getattr(value, "tolist", None)):  # NumPy, without importing it
-            return value.tolist()
+            made = value.tolist()
+            if not hasattr(made, "tolist"):  # a longdouble gives itself, over and over until the process ends
+                return made
         raise TypeError(type(value).__name__)
 
     try:

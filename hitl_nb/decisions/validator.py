@@ -4,21 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from threading import local
+from typing import Any, Final
 
 
-def validator_of(schema: Mapping[str, Any]) -> Any:
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """A validator of `jsonschema`, of which a schema without end is a RecursionError."""
+
+    made: Any
+
+    def iter_errors(self, data: Any) -> Iterator[Any]:
+        with ending():
+            yield from self.made.iter_errors(data)
+
+    def is_valid(self, data: Any) -> bool:
+        with ending():
+            return bool(self.made.is_valid(data))
+
+    def evolve(self, schema: Any) -> Validator:
+        """For a part of the schema, whose references lead into the whole."""
+        return Validator(self.made.evolve(schema=schema))
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Where the limit of recursion is reached inside a library in Rust, it ends in an exception that no `except Exception` sees: a RecursionError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the module pyo3_runtime, which cannot be imported
+            raise
+        raise RecursionError(str(error)) from None
+
+
+def validator_of(schema: Mapping[str, Any]) -> Validator:
     """What checks data against a JSON Schema as answers are checked: with the formats of dates and times, and without ever using the network."""
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Registry
 
     cls = _gentle(validator_for(schema, default=Draft202012Validator))
     # An own empty registry: the default one would fetch a remote $ref from the network.
-    return cls(dict(schema), format_checker=_formats(), registry=Registry())
+    return Validator(cls(dict(schema), format_checker=_formats(), registry=Registry()))
 
 
 @cache
@@ -27,6 +59,7 @@ def _gentle(base: Any) -> Any:
     from jsonschema.validators import extend
 
     rules = {word: _gentler(base.VALIDATORS[word], excused) for word, excused in _EXCUSED.items() if word in base.VALIDATORS}
+    rules |= {word: _once(base.VALIDATORS[word]) for word in _REFERENCES if word in base.VALIDATORS}
     return extend(base, rules)  # type: ignore[no-untyped-call]
 
 
@@ -58,6 +91,25 @@ def _gentler(rule: Any, excused: Any) -> Any:
     return check
 
 
+def _once(rule: Any) -> Any:
+    """A reference that comes back to itself at the same part of the data never ends: said at once, and not a thousand calls later."""
+    inside = local()
+
+    def check(validator: Any, reference: Any, value: Any, schema: Any) -> Iterator[Any]:
+        followed = inside.__dict__.setdefault("followed", set())
+        here = (id(schema), id(value))
+        if here in followed:
+            raise RecursionError(f"{reference!r} refers to itself without end")
+        followed.add(here)
+        try:
+            errors = list(rule(validator, reference, value, schema) or ())
+        finally:
+            followed.discard(here)
+        yield from errors
+
+    return check
+
+
 def _is_multiple(value: Any, step: Any) -> bool:
     """Exact by the digits that are written: 1.1 is a multiple of 0.01, which division of floats denies."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not step:
@@ -73,5 +125,6 @@ def _is_beyond(value: Any, pattern: str) -> bool:  # noqa: ARG001
     return True
 
 
+_REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _EXCUSED = {"multipleOf": _is_multiple, "pattern": _is_beyond}
 """Which values a rule takes beside those that it takes anyway."""

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import answer_schema, check_answer, problems, remember_schema, typed_answer
+from hitl_nb.decisions.validator import ending
 from hitl_nb.errors import GraphError, InvalidAnswerError
 
 
@@ -282,3 +283,34 @@ def test_an_answer_that_cannot_be_worked_with_has_one_problem():
     assert [p.path for p in problems(q, float("nan"))] == [()]
     assert problems(q, object())
     assert problems(asked(payload=OPTIONS), "Aprove")[0].message.startswith("'Aprove' is none of its options")
+
+
+def test_a_number_that_no_json_has_is_refused_and_does_not_end_the_process():
+    for odd in (np.longdouble(1), [np.clongdouble(1)], np.array([np.longdouble(1)])):
+        with pytest.raises(InvalidAnswerError, match="cannot be written as JSON"):
+            check_answer(asked({"type": "array"}), odd)
+    assert check_answer(asked({"type": "array"}), np.array([np.float32(1.5)])) == [1.5]
+
+
+ENDLESS = {"type": "string", "if": {"maxLength": 1}, "else": {"$ref": "#"}}
+
+
+def test_a_schema_that_has_no_end_for_an_answer_refuses_it_and_a_tree_has_one():
+    assert check_answer(asked(ENDLESS), "a") == "a"
+    with pytest.raises(InvalidAnswerError, match="refers to itself without end"):
+        check_answer(asked(ENDLESS), "abc")
+    assert problems(asked(ENDLESS), "abc")
+    tree = {"type": "array", "items": {"$ref": "#"}}
+    assert check_answer(asked(tree), [[], [[]], [[]]]) == [[], [[]], [[]]]
+    with pytest.raises(InvalidAnswerError, match="is not of type 'array'"):
+        check_answer(asked(tree), [[], [[5]]])
+
+
+def test_the_limit_of_recursion_inside_a_library_in_rust_is_an_ordinary_error():
+    class PanicException(BaseException):
+        pass
+
+    with pytest.raises(RecursionError), ending():
+        raise PanicException("__eq__ failed!")
+    with pytest.raises(KeyboardInterrupt), ending():
+        raise KeyboardInterrupt
