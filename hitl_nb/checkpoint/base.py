@@ -35,23 +35,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
-from hitl_nb.checkpoint import deciding, expiring, housekeeping
-from hitl_nb.checkpoint.audit import log_decision, log_event, log_return
+from hitl_nb.checkpoint import committing, deciding, expiring, housekeeping
+from hitl_nb.checkpoint.audit import log_decision, log_event
 from hitl_nb.checkpoint.entitlement import Rules
-from hitl_nb.checkpoint.keys import (
-    OPEN_PREFIX,
-    checkpoint_id,
-    checkpoint_key,
-    decided_key,
-    decision_key,
-    events_key,
-    graph_key,
-    head_key,
-    is_nested,
-    kept_key,
-    question_key,
-    value_key,
-)
+from hitl_nb.checkpoint.keys import OPEN_PREFIX, decided_key, decision_key, events_key, kept_key, question_key
+from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.questions import (
     EXPIRED,
     OpenQuestion,
@@ -66,7 +54,6 @@ from hitl_nb.checkpoint.records import (
     Event,
     Head,
     Question,
-    ValueRef,
     Withdrawn,
     event_to_wire,
     utc_now,
@@ -74,7 +61,7 @@ from hitl_nb.checkpoint.records import (
 from hitl_nb.checkpoint.reviewers import Given, ReviewersFile
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.voting import Recorded, Vote, latest
-from hitl_nb.errors import CorruptStoreError, NotEntitledError, ThreadMovedError, shown
+from hitl_nb.errors import NotEntitledError, shown
 
 INLINE_MAX: Final = 4096
 """Bytes up to which a value lies inside its checkpoint's record."""
@@ -184,18 +171,10 @@ class Checkpointer(ThreadReader):
         the caller has not seen; the same for `decisions`, so that one never lands on a question answered meanwhile.
         """
         with self._taking():
-            head = self._commit(
-                thread_id,
-                expect,
-                closing=closing,
-                checkpoint=checkpoint,
-                large=large,
-                events=events,
-                questions=questions,
-                decisions=decisions,
-                input_digest=input_digest,
-                graph=graph,
-            )
+            head = committing.commit(
+                self, thread_id, expect, closing=closing, checkpoint=checkpoint, large=large, events=events, questions=questions,
+                decisions=decisions, input_digest=input_digest, graph=graph,
+            )  # fmt: skip
         self._stored(checkpoint, graph)
         return head
 
@@ -207,13 +186,15 @@ class Checkpointer(ThreadReader):
         head = None
         with self._taking():
             for arguments in commits:
-                head = self._commit(**{"thread_id": thread_id, **arguments})
+                head = committing.commit(self, **{"thread_id": thread_id, **arguments})
         for arguments in commits:
             self._stored(arguments.get("checkpoint"), arguments.get("graph"))
         return head
 
-    def record(self, thread_id: str, decisions: Sequence[Decision]) -> Recorded:
+    def record(self, thread_id: str, decisions: Sequence[Decision], *, known: tuple[Head, Ledger] | None = None) -> Recorded:
         """Record the answers to open questions, all or none, without running the graph. What became of each.
+
+        `known`: what the caller has read of the thread, and need not be read again when it still stands there.
 
         Each `decision.answer` must have been checked before. `number` is assigned here. The answers are durable when this returns. The answer to a
         question with a quorum is a Vote: the one that completes the quorum becomes its decision, until then the question stays open.
@@ -221,7 +202,7 @@ class Checkpointer(ThreadReader):
         deadline, NotEntitledError for a reviewer who may not answer (the decision log says so), ReviewersFileError; then nothing was recorded.
         """
         with self._taking():
-            return deciding.record(self, thread_id, decisions)
+            return deciding.record(self, thread_id, decisions, known)
 
     def answer(self, thread_id: str, decisions: Sequence[Decision]) -> Head:
         """`record`, for whoever only needs the thread's new head."""
@@ -307,53 +288,6 @@ class Checkpointer(ThreadReader):
 
     # -- pieces of a transaction -------------------------------------------------------------------------------------------------
 
-    def _commit(
-        self,
-        thread_id: str,
-        expect: Head | None,
-        *,
-        closing: Sequence[Event] = (),
-        checkpoint: Checkpoint | None = None,
-        large: Mapping[int, bytes] | None = None,
-        events: Sequence[Event] = (),
-        questions: Sequence[Question] = (),
-        decisions: Sequence[Decision] = (),
-        input_digest: str | None = None,
-        graph: bytes | None = None,
-    ) -> Head:
-        now = self.head(thread_id)
-        if (now is None) != (expect is None) or (now and expect and (now.nonce, now.seq) != (expect.nonce, expect.seq)):
-            raise ThreadMovedError(
-                f"thread {thread_id!r} moved to {_where(now)} while this run worked from {_where(expect)}; nothing was written, read it again",
-                thread_id=thread_id,
-            )
-        if (checkpoint is not None or decisions) and now and expect and now.events != expect.events:
-            raise ThreadMovedError(f"thread {thread_id!r} got an answer meanwhile; nothing was written, read it again", thread_id=thread_id)
-        head = now or self._new_head(thread_id, checkpoint.nonce if checkpoint else "")
-        if closing and now is not None:
-            head = self._append(thread_id, head, closing)
-        if checkpoint is not None:
-            if checkpoint.events_before != head.events:
-                checkpoint = replace(checkpoint, events_before=head.events)
-            for slot, record in (large or {}).items():
-                self._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
-            self._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
-            if checkpoint.source == "fork" and not is_nested(thread_id):
-                log_return(self, thread_id, checkpoint)
-            if graph is not None and checkpoint.graph not in self._graphs and self.graph_record(checkpoint.graph) is None:
-                self._put(graph_key(checkpoint.graph), graph)
-            head = replace(head, seq=checkpoint.seq, events=0)
-        if events:
-            head = self._append(thread_id, head, events)
-        for question in questions:
-            self._ask(question)
-        for decision in decisions:
-            head = deciding.decide(self, thread_id, head, decision)
-        if input_digest is not None:
-            head = replace(head, input_digest=input_digest)
-        self._put(head_key(thread_id), pack(head.to_wire()))
-        return head
-
     @contextmanager
     def _taking(self) -> Iterator[None]:
         """A transaction that may take answers: one of somebody who may not give it is logged, although the transaction comes to nothing."""
@@ -368,11 +302,6 @@ class Checkpointer(ThreadReader):
         """After the transaction: the store holds this graph, and need not be asked again."""
         if checkpoint is not None and graph is not None:
             self._graphs.add(checkpoint.graph)
-
-    def _new_head(self, thread_id: str, nonce: str) -> Head:
-        """The head of a thread that begins. After a deleted one of the same name, its decisions are numbered on."""
-        left = self._left_behind(thread_id)
-        return Head(nonce, -1, decisions=left, first_decision=left)
 
     def _append(self, thread_id: str, head: Head, events: Sequence[Event]) -> Head:
         self._put(events_key(thread_id, head.seq, head.events), pack([event_to_wire(e) for e in events]))
@@ -392,15 +321,9 @@ class Checkpointer(ThreadReader):
     def _record(self, thread_id: str, head: Head, decision: Decision) -> tuple[Head, Decision]:
         """Store a decision: the new head, and the decision with its number."""
         decision = replace(decision, number=head.decisions, seq=head.seq)
-        if self._read(decided_key(decision.interrupt_id)) is not None:
-            raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open and answered at once", thread_id=thread_id)
         record = pack(decision_to_wire(self.serde, decision))
         self._put(decision_key(thread_id, decision.number), record)
         self._put(decided_key(decision.interrupt_id), pack([thread_id, decision.number]))
         self._delete(OPEN_PREFIX + decision.interrupt_id)
         log_decision(self, decision, record, "expired" if decision.how == EXPIRED else "decision")
         return replace(head, decisions=head.decisions + 1), decision
-
-
-def _where(head: Head | None) -> str:
-    return "nothing (a new thread)" if head is None else f"checkpoint {checkpoint_id(head.nonce, head.seq)}"

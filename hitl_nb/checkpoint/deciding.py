@@ -19,14 +19,15 @@ from hitl_nb.errors import AmbiguousAnswerError, CorruptStoreError, NotEntitledE
 
 if TYPE_CHECKING:
     from hitl_nb.checkpoint.base import Checkpointer
+    from hitl_nb.checkpoint.ledger import Ledger
 
 
-def record(store: Checkpointer, thread_id: str, decisions: Sequence[Decision]) -> Recorded:
+def record(store: Checkpointer, thread_id: str, decisions: Sequence[Decision], known: tuple[Head, Ledger] | None) -> Recorded:
     """`Checkpointer.record`, inside its transaction."""
     head = store.head(thread_id)
     if head is None:
         raise UnknownThreadError(f"the store holds no thread {thread_id!r}, so nothing was answered", thread_id=thread_id)
-    ledger = store.ledger(thread_id, head)
+    ledger = known[1] if known is not None and known[0] == head else store.ledger(thread_id, head)
     if len({d.interrupt_id for d in decisions}) < len(decisions):
         raise AmbiguousAnswerError(f"thread {thread_id!r} got two answers to one question at once; neither was taken", thread_id=thread_id)
     for decision in decisions:

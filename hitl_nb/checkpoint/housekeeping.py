@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from hitl_nb.checkpoint.committing import new_head
 from hitl_nb.checkpoint.keys import (
     OPEN_PREFIX,
     checkpoint_key,
@@ -242,7 +243,7 @@ class _Copy:
         for t in tasks.keys() - self.asks_again:
             places |= zip(task_places(t), task_places(tasks[t]), strict=True)
         self.tasks |= tasks | {boundary_id(head.nonce, head.seq): boundary_id(nonce, head.seq)}
-        begun = replace(store._new_head(target, nonce), input_digest=self._begun(head.input_digest))
+        begun = replace(new_head(nonce, store._left_behind(target)), input_digest=self._begun(head.input_digest))
         self.threads.append((source, target, replace(begun, seq=head.seq, first=head.first, memories=head.memories)))
         for place, new in places.items():
             for number, name in enumerate(_nested(store, source, [place])):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.checkpoint.committing import head_after
 from hitl_nb.checkpoint.records import Checkpoint, Event, Failed, Finished, Head
 from hitl_nb.graph.effects import Commit, Flow, Io
 
@@ -117,23 +117,6 @@ def settled(steps: Flow, held: Held | None) -> Flow:
         return ended
     finally:
         held.close()
-
-
-def head_after(
-    *, expect: Head | None, closing: Sequence[Event] = (), checkpoint: Checkpoint | None = None, events: Sequence[Event] = (),
-    decisions: Sequence[Any] = (), input_digest: str | None = None, **_: Any,
-) -> Head:  # fmt: skip
-    """The head after a commit with these arguments, while nobody else can move the thread."""
-    head = expect or Head("" if checkpoint is None else checkpoint.nonce, -1)
-    if closing and expect is not None:
-        head = replace(head, events=head.events + 1)
-    if checkpoint is not None:
-        head = replace(head, seq=checkpoint.seq, events=0)
-    if events:
-        head = replace(head, events=head.events + 1)
-    return replace(
-        head, decisions=head.decisions + len(decisions), input_digest=head.input_digest if input_digest is None else input_digest
-    )  # fmt: skip
 
 
 def _can_wait(

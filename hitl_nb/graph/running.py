@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.records import UNSET, Decision
+from hitl_nb.checkpoint.records import UNSET, Answered, Asked, Decision, Question
+from hitl_nb.checkpoint.voting import Recorded
 from hitl_nb.decisions.reviewer import checked_name, reviewer_name
 from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning, shown
 from hitl_nb.graph import durability
@@ -70,6 +71,15 @@ class Call:
             raise ValueError(f"durability is {shown(self.durability)}; expected one of {', '.join(DURABILITIES)}")
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What became of the answers that came with a call."""
+
+    further: Further
+    run: Run | None
+    """The thread as it was left behind, if nobody else had a part in it: it need not be read again while it stands there."""
+
+
 def flow(known: Threads, call: Call) -> Flow:
     """Run the thread that the call's config names. Answers are recorded first, so that they count even when somebody else runs the thread."""
     saver = known.saver
@@ -108,7 +118,7 @@ def prepared(run: Run, call: Call) -> Run:
     return run
 
 
-def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Further | None, call: Call) -> Generator[Any, Any, Run]:
+def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Recording | None, call: Call) -> Generator[Any, Any, Run]:
     holding = ExitStack()
     guard = saver.guard(thread_id)
     try:
@@ -128,11 +138,11 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Furt
             raise ThreadBusyError(
                 f"{busy} The answer is recorded; whoever runs the thread goes on with it.", thread_id=thread_id, answer_recorded=True
             ) from None
-        opened: tuple[Run, Steps] = yield Io(lambda: _open(known, saver, thread_id, call))
+        opened: tuple[Run, Steps] = yield Io(lambda: _open(known, saver, thread_id, call, recorded))
         run, first = prepared(opened[0], call), opened[1]
-        run.further = recorded or run.further
-        if recorded is not None and recorded.recorded_at != run.head:  # somebody else ran or answered in between
-            recorded.disturbed = True
+        if recorded is not None:
+            run.further = recorded.further
+            run.further.disturbed = run.further.recorded_at != run.head  # somebody else ran or answered in between
         run.held = durability.held_back(saver, thread_id, call.durability)
         yield from durability.settled(all_steps(first, saver, run), run.held)
         if run.further is not None and run.further.answers:
@@ -154,9 +164,11 @@ def all_steps(first: Steps, saver: Checkpointer | None, run: Run) -> Flow:
     yield from perform(supersteps(run), saver, run)
 
 
-def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tuple[Run, Steps]:
+def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call, recorded: Recording | None) -> tuple[Run, Steps]:
     """The thread, and the steps that come before its supersteps."""
     given, config = call.given, call.config
+    if recorded is not None and recorded.run is not None and saver.head(thread_id) == recorded.run.head:
+        return recorded.run, nothing()
     seq = named_seq(config)
     run = known.load(saver, thread_id, config)
     if isinstance(given, Begin):
@@ -181,7 +193,7 @@ def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tu
         decisions: list[Decision] = []
         if given.resume is not UNSET and run.head is not None:
             decide = answers.decider(_reviewer(config), _how(config), known.now)
-            decisions, left = answers.match(saver, thread_id, run.head, run.open(), given.resume, decide)
+            decisions, left = answers.match(saver, thread_id, run.head, _asked(saver, run, run.open()), given.resume, decide)
             run.further = Further(left, frozenset(run.asker(d.interrupt_id) for d in decisions), decide)
         return run, amend(run, given.writes(), given.targets(), decisions)
     if isinstance(given, Command) and given.resume is not UNSET:
@@ -197,7 +209,7 @@ def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call) -> tu
     return run, begin(run, writes, input_digest(saver, given, writes))
 
 
-def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, config: Config) -> Further | None:
+def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, config: Config) -> Recording | None:
     """Store the answers of `resume` before anything runs; None when there was nothing to answer. `resume` UNSET: only pass a static pause."""
     run = known.load(saver, thread_id, config)
     seq = named_seq(config)
@@ -212,9 +224,32 @@ def _record(known: Threads, saver: Checkpointer, thread_id: str, resume: Any, co
     answers.require_current(saver, thread_id, run.head, seq)
     require_unchanged(run)
     decide = answers.decider(_reviewer(config), _how(config), known.now)
-    decisions, left = answers.match(saver, thread_id, run.head, open_, resume, decide)
-    head = saver.answer(thread_id, decisions)
-    return Further(left, frozenset(run.asker(d.interrupt_id) for d in decisions), decide, head)
+    decisions, left = answers.match(saver, thread_id, run.head, _asked(saver, run, open_), resume, decide)
+    recorded = saver.record(thread_id, decisions, known=(run.head, run.ledger))
+    asker = frozenset(run.asker(d.interrupt_id) for d in decisions)
+    return Recording(Further(left, asker, decide, recorded.head), _with_answers(run, recorded))
+
+
+def _asked(saver: Checkpointer, run: Run, open_: Sequence[Asked]) -> dict[str, Question]:
+    """These questions by id, their nodes called as they are stored."""
+    if run.renamed.nodes:
+        return {a.interrupt_id: question for a in open_ if (question := saver.question(a.interrupt_id)) is not None}
+    return {a.interrupt_id: run.questions[a.interrupt_id] for a in open_}
+
+
+def _with_answers(run: Run, recorded: Recorded) -> Run | None:
+    """The run as it stands with the answers that were recorded just now; None when it has to be read anew."""
+    answered = [made for made in recorded.made if isinstance(made, Decision)]
+    if (
+        len(answered) < len(recorded.made)
+        or run.head is None
+        or recorded.head != replace(run.head, events=run.head.events + 1, decisions=run.head.decisions + len(answered))
+    ):
+        return None
+    for made in answered:
+        run.ledger.add(Answered(made.interrupt_id, run.codec.dumps(made.answer, "answer")))
+    run.head = recorded.head
+    return run
 
 
 def perform(steps: Steps, saver: Checkpointer | None, run: Run, commit: Callable[[Checkpointer, Run, Commit], Flow] = durability.commit) -> Flow:

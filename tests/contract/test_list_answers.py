@@ -35,14 +35,14 @@ class Rival(MemorySaver):
         self.come()
         return head
 
-    def answer(self, thread_id, decisions):
-        head = super().answer(thread_id, decisions)
+    def record(self, *args, **kwargs):
+        recorded = super().record(*args, **kwargs)
         if self.runs_first:
             self.runs_first = False
             self.graph.advance(CONFIG)
             self.waits_for = frozenset({"a1", "b1", "c1"})
             self.come()
-        return head
+        return recorded
 
     def come(self):
         asked = {i.value["question"]: i for i in self.graph.get_state(CONFIG).interrupts}

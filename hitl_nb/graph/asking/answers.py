@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.reading import already_answered
-from hitl_nb.checkpoint.records import Asked, Decision, Head, Question
+from hitl_nb.checkpoint.records import Decision, Head, Question
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import (
     AlreadyAnsweredError,
     AmbiguousAnswerError,
-    CorruptStoreError,
     HitlError,
     InvalidAnswerError,
     NotWaitingError,
@@ -37,14 +36,14 @@ def decider(reviewer: str, how: str, now: Callable[[], datetime]) -> Callable[[Q
 
 
 def match(
-    saver: Checkpointer, thread_id: str, head: Head, open_: Sequence[Asked], resume: Any, decide: Callable[[Question, Any], Decision]
+    saver: Checkpointer, thread_id: str, head: Head, questions: Mapping[str, Question], resume: Any, decide: Callable[[Question, Any], Decision]
 ) -> tuple[list[Decision], deque[Any]]:
-    """The decisions that `resume` makes on the open questions (in task order), checked; and the answers of a list that are left.
+    """The decisions that `resume` makes on the open questions (by id, in task order), checked; and the answers of a list that are left.
 
     Raises AmbiguousAnswerError, UnknownInterruptError, AlreadyAnsweredError, NotWaitingError, InvalidAnswerError; nothing was recorded then.
     """
     try:
-        return _match(saver, thread_id, head, open_, resume, decide)
+        return _match(saver, thread_id, head, questions, resume, decide)
     except (HitlError, MemoryError):
         raise
     except Exception as error:
@@ -56,9 +55,8 @@ def match(
 
 
 def _match(
-    saver: Checkpointer, thread_id: str, head: Head, open_: Sequence[Asked], resume: Any, decide: Callable[[Question, Any], Decision]
+    saver: Checkpointer, thread_id: str, head: Head, questions: Mapping[str, Question], resume: Any, decide: Callable[[Question, Any], Decision]
 ) -> tuple[list[Decision], deque[Any]]:
-    questions = {a.interrupt_id: _question(saver, a.interrupt_id) for a in open_}
     if isinstance(resume, Mapping) and not resume:
         raise AmbiguousAnswerError(
             f"Command(resume={{}}) holds no answer; open questions of thread {thread_id!r}: {_names(questions)}. To answer one with an empty "
@@ -133,13 +131,6 @@ def _nothing_open(saver: Checkpointer, thread_id: str, head: Head) -> NotWaiting
     return NotWaitingError(
         f"thread {thread_id!r} has no open question{last}. The answer was not taken", thread_id=thread_id, last_decision=made[0] if made else None
     )
-
-
-def _question(saver: Checkpointer, interrupt_id: str) -> Question:
-    question = saver.question(interrupt_id)
-    if question is None:
-        raise CorruptStoreError(f"question {interrupt_id} is listed as open, but its record is missing", interrupt_id=interrupt_id)
-    return question
 
 
 def _names(questions: Mapping[str, Question]) -> str:

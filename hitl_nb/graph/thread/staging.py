@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.graph.durability import head_after
+from hitl_nb.checkpoint.committing import head_after
 from hitl_nb.graph.effects import Commit, Flow, Io
 from hitl_nb.graph.run import Run
 from hitl_nb.graph.running import perform

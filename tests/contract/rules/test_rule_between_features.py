@@ -7,6 +7,7 @@ from typing import Annotated, TypedDict
 
 import pytest
 
+from hitl_nb.checkpoint import committing
 from hitl_nb.checkpoint.keys import memory_places
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.errors import ThreadMovedError
@@ -185,16 +186,16 @@ def test_reopening_inside_is_all_or_nothing(rounds, saver, run, cfg, monkeypatch
     answered(run, rounds, cfg, "1", "b")
     names = ["t-1", "t-1\x1f@caller\x1f0"]
     stood = [saver.head(name) for name in names]
-    real, dies_at = saver._commit, 2
+    real, dies_at = committing.commit, 2
 
-    def dying(thread_id, *args, **arguments):
+    def dying(store, *args, **arguments):
         nonlocal dies_at
         dies_at -= 1
         if not dies_at:
             raise KeyboardInterrupt
-        return real(thread_id, *args, **arguments)
+        return real(store, *args, **arguments)
 
-    monkeypatch.setattr(saver, "_commit", dying)
+    monkeypatch.setattr(committing, "commit", dying)
     with pytest.raises(KeyboardInterrupt):
         rounds.reopen(cfg, first.id)
     monkeypatch.undo()
