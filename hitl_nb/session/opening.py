@@ -14,6 +14,7 @@ from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.responders.base import Responder
 from hitl_nb.responders.choose import choose_front_end
 from hitl_nb.session.session import ReviewSession
+from hitl_nb.session.stopped import Stopped
 
 
 def review(
@@ -66,7 +67,8 @@ def review(
     session = ReviewSession(graph, graph.checkpointer, thread_id, front, reviewer_name(reviewer), context=context, now=graph.now)
     if front.met is not None:
         front.met(session)
-    session.open(input)
+    with Stopped(session):
+        session.open(input)
     if front.stops and session.status == "waiting":
         raise session.still_waiting("and this run leaves open what its answers do not say")
     return session

@@ -177,7 +177,7 @@ class Runner:
         def submit(answer: Any, *, reviewer: str | None = None, how: str | None = None) -> Decision | Vote:
             try:
                 return self._record(request, answer, reviewer, how or self._responder.how)
-            except _OVERTAKEN:
+            except (*_OVERTAKEN, KeyboardInterrupt):  # Ctrl-C may have come when the answer was recorded already
                 self._moved()
                 raise
             finally:
@@ -244,8 +244,7 @@ class Runner:
                 self._recall(self._questions.request(asked.interrupt_id).question, None)
         self._given = given
         self._turn.want()
-        if self._turn.take():
-            self._advance()
+        self._advance()
         if self._error is not None and not (self._answers_later and self._saver.decisions(self.thread_id)):
             raise self._error
         self._is_open = True
@@ -274,11 +273,17 @@ class Runner:
         self._started = True
         self._view.changeable(None)
 
-    def _advance(self) -> None:
-        """Run and ask until there is nothing to run. The caller has taken the turn."""
-        first = self._saver.head(self.thread_id)
+    def _advance(self, *, as_worker: bool = False) -> bool:
+        """Run and ask until there is nothing to run. False: there was nothing, or somebody else does."""
+        first: list[Head | None] = []
+
+        def one_round() -> None:
+            if not first:
+                first.append(self._saver.head(self.thread_id))
+            self._round(first[0])
+
         try:
-            self._turn.run(lambda: self._round(first))
+            return self._turn.go(one_round, as_worker=as_worker)
         except BaseException:
             self._view.running(())  # somebody pressed Interrupt: nothing goes on behind their back, and nothing looks as if it did
             raise
@@ -335,20 +340,20 @@ class Runner:
 
     def _go_on_here(self) -> None:
         """Run in the calling thread, unless somebody runs already; raise what the node raises."""
-        if self._turn.take():
-            self._advance()
+        if self._advance():
             self._show_failure()
             if self._error is not None:
                 raise self._error
 
     def _start_worker(self) -> None:
         """Run in a worker thread, unless somebody runs or waits already. A click returns at once."""
-        if self._turn.take(as_worker=True):
+        if self._turn.offers(as_worker=True):
             Thread(target=self._context.copy().run, args=(self._work,), name=f"hitl-nb-{self.thread_id}", daemon=True).start()
 
     def _work(self) -> None:
         try:
-            self._advance()
+            if not self._advance(as_worker=True):
+                return
         except BaseException as error:  # noqa: BLE001  no cell is there to raise it in: the card shows it and result() raises it
             self._error, self._head = error, self._saver.head(self.thread_id)  # SystemExit too: the thread would end silently
         self._show_failure()

@@ -18,6 +18,7 @@ from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AmbiguousAnswerError, NotWaitingError, StillWaitingError, ThreadBusyError
 from hitl_nb.responders.plain import wait_by_looking
 from hitl_nb.session.runner import Runner
+from hitl_nb.session.stopped import Stopped
 
 Status = Literal["running", "waiting", "done", "failed"]
 
@@ -90,7 +91,8 @@ class ReviewSession(Runner):
         timeout_s: give up after so many seconds; the question stays open.
         Raises what a node raised, and StillWaitingError after the timeout or where nobody can answer.
         """
-        return self._result(timeout_s, lambda: False)
+        with Stopped(self):
+            return self._result(timeout_s, lambda: False)
 
     def _result(self, timeout_s: float | None, given_up: Callable[[], bool]) -> dict[str, Any]:
         ends_at = None if timeout_s is None else time.monotonic() + timeout_s
@@ -99,11 +101,11 @@ class ReviewSession(Runner):
             self._turn.want()
         if self._error is None:
             self._moved()
-        self._turn.cell_waits(1)
+        cell = object()
         try:
+            self._turn.waits(cell)
             while True:
-                if self._error is None and self._turn.take():
-                    self._advance()
+                if self._error is None and self._advance():
                     self._show_failure()
                 if not self._turn.is_taken:
                     if self._error is not None:
@@ -120,8 +122,12 @@ class ReviewSession(Runner):
                 if given_up():
                     raise self.still_waiting("and its caller was cancelled")
         finally:
-            self._turn.cell_waits(-1)
-            self._start_worker()
+            try:
+                self._turn.waits_no_more(cell)
+                self._start_worker()
+            except KeyboardInterrupt:  # one that came in here
+                self._turn.waits_no_more(cell)
+                raise
 
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
         """`await session` is `session.result()`. In a notebook the cell waits with its cards alive; elsewhere the event loop goes on."""
@@ -147,7 +153,8 @@ class ReviewSession(Runner):
         """
         decision = self._record(self._questions.request(id) if id is not None else self._only_question(), value, reviewer, "code")
         self._asks = True
-        self._go_on_here()
+        with Stopped(self):
+            self._go_on_here()
         return decision
 
     def tape(self, path: str | os.PathLike[str]) -> Path:
@@ -170,7 +177,8 @@ class ReviewSession(Runner):
             raise NotWaitingError(f"thread {self.thread_id!r} has no decision to undo", thread_id=self.thread_id)
         self._reopen(latest, self._sleep)
         self._asks = self._answers_later
-        self._go_on_here()
+        with Stopped(self):
+            self._go_on_here()
 
     def __repr__(self) -> str:
         status = self.status

@@ -18,15 +18,17 @@ class Turn:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._taken = False
+        self._runner: object | None = None
+        """Who runs the graph."""
         self._wanted = False
         self._cut_off = False
-        self._waiting_cells = 0
+        self._cells: set[object] = set()
+        """Those that wait for the result, and run what there is to run meanwhile."""
 
     @property
     def is_taken(self) -> bool:
         """Somebody runs the graph, or asks its questions."""
-        return self._taken
+        return self._runner is not None
 
     @property
     def is_wanted(self) -> bool:
@@ -36,7 +38,7 @@ class Turn:
     @property
     def is_running(self) -> bool:
         """Somebody runs the graph, or is about to."""
-        return self._taken or (self._wanted and not self._cut_off)
+        return self.is_taken or (self._wanted and not self._cut_off)
 
     def want(self) -> None:
         """There is something to run: an answer was recorded, a retry was asked for."""
@@ -44,13 +46,30 @@ class Turn:
             self._wanted = True
             self._cut_off = False
 
-    def take(self, *, as_worker: bool = False) -> bool:
-        """True when there is something to run and the caller shall run it. A worker leaves it to a cell that waits."""
+    def offers(self, *, as_worker: bool = False) -> bool:
+        """True when there is something to run and nobody does. A worker leaves it to a cell that waits."""
+        return self._wanted and not self.is_taken and not (as_worker and (self._cells or self._cut_off))
+
+    def take(self, *, as_worker: bool = False, by: object = None) -> bool:
+        """True when there is something to run and the caller (`by`) shall run it."""
         with self._lock:
-            if not self._wanted or self._taken or (as_worker and (self._waiting_cells or self._cut_off)):
+            if not self.offers(as_worker=as_worker):
                 return False
-            self._taken = True
+            self._runner = by or self
             return True
+
+    def go(self, one_round: Callable[[], None], *, as_worker: bool = False) -> bool:
+        """`take` and `run` in one, so that a Ctrl-C between the two leaves nothing taken. False: there was nothing to run, or somebody runs."""
+        me = object()
+        try:
+            if not self.take(as_worker=as_worker, by=me):
+                return False
+            self.run(one_round)
+        except BaseException:
+            if self._runner is me:
+                self._cut()
+            raise
+        return True
 
     def run(self, one_round: Callable[[], None]) -> None:
         """Call `one_round` until there is nothing to run; the caller has taken the turn. A loop, so that no number of answers nests.
@@ -65,18 +84,26 @@ class Turn:
                 with self._lock:
                     # In one step with the look at `_wanted`: whoever wants a run from now on finds the turn free.
                     if not self._wanted:
-                        self._taken = False
+                        self._runner = None
                         return
         except BaseException:
-            with self._lock:
-                self._wanted = self._cut_off = True
-                self._taken = False
+            self._cut()
             raise
 
-    def cell_waits(self, change: int) -> None:
-        """One more (1) or one less (-1) cell that waits for the result, and runs what there is to run meanwhile."""
+    def _cut(self) -> None:
         with self._lock:
-            self._waiting_cells += change
+            self._wanted = self._cut_off = True
+            self._runner = None
+
+    def waits(self, cell: object) -> None:
+        """One more cell that waits for the result."""
+        with self._lock:
+            self._cells.add(cell)
+
+    def waits_no_more(self, cell: object) -> None:
+        """It does not wait any more, or never did."""
+        with self._lock:
+            self._cells.discard(cell)
 
 
 def patiently(call: Callable[[], T], sleep: Callable[[float], None], *, again: Callable[[], bool] = lambda: True) -> T:

@@ -41,15 +41,12 @@ from hitl_nb.widgets.text_panel import TextPanel
 _OVERTAKEN: Final = (AlreadyAnsweredError, UnknownInterruptError, NotWaitingError, ThreadMovedError, StaleCheckpointError)
 """What `submit` says of a question that is not open any more."""
 _PLAIN: Final = "Your answer, as JSON"
-_STACK_KEYS: Final = "np"
-"""Next and previous, where the card lies in a stack."""
+_STACK_KEYS: Final = "np"  # next and previous, where the card lies in a stack
 
 
 class Card(CardFrame):
-    """One open question.
-
-    `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open no more, `look` when
-    the deadline passes while the card is seen. `note` is HTML that stands below the question.
+    """One open question. `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open
+    no more, `look` when the deadline passes while the card is seen. `note` is HTML that stands below the question.
     """
 
     def __init__(
@@ -79,8 +76,7 @@ class Card(CardFrame):
         self._extras: dict[str, Any] = {}
         self._as_recorded: dict[str, str] = {}
         """What was filled in when a vote was given: it is recorded."""
-        self._plain: Any = None
-        """For a front end that cannot draw the panel's tree."""
+        self._plain: Any = None  # for a front end that cannot draw the panel's tree
         if form.control == "table":
             self.box.add_class("hitl-nb-wide")
         if self._comment is not None:
@@ -333,6 +329,9 @@ class Card(CardFrame):
             self._lose(error)
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
             self._reopen(partial(self._say_problem, told(error), ""))
+        except BaseException:  # Interrupt: if the answer was recorded nevertheless, the next press is told so
+            self._reopen(self._refresh)
+            raise
         else:
             self._taken(made)
 

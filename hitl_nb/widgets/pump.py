@@ -33,7 +33,8 @@ def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Cal
     """True once `ready()`; False after `timeout_s` seconds. Call it from the main thread of a running cell.
 
     `kept` is called when something comes that has to wait for this: another cell is run.
-    Raises StillWaitingError where messages cannot be read from inside a cell. A KeyboardInterrupt passes through; no message is lost.
+    Raises StillWaitingError where messages cannot be read from inside a cell. A KeyboardInterrupt passes through; no message is lost, and a
+    click that comes with it is handled whole.
     """
     if ready():
         return True
@@ -110,13 +111,15 @@ class _Pump:
                 self._receive(frames)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         try:
             # The loop is told once about what arrives; what came since the last turn was told to this poll, so it is taken here.
             self._flush(self._in)
         finally:
             self._give_back()
             signal.signal(signal.SIGINT, self._before)
+        if self._interrupted and kind is None:  # it came with what ended the wait
+            raise KeyboardInterrupt
 
     def _give_back(self) -> None:
         """Hand what was kept to the kernel, in order, and let it read again."""
@@ -131,9 +134,12 @@ class _Pump:
             self._run_callback(self._receiver, frames)
 
     def _interrupt(self, *_: object) -> None:
-        """An exception raised between taking a message from the socket and keeping it would lose the message, so it waits for the turn to end."""
-        self._interrupted = True
-        if self._handling:
+        """An exception raised between taking a message from the socket and keeping it would lose the message, so it waits for the turn to end.
+
+        So does one that comes while a message is handled: it would cut a click in half. What hangs there is ended by the second press.
+        """
+        pressed_before, self._interrupted = self._interrupted, True
+        if self._handling and pressed_before:
             raise KeyboardInterrupt
 
     def turn(self, seconds: float) -> None:

@@ -287,6 +287,10 @@ class Stack:
             results = list(self._send_all([(p.request, p.kept.answer) for p in sent if p.kept is not None]))
         except Exception as error:  # noqa: BLE001 - shown where the person looks: a callback's traceback reaches no cell
             problem = told(error)
+        finally:  # Interrupt, too
+            self._sent(sent, results, problem)
+
+    def _sent(self, sent: Sequence[Place], results: Sequence[Decision | Vote | HitlError], problem: str) -> None:
         with self._lock:
             self._is_sending = False
             self.box.remove_class("hitl-nb-sending")

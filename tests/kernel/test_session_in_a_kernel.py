@@ -32,6 +32,17 @@ graph = builder.compile(checkpointer=DiskCacheSaver("store"))
 """
 
 
+PRESSED = """
+import os, signal
+write_down = session._saver.record
+def record(*given):
+    os.kill(os.getpid(), signal.SIGINT)
+    return write_down(*given)
+session._saver.record = record
+"""
+"""An Interrupt comes as an answer is about to be recorded."""
+
+
 class Page:
     """What a browser knows: the widgets that were opened, and their state."""
 
@@ -138,6 +149,40 @@ def test_a_failing_node_shows_in_the_card_and_the_answer_can_be_changed(kernel):
     page.click("Change my answer")
     again = kernel.send("print(session.result()['status'])")
     page.until_button("Approve")
+    page.click("Approve")
+    assert kernel.printed(again) == "approve\n"
+
+
+def test_an_interrupt_that_comes_with_a_click_does_not_cut_the_click_in_half(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(PRESSED)
+    waiting = kernel.send("session.result()")
+    page.until_button("Approve")
+    page.draw()
+    page.click("Approve")
+    reply = kernel.reply(waiting)
+    assert (reply["ename"], "thread 't' was stopped" in reply["evalue"]) == ("KeyboardInterrupt", True)
+    assert kernel.run("print([d.answer for d in session.decisions], session.result()['status'], session.status)") == "['approve'] approve done\n"
+
+
+def test_an_interrupt_says_what_is_open_and_the_cell_can_be_run_again(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    waiting = kernel.send("session.result()")
+    kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+    kernel.until(lambda _: page.answer_ping())
+    kernel.manager.interrupt_kernel()
+    reply = kernel.reply(waiting)
+    assert (reply["ename"], reply["evalue"]) == (
+        "KeyboardInterrupt",
+        "thread 't' still waits for 'Publish?'. Nothing is lost: answer the card, or run this cell again to wait for it.",
+    )
+    assert "pump.py" not in "".join(reply["traceback"])
+    again = kernel.send("print(session.result()['status'])")
+    page.draw()
     page.click("Approve")
     assert kernel.printed(again) == "approve\n"
 

@@ -584,9 +584,9 @@ def test_a_keyboard_interrupt_ends_the_cell_and_nothing_goes_on_behind_its_back(
         return {"status": str(answer)}
 
     session, person = live(graph_of(node), {"topic": "x"})
-    session._turn.cell_waits(1)
+    session._turn.waits("cell")
     person.submit(True)
-    session._turn.cell_waits(-1)
+    session._turn.waits_no_more("cell")
     with pytest.raises(KeyboardInterrupt):
         session.result()
     assert (session.status, runs) == ("waiting", [1])

@@ -321,9 +321,9 @@ def test_after_an_interrupt_nothing_looks_as_if_it_ran():
         raise KeyboardInterrupt
 
     session, page = opened(in_a_row(leave), {})
-    session._turn.cell_waits(1)
+    session._turn.waits("cell")
     page.submits["Go?"](True)
-    session._turn.cell_waits(-1)
+    session._turn.waits_no_more("cell")
     with pytest.raises(KeyboardInterrupt):
         session.result()
     assert page.seen[-2:] == ["runs leave", "rests"]

@@ -37,13 +37,26 @@ def test_a_run_that_was_wanted_while_another_ended_is_taken_by_exactly_one():
 
 def test_a_worker_leaves_the_run_to_a_waiting_cell_and_what_was_cut_off_to_whoever_asks():
     turn = Turn()
-    turn.cell_waits(1)
+    turn.waits("cell")
     turn.want()
     assert not turn.take(as_worker=True)
-    turn.cell_waits(-1)
+    turn.waits_no_more("cell")
     assert turn.take(as_worker=True)
     with pytest.raises(KeyError):
         turn.run(lambda: {}["missing"])
     assert not turn.take(as_worker=True)
     assert not turn.is_running
     assert turn.take()
+
+
+def test_a_ctrl_c_between_taking_the_turn_and_running_leaves_it_free():
+    class Pressed(Turn):
+        def take(self, **options) -> bool:
+            super().take(**options)
+            raise KeyboardInterrupt
+
+    turn = Pressed()
+    turn.want()
+    with pytest.raises(KeyboardInterrupt):
+        turn.go(lambda: None)
+    assert (turn.is_taken, turn.is_wanted, turn.is_running) == (False, True, False)

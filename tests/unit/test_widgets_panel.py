@@ -68,6 +68,8 @@ class Stage:
         self.sent.append(answer)
         if isinstance(answer, dict) and answer.get("name") == "refused":
             raise InvalidAnswerError("no such name", path=["name"])
+        if isinstance(answer, dict) and answer.get("name") == "pressed":
+            raise KeyboardInterrupt
         return Decision("q", "t", "check", 1, answer, "Dana", AT, "card")
 
     def find(self, kind, name=None):
@@ -131,6 +133,15 @@ def test_a_refused_answer_is_said_below_the_buttons_and_its_field_gets_the_keybo
     stage.press(name="refused")
     assert "Not sent. Check: no such name" in stage.line
     assert stage.messages[-1] == {"focus": "name"}
+    stage.press(name="Ada")
+    assert stage.sent[-1] == {"number": 1, "name": "Ada"}
+
+
+def test_a_card_whose_answer_is_cut_off_by_an_interrupt_can_be_pressed_again(stage):
+    stage.message(act="up", fields={})
+    with pytest.raises(KeyboardInterrupt):
+        stage.press(name="pressed")
+    assert stage.card.state == "open"
     stage.press(name="Ada")
     assert stage.sent[-1] == {"number": 1, "name": "Ada"}
 

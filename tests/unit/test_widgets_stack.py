@@ -48,7 +48,7 @@ class Desk:
 
     def take(self, given):
         self.calls.append([(r.question.id, a) for r, a in given])
-        if isinstance(self.trouble.get("store"), Exception):
+        if isinstance(self.trouble.get("store"), BaseException):
             raise self.trouble.pop("store")
         return [self.decide(r, a) for r, a in given]
 
@@ -296,6 +296,17 @@ def test_when_the_store_fails_every_answer_is_still_kept(desk):
     desk.trouble["store"] = OSError("No space left on device")
     desk.press("Send 2 answers")
     assert "Not sent. OSError: No space left on device" in desk.text
+    desk.press("Send 2 answers")
+    assert desk.calls[0] == desk.calls[1] == [("q-1", True), ("q-2", False)]
+
+
+def test_when_an_interrupt_cuts_off_the_sending_every_answer_is_still_kept(desk):
+    desk.ask("One?", "Two?")
+    desk.press("Approve")
+    desk.press("Reject")
+    desk.trouble["store"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        desk.press("Send 2 answers")
     desk.press("Send 2 answers")
     assert desk.calls[0] == desk.calls[1] == [("q-1", True), ("q-2", False)]
 
