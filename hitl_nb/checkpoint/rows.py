@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from hitl_nb.checkpoint import value_files
+from hitl_nb.checkpoint import leftovers, value_files
 from hitl_nb.checkpoint.index import entries, find
 from hitl_nb.checkpoint.sealing import FILE_MIN, GONE_PREFIX, IN_FILE, INLINE, SEAL, DamagedError, seal, unseal, value_path
 from hitl_nb.errors import StoreError
@@ -112,6 +112,16 @@ class Rows:
         except (sqlite3.Error, DamagedError):  # nothing is lost: whoever opens the store next tries again
             self.roll_back(certain=False)
 
+    def remove_left(self) -> None:
+        """Remove the value files that a killed writer left. Where that fails, whoever comes next does it."""
+        try:
+            if leftovers.are_left(self._folder, self._execute):
+                self.begin()
+                leftovers.remove(self._folder, self._execute)
+                self.commit()
+        except (sqlite3.Error, OSError):
+            self.roll_back(certain=False)
+
     # -- writing: only in a transaction --------------------------------------------------------------------------------------------
 
     def add(self, key: str, record: bytes) -> None:
@@ -120,7 +130,9 @@ class Rows:
         if SEAL + len(record) < FILE_MIN:
             row: tuple[Any, ...] = (key, now, now, 0, INLINE, None, sealed + record)
         else:
-            name = value_files.write(self._folder, sealed, record, durable=self._durable, written=self._written)
+            if not self._written:
+                leftovers.remove(self._folder, self._execute)
+            name = value_files.write(self._folder, key, sealed, record, durable=self._durable, written=self._written)
             row = (key, now, now, SEAL + len(record), IN_FILE, name, None)
         self._require_own()
         try:

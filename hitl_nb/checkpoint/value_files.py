@@ -6,9 +6,11 @@ import os
 import secrets
 from pathlib import Path
 
+from hitl_nb.checkpoint import leftovers
 
-def write(folder: Path, sealed: bytes, record: bytes, *, durable: bool, written: list[str]) -> str:
-    """Write the seal and the record; the file's name, which is put among those `written` before there is such a file.
+
+def write(folder: Path, key: str, sealed: bytes, record: bytes, *, durable: bool, written: list[str]) -> str:
+    """Write the seal and the record; the file's name, which is noted, and put among those `written`, before there is such a file.
 
     `durable`: when this returns, the file is on the disk, and so are the names that lead to it.
     """
@@ -17,6 +19,7 @@ def write(folder: Path, sealed: bytes, record: bytes, *, durable: bool, written:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     written.append(name)
+    leftovers.note(folder, name, key)
     with path.open("xb", buffering=0) as file:
         for part in (sealed, record):
             rest = memoryview(part)

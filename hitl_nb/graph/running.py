@@ -91,8 +91,14 @@ def flow(known: Threads, call: Call) -> Flow:
         recorded = yield Io(lambda: _record(known, saver, thread_id, UNSET if given is None else given.resume, call.config))
         if recorded is not None:
             call = replace(call, given=ADVANCE)
+    run = None
     while True:
-        run = yield from _guarded(known, saver, thread_id, recorded, call)
+        try:
+            run = yield from _guarded(known, saver, thread_id, recorded, call)
+        except ThreadBusyError:
+            if run is None:
+                raise
+            return run  # what was asked for is done; whoever has the thread now began after that other answer, and goes on with it
         # an answer that came after the last look, from someone who then found the thread busy, must not be left lying
         head = yield Io(lambda: saver.head(thread_id))
         if head is None or run.head is None or head.seq != run.head.seq or head.events == run.head.events:

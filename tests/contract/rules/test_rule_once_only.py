@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.checkpoint.records import Decision, utc_now
 from hitl_nb.errors import AlreadyAnsweredError, ThreadBusyError
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.types import Command
@@ -126,6 +128,34 @@ def test_an_answer_to_a_busy_thread_is_recorded_and_its_runner_goes_on_with_it(f
     runner.join(20)
     assert results == [{"slow": "S", "quick": "Q"}]
     assert effects == ["Q"]
+
+
+def test_whose_run_is_over_is_not_told_that_somebody_else_runs_the_thread_now(fan, saver, cfg, monkeypatch):
+    def slow(state):
+        return {"slow": interrupt("slow?")}
+
+    def quick(state):
+        return {"quick": interrupt("quick?")}
+
+    graph = fan(saver, slow, quick)
+    first, second = (i.id for i in graph.invoke({}, cfg).interrupts)
+    guard, taken = saver.guard, []
+
+    @contextmanager
+    def then_somebody_else(thread_id):
+        if taken:
+            raise ThreadBusyError("somebody else runs it", thread_id=thread_id)
+        taken.append(thread_id)
+        with guard(thread_id):
+            yield
+        question = saver.question(second)
+        saver.answer(thread_id, [Decision(second, thread_id, question.node, -1, "Q", "bob", utc_now(), "test", question.digest)])
+
+    monkeypatch.setattr(saver, "guard", then_somebody_else)
+    result = graph.invoke(Command(resume={first: "S"}), cfg)
+    assert [i.id for i in result.interrupts] == [second]
+    monkeypatch.undo()
+    assert graph.advance(cfg) == {"slow": "S", "quick": "Q"}
 
 
 def test_a_double_resume_after_the_end_does_not_repeat_the_action(chain, saver, run, cfg):
