@@ -112,6 +112,11 @@ class Ledger:
         """True when the question was withdrawn at this checkpoint."""
         return any(w.interrupt_id == interrupt_id for gone in self.withdrawn.values() for w in gone)
 
+    @property
+    def is_quiet(self) -> bool:
+        """True when nothing was asked: no task waits."""
+        return not self.asked and not self._waiting
+
     def waits(self, task_id: str) -> bool:
         """True when the task has asked and not been answered: running it again would only ask again."""
         own = self._of_task.get(task_id, {}).items()

@@ -7,7 +7,7 @@ plain lists; values of the user's state travel inside as bytes that `Serde` made
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -39,8 +39,24 @@ UNSET: Final = _Unset()
 
 def fingerprint(*parts: str | bytes | int, size: int = 16) -> str:
     """Hex digest of the parts, each length-prefixed so that no two lists of parts collide by concatenation."""
-    encoded = [part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass") for part in parts]
-    return blake2b(b"".join([b"%d:%b" % (len(data), data) for data in encoded]), digest_size=size).hexdigest()
+    return blake2b(b"".join(map(_prefixed, parts)), digest_size=size).hexdigest()
+
+
+def fingerprints(*parts: str | bytes | int) -> Callable[[str | int], str]:
+    """`fingerprint` of these parts and one more, which the function takes: for many that begin alike."""
+    begun = blake2b(b"".join(map(_prefixed, parts)), digest_size=16)
+
+    def of(last: str | int) -> str:
+        whole = begun.copy()
+        whole.update(_prefixed(last))
+        return whole.hexdigest()
+
+    return of
+
+
+def _prefixed(part: str | bytes | int) -> bytes:
+    data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+    return b"%d:%b" % (len(data), data)
 
 
 def task_id(nonce: str, seq: int, path: tuple[str | int, ...]) -> str:
@@ -79,9 +95,9 @@ class ValueRef:
     """blake2b-128 of the value record (empty when inline)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, which would take five times as long: there is one for each item of a fan-out
 class PlannedTask:
-    """One node execution of the coming superstep."""
+    """One node execution of the coming superstep. Never changed."""
 
     id: str
     """Stable and unique: derived from the thread's nonce, the checkpoint and `path`."""

@@ -6,18 +6,22 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 
 
-async def to_thread(call: Callable[[], Any]) -> Any:
-    """Like asyncio.to_thread, but a cancelled caller waits for the call to end: no commit and no node is left running behind its back."""
+async def to_thread(call: Callable[[], Any], cancelled: Callable[[], None] = lambda: None) -> Any:
+    """Like asyncio.to_thread, but a cancelled caller waits for the call to end: no commit and no node is left running behind its back.
+
+    cancelled: called then, to ask it to end soon.
+    """
     work = asyncio.ensure_future(asyncio.to_thread(_attempted, call))
     try:
         value, error = await asyncio.shield(work)
     except asyncio.CancelledError:
+        cancelled()
         while not work.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
@@ -33,6 +37,27 @@ def _attempted(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         return call(), None
     except BaseException as error:  # noqa: BLE001  # raised again on the other side
         return None, error
+
+
+class _Workers:
+    """Python threads for nodes side by side, shared by all runs: each is kept for the next, as a new one costs as much as many a node."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._pid = 0
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do this in one of them, at once: who asks for it sees to how many there are."""
+        with self._lock:
+            if self._pool is None or self._pid != os.getpid():
+                self._pool, self._pid = ThreadPoolExecutor(_WORKERS_MAX, thread_name_prefix="hitl-nb-idle"), os.getpid()
+            self._pool.submit(work)
+
+
+_WORKERS_MAX: Final = 1_000_000
+"""No limit: a node may wait for one that another run's worker has yet to begin."""
+WORKERS: Final = _Workers()
 
 
 class _Background:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Event, current_thread
+from time import monotonic
 from typing import Any, Final
 
 from hitl_nb.graph.asking.interrupt import current_scope
-from hitl_nb.graph.crossing import holding_up, in_background, running_loop, to_thread
+from hitl_nb.graph.crossing import WORKERS, holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.node.attempt import Job, Outcome, attempt
+from hitl_nb.graph.node.attempt import Job, Outcome, attempt, attempt_at_once, is_simple
 from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
+
+_ALONE_S: Final = 0.001
+"""Seconds that the first worker has for itself: a Python thread more costs as much as many a node, and they share one processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
                         reply = crew.start(jobs)
                     case More():
                         reply = crew.more()
+                    case Stretch() as stretch:
+                        reply = stretch.go()
                     case Io(call):
                         reply = call()
                     case Emit() as event:
@@ -86,6 +93,8 @@ async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> 
                         reply = await crew.start(jobs)
                     case More():
                         reply = await crew.more()
+                    case Stretch() as stretch:
+                        reply = await to_thread(stretch.go, stretch.stop)
                     case Io(call):
                         reply = await to_thread(call) if setting.blocking else call()
                     case Emit() as event:
@@ -156,45 +165,73 @@ class Crew:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._pool: ThreadPoolExecutor | None = None
+        self._working: list[Event] = []
+        """What each worker sets when it has ended."""
         self._todo: SimpleQueue[Job] = SimpleQueue()
         self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
         self._stopped = False
         self._context = Context()
+        self._spare = 0
+        """Workers that may still begin."""
+        self._spare_from = 0.0
+        """When they do, by the monotonic clock."""
 
     def start(self, jobs: Sequence[Job]) -> list[Outcome | Emit]:
         if len(jobs) == 1 and not self._setting.live:
-            self._done.put(copy_context().run(self._attempt, jobs[0]))
+            self._done.put((jobs[0].context or copy_context()).run(self._attempt, jobs[0]))
             return self.more()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._setting.max_concurrency, thread_name_prefix="hitl-nb-node")
         self._context = holding_up()
         for job in jobs:
             self._todo.put(job)
-        for _ in range(min(len(jobs), self._setting.max_concurrency)):
-            self._pool.submit(self._pull)
+        WORKERS.begin(self._pull)
+        self._spare, self._spare_from = min(len(jobs), self._setting.max_concurrency) - 1, monotonic() + _ALONE_S
         return self.more()
 
     def more(self) -> list[Outcome | Emit]:
         """At least one outcome or event; all that are there, so that one transaction stores them."""
-        found = [self._done.get()]
+        found = [self._next()]
         while not self._done.empty():
             found.append(self._done.get())
         return _outcomes(found, self._done.put)
 
+    def _next(self) -> Outcome | Emit | BaseException:
+        """What comes next. Nodes that take longer than a moment get the other workers meanwhile."""
+        while self._spare:
+            try:
+                return self._done.get(timeout=max(0.0, self._spare_from - monotonic()))
+            except Empty:
+                for _ in range(self._spare):
+                    WORKERS.begin(self._pull)
+                self._spare = 0
+        return self._done.get()
+
     def _pull(self) -> None:
-        while not self._stopped and not self._todo.empty():
-            try:
-                job = self._todo.get_nowait()
-            except Empty:  # another worker was faster
-                return
-            try:
-                self._done.put(self._context.copy().run(self._attempt, job))
-            except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, not this worker
-                self._done.put(error)
+        ended = Event()
+        self._working.append(ended)  # first, so that `stop` either waits for this worker, or this worker sees that it came
+        thread = current_thread()
+        idle, thread.name = thread.name, "hitl-nb-node"
+        try:
+            while not self._stopped and not self._todo.empty():
+                try:
+                    job = self._todo.get_nowait()
+                except Empty:  # another worker was faster
+                    return
+                try:
+                    self._done.put(self._context.copy().run(self._attempt, job))
+                except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, not this worker
+                    self._done.put(error)
+        finally:
+            thread.name = idle
+            self._working.remove(ended)
+            ended.set()
 
     def _attempt(self, job: Job) -> Outcome:
         job.scope.tell = self._done.put
+        if is_simple(job, self._setting.topology):
+            outcome = attempt_at_once(job, self._setting.topology, self._setting.schema)
+            if not isinstance(outcome, Job):
+                return outcome
+            job = outcome
         steps = attempt(job, self._setting.topology, self._setting.schema)
         try:
             fn, arguments = next(steps)
@@ -210,14 +247,14 @@ class Crew:
                 else:
                     fn, arguments = steps.send(returned)
         except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
+            ended: Outcome = stop.value
+            return ended
 
     def stop(self) -> None:
         """Start nothing more and wait for what runs: a node must not go on after its thread was given free."""
         self._stopped = True
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for ended in tuple(self._working):
+            ended.wait()
 
 
 class AsyncCrew:
@@ -231,7 +268,7 @@ class AsyncCrew:
 
     async def start(self, jobs: Sequence[Job]) -> list[Outcome | Emit]:
         for job in jobs:
-            task = asyncio.create_task(self._run(job))
+            task = asyncio.create_task(self._run(job), context=job.context)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await self.more()
@@ -252,6 +289,11 @@ class AsyncCrew:
 
     async def _attempt(self, job: Job) -> Outcome:
         job.scope.tell = self._teller()
+        if is_simple(job, self._setting.topology):
+            outcome: Outcome | Job = await to_thread(partial(attempt_at_once, job, self._setting.topology, self._setting.schema))
+            if not isinstance(outcome, Job):
+                return outcome
+            job = outcome
         steps = attempt(job, self._setting.topology, self._setting.schema)
         try:
             fn, arguments = next(steps)
@@ -267,8 +309,8 @@ class AsyncCrew:
                 else:
                     fn, arguments = steps.send(returned)
         except StopIteration as stop:
-            outcome: Outcome = stop.value
-            return outcome
+            ended: Outcome = stop.value
+            return ended
 
     def _teller(self) -> Callable[[Emit], None]:
         """Puts an event in line, from the event loop or from the thread of a sync node; always before the outcome of the node that wrote it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Job
+from hitl_nb.graph.stretch import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Io:
     call: Callable[[], Any]
 
 
-Effect = Start | More | Commit | Reload | Emit
+Effect = Start | Stretch | More | Commit | Reload | Emit
 Steps = Generator[Effect, Any, None]
 """What the loop yields."""
-Flow = Generator[Start | More | Io | Emit, Any, Any]
+Flow = Generator[Start | Stretch | More | Io | Emit, Any, Any]
 """What a driver carries out: the loop's own store effects have become Io."""

@@ -23,21 +23,29 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Raised
 from hitl_nb.graph.node.failure import node_error
 from hitl_nb.graph.run import Run
+from hitl_nb.graph.stretch import Stretch, is_straight
 from hitl_nb.graph.topology import Exit, Target
-from hitl_nb.graph.types import START
+from hitl_nb.graph.types import START, Command
 from hitl_nb.graph.watch import Begun
 
 
 def supersteps(run: Run) -> Steps:
     """Run until the graph ends or waits. Raises what a node raised, after storing what the others finished."""
     yield from _tell(run)
-    for _ in range(run.limit):
+    left = run.limit
+    while left:
         if not run.checkpoint.tasks:
             return
         if (yield from pause_at_boundary(run)):
             return
         while tasks := run.runnable():
-            yield from _wave(run, tasks)
+            if is_straight(run, tasks):
+                stretch = Stretch(run, left)
+                begun = yield stretch
+                left -= stretch.passed
+                yield from _wave(run, run.checkpoint.tasks, begun)
+            else:
+                yield from _wave(run, tasks)
             if run.up:
                 return
             if not (yield from _answer_further(run)) and not (yield from _catch_up(run)):
@@ -47,6 +55,7 @@ def supersteps(run: Run) -> Steps:
             yield from stream.waiting(run)
             return
         yield from _advance(run)
+        left -= 1
     if run.checkpoint.tasks:
         raise RecursionLimitError(
             f"thread {run.thread_id!r} took {run.limit} supersteps without ending, next: {', '.join(run.next_nodes())}; the state is stored. "
@@ -74,9 +83,7 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
     if node not in run.topology.branches:
         return ()
     task = PlannedTask(f"route/{node}", node, run.checkpoint.seq, ("route", node))
-    scope = Scope(
-        task, None, Ledger(), run.thread_id, run.graph, run.now, run.checkpoint.seq, {}, moved=False, context=run.context, config=run.config
-    )
+    scope = Scope(run, run.checkpoint.seq, task, alone=True)
     (outcome,) = yield Start([Job(task, None, values, scope, routes_only=True)])
     if isinstance(outcome, Raised):
         raise outcome.error
@@ -86,13 +93,20 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
 # -- one superstep -----------------------------------------------------------------------------------------------------------------------
 
 
-def _wave(run: Run, tasks: Sequence[PlannedTask]) -> Steps:
-    """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile."""
-    jobs = [_job(run, t) for t in tasks]
-    if run.watch is not None:
-        run.watch.started([Begun(t.id, t.node, run.path) for t in tasks])
-    yield from stream.started(run, jobs)
-    found: Sequence[Outcome | Emit] = yield Start(jobs)
+def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = None) -> Steps:
+    """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile.
+
+    `begun`: how far a stretch came with the one task.
+    """
+    found: Sequence[Outcome | Emit]
+    if begun is None or isinstance(begun, Job):
+        jobs = [_job(run, t) for t in tasks] if begun is None else [begun]
+        if run.watch is not None:
+            run.watch.started([Begun(t.id, t.node, run.path) for t in tasks])
+        yield from stream.started(run, jobs)
+        found = yield Start(jobs)
+    else:
+        found = [begun]
     missing = len(tasks)
     errors: dict[str, BaseException] = {}
     while True:
@@ -121,10 +135,10 @@ def _job(run: Run, task: PlannedTask) -> Job:
     moved = task.seq != run.checkpoint.seq
     # without its handler, the node itself is to run again
     failed = run.ledger.handled.get(task.id) if run.topology.nodes[task.node].error_handler is not None else None
-    scope = Scope(
-        task, run.serde, run.ledger, run.thread_id, run.graph, run.now, run.checkpoint.seq, run.questions, moved, host=run, context=run.context,
-        config=run.config, position=0 if failed is None else failed.handler_from, handling=failed is not None,
-    )  # fmt: skip
+    scope = Scope(run, run.checkpoint.seq, task)
+    scope.moved = moved
+    if failed is not None:
+        scope.position, scope.handling = failed.handler_from, True
     state: Any = run.own_state() if task.arg is None else run.argument(task)
     return Job(task, state, run.values, scope, failure=None if failed is None else node_error(task.node, failed))
 
@@ -135,7 +149,7 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
     for outcome in outcomes:
         task = outcome.task
         match outcome:
-            case Done(up=command) if command is not None:
+            case Done(up=Command() as command):
                 if not run.path:
                     errors[task.id] = GraphError(
                         f"node {task.node!r} returned Command(graph=Command.PARENT), but its graph does not run inside a node of another one",
@@ -271,9 +285,8 @@ def _advance(run: Run) -> Steps:
     done = [run.results[t.id] for t in run.checkpoint.tasks]
     seq = run.next_seq
     try:
-        writes = [(d.task.id, d.task.node, key, value) for d in done for key, value in d.update]
-        values, written = run.schema.apply(run.values, writes)
-        exits = [Exit(d.task.node, run.targets(d.goto), d.instead) for d in done]
+        values, written = run.schema.apply(run.values, ((d.task.id, d.task.node, key, value) for d in done for key, value in d.update))
+        exits = (Exit(d.task.node, run.targets(d.goto) if d.goto else (), d.instead) for d in done)
         tasks, arrived = run.topology.plan(exits, run.checkpoint.arrived, run.checkpoint.nonce, seq)
         nodes = tuple(d.task.node for d in done)
         yield from move(run, values, written, tasks, arrived, source="loop", wrote=nodes, parent=run.checkpoint.seq)

@@ -67,7 +67,8 @@ def nested_flow(known: Threads, call: Call, scope: Scope, host: Run) -> Flow:
     finally:
         ended.set_result(None)
     if run.up:
-        scope.commands[turn] = command = _joined(run, host)
+        command = _joined(run, host)
+        scope.commanded(turn, command)
         raise ParentCommand(command)
     return run
 

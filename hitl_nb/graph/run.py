@@ -145,7 +145,8 @@ class Run:
 
     def runnable(self) -> list[PlannedTask]:
         """The tasks of the superstep that have neither finished nor wait for an answer."""
-        return [t for t in self.checkpoint.tasks if t.id not in self.results and not self.ledger.waits(t.id)]
+        left = [t for t in self.checkpoint.tasks if t.id not in self.results]
+        return left if self.ledger.is_quiet else [t for t in left if not self.ledger.waits(t.id)]
 
     def own_state(self) -> dict[str, Any]:
         """The state, for one execution to read: what it changes in place stays its own, so that a run does not differ from a resumed one.
@@ -193,7 +194,7 @@ class Run:
 
     def withdraw(self, task_id: str, why: str) -> None:
         """Close the open questions of a task and of the graphs inside it."""
-        for asked in self.ledger.of_tree(task_id):
+        for asked in () if self.ledger.is_quiet else self.ledger.of_tree(task_id):
             if asked.interrupt_id not in self.ledger.answered:
                 self.note(Withdrawn.of(asked, why))
 
@@ -210,7 +211,7 @@ class Run:
 
     def targets(self, goto: Iterable[str | Send]) -> tuple[Target, ...]:
         """Where a task goes, in the form that is stored."""
-        return tuple((t.node, self._argument(t)) if isinstance(t, Send) else (t, None) for t in goto)
+        return tuple([(t.node, self._argument(t)) if isinstance(t, Send) else (t, None) for t in goto])
 
     def _argument(self, send: Send) -> bytes | tuple[Any]:
         return (send.arg,) if self.serde is None else self.serde.dumps(send.arg, f"Send({send.node!r}, …)")

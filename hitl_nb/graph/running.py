@@ -23,6 +23,7 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.loop import begin, supersteps
 from hitl_nb.graph.run import Further, Run
 from hitl_nb.graph.state.state_class import parts_of
+from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.thread import threads
 from hitl_nb.graph.thread.graph_change import require_unchanged
 from hitl_nb.graph.thread.threads import Threads, configurable_of, named_seq, thread_id_of
@@ -272,7 +273,7 @@ def perform(steps: Steps, saver: Checkpointer | None, run: Run, commit: Callable
                         reply = yield from commit(saver, run, effect)
                     case Reload() if saver is not None:
                         reply = yield Io(partial(_reload, saver, run))
-                    case Start() | More() | Emit():
+                    case Start() | Stretch() | More() | Emit():
                         reply = yield effect
             except Exception as raised:  # noqa: BLE001  # the loop decides what an error means
                 error = raised

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from hitl_nb.checkpoint.records import PlannedTask, task_id
+from hitl_nb.checkpoint.records import PlannedTask, fingerprints, task_id
 from hitl_nb.errors import UnknownNodeError, shown
 from hitl_nb.graph.node.function import Function
 from hitl_nb.graph.node.retry import RetryPolicy
@@ -51,7 +52,7 @@ class Branch:
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
-        several = chosen if isinstance(chosen, Sequence) and not isinstance(chosen, str) else [chosen]
+        several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, list | Sequence) else chosen  # list: the ABC is slow to ask
         targets: list[str | Send] = []
         for choice in several:
             if isinstance(choice, Send) or self.mapping is None:
@@ -81,9 +82,9 @@ class Exit(NamedTuple):
     """True: these only, the edges of the node do not count."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Topology:
-    """Nodes and edges, checked."""
+    """Nodes and edges, checked. What follows from them is found once, so they stay as they are once it is used."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     """In the order they were added, which is the order of tasks in a superstep."""
@@ -113,34 +114,74 @@ class Topology:
         pushed: list[tuple[str, Any, str]] = []
         waiting = {k: set(v) for k, v in arrived.items()}
         for node, chosen, instead in done:
-            for target in () if instead else self.edges.get(node, ()):
-                pulled.setdefault(target, []).append(node)
+            if not instead:
+                for target in self.edges.get(node, ()):
+                    pulled.setdefault(target, []).append(node)
+                for key in self._feeds.get(node, ()):
+                    waiting.setdefault(key, set()).add(node)
             for target, arg in chosen:
                 if arg is None:
                     pulled.setdefault(target, []).append(node)
                 elif target != END:
                     pushed.append((target, arg, node))
-            for sources, target in () if instead else self.joins:
-                if node in sources:
-                    waiting.setdefault(join_key(sources, target), set()).add(node)
-        for sources, target in self.joins:
-            key = join_key(sources, target)
-            if waiting.get(key) == set(sources):
+        for key, (sources, target) in self._joins.items() if waiting else ():
+            if key in waiting and waiting[key] == set(sources):
                 del waiting[key]
                 pulled.setdefault(target, []).extend(sources)
         pulled.pop(END, None)
-        self._defer(pulled, waiting, others=busy or bool(pushed))
-        tasks = [
-            PlannedTask(task_id(nonce, seq, ("pull", name)), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name])))
-            for name in self.nodes
-            if name in pulled
-        ]
-        tasks += [PlannedTask(task_id(nonce, seq, ("push", n)), name, seq, ("push", n), (by,), arg) for n, (name, arg, by) in enumerate(pushed)]
+        if self._deferred or DEFERRED in waiting:
+            self._defer(pulled, waiting, others=busy or bool(pushed))
+        names = sorted((name for name in pulled if name in self.nodes), key=self._order.__getitem__) if len(pulled) > 1 else pulled
+        ids = fingerprints(nonce, seq, "pull")
+        tasks = [PlannedTask(ids(name), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name]))) for name in names]
+        if pushed:
+            ids = fingerprints(nonce, seq, "push")
+            tasks += [PlannedTask(ids(n), name, seq, ("push", n), (by,), arg) for n, (name, arg, by) in enumerate(pushed)]
         return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
+
+    def after(self, node: str, chosen: Sequence[str | Send]) -> str | None:
+        """The one node that runs next when this one finished, alone and with nothing waiting. None: that takes a plan."""
+        edges = self.edges.get(node, ())
+        if len(edges) + len(chosen) != 1 or node in self._feeds:
+            return None
+        target = edges[0] if edges else chosen[0]
+        return target if isinstance(target, str) and target != END else None
+
+    @cached_property
+    def simple(self) -> frozenset[str]:
+        """The nodes of which an execution is a call of a function, and maybe one of each path function, all sync."""
+        return frozenset(
+            name
+            for name, node in self.nodes.items()
+            if not (node.subgraph or node.error_handler or node.timeout_s or node.retry)
+            and all(callable(f.fn) and not f.is_async for f in (node.fn, *(b.path for b in self.branches.get(name, ()))))
+        )
+
+    @cached_property
+    def _joins(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """The list-joins by their keys."""
+        return {join_key(sources, target): (sources, target) for sources, target in self.joins}
+
+    @cached_property
+    def _feeds(self) -> dict[str, list[str]]:
+        """By node: the list-joins that it is a source of."""
+        found: dict[str, list[str]] = {}
+        for key, (sources, _) in self._joins.items():
+            for source in sources:
+                found.setdefault(source, []).append(key)
+        return found
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {name: n for n, name in enumerate(self.nodes)}
+
+    @cached_property
+    def _deferred(self) -> frozenset[str]:
+        return frozenset(name for name, node in self.nodes.items() if node.defer)
 
     def _defer(self, pulled: dict[str, list[str]], waiting: dict[str, set[str]], *, others: bool) -> None:
         """Hold deferred nodes back while anything else is to run; let them go when nothing is."""
-        held = waiting.pop(DEFERRED, set()) | {name for name in pulled if self.nodes[name].defer}
+        held = waiting.pop(DEFERRED, set()) | (pulled.keys() & self._deferred)
         if not held:
             return
         if others or any(name not in held for name in pulled):
@@ -154,3 +195,8 @@ class Topology:
 
 def join_key(sources: Sequence[str], target: str) -> str:
     return "\x1f".join([*sources, target])  # no name holds a control character
+
+
+def pulled_task(nonce: str, seq: int, node: str, by: tuple[str, ...]) -> PlannedTask:
+    """The task of a node that edges led to."""
+    return PlannedTask(task_id(nonce, seq, ("pull", node)), node, seq, ("pull", node), by)

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hitl_nb.checkpoint.ledger import Ledger
 from hitl_nb.checkpoint.records import UNSET, Asked, Event, PlannedTask, Question, Withdrawn, fingerprint
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.decisions.check import answer_schema, remember_schema, typed_answer
@@ -26,7 +26,8 @@ from hitl_nb.graph.crossing import current_task
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.kept import Kept, once_running
 from hitl_nb.graph.node.runtime import Runtime
-from hitl_nb.graph.types import Command, Config
+from hitl_nb.graph.topology import pulled_task
+from hitl_nb.graph.types import Command
 
 if TYPE_CHECKING:
     from hitl_nb.graph.run import Run
@@ -92,22 +93,14 @@ def _nobody(_: Emit) -> None:
     """Nobody listens."""
 
 
-@dataclass(slots=True)
 class Scope:
-    """What `interrupt()` of one node execution works on: the task's questions so far."""
+    """What `interrupt()` of one node execution works on: the task's questions so far.
 
-    task: PlannedTask
-    serde: Serde | None
-    """None: no checkpointer, so nothing can pause."""
-    ledger: Ledger
-    thread_id: str
-    graph: str
-    now: Callable[[], datetime]
-    seq: int
-    questions: Mapping[str, Question]
-    """What the task has asked so far, by id."""
-    moved: bool
-    """True when the state was updated since the task was planned: a changed question is asked anew instead of being an error."""
+    One is made for each execution and few nodes look at it, so it is no dataclass: what has not happened costs nothing, what few need is made then.
+    """
+
+    eventful: bool = False
+    """True once the node asked or ran a graph: only then is there more to it than that it was called."""
     position: int = 0
     ended: bool = False
     """True once the node has returned or raised."""
@@ -118,33 +111,76 @@ class Scope:
     """The asyncio task in which an async node runs."""
     refused: Exception | None = None
     """Why a question got no answer and cannot get one: a node that catches this must not end as if it had been answered."""
-    host: Run | None = None
-    """The run that the node belongs to; None in a path function that is asked on its own."""
-    tell: Callable[[Emit], None] = _nobody
+    tell: Callable[[Emit], None] = staticmethod(_nobody)
     """Hands an event to the run while the node runs; from any thread."""
-    context: Any = None
-    config: Config = field(default_factory=dict)
-    """Of the run."""
+    moved: bool = False
+    """True when the state was updated since the task was planned: a changed question is asked anew instead of being an error."""
     handling: bool = False
     """True: the node's error handler runs, not the node itself."""
-    calls: dict[str, Iterator[int]] = field(default_factory=dict)
-    """The numbers of the graphs that the node runs inside itself, by where they are stored (the task, or the node's memory)."""
-    turns: Iterator[int] = field(default_factory=count)
-    """The numbers of all that it runs, stored or not. Counters, for graphs in Python threads side by side must not take the same number."""
     waits_for: tuple[str, ...] = ()
     """The open questions of graphs inside the node that came to a stop."""
     left_open: Pause | None = None
     """What graphs inside the node had asked when another node of theirs raised."""
-    commands: dict[int, Command] = field(default_factory=dict)
+    commands: Mapping[int, Command] = MappingProxyType({})
     """The commands that graphs inside the node had for its own graph, by the order in which the node began those."""
-    running: dict[Future[None], asyncio.Task[Any]] = field(default_factory=dict)
+    running: Mapping[Future[None], asyncio.Task[Any]] = MappingProxyType({})
     """Graphs that run inside the node as asyncio tasks of their own: what ends with each."""
-    kept: Kept = field(default_factory=Kept)
-    """What `once` keeps."""
+
+    def __init__(self, run: Run, seq: int, task: PlannedTask | None = None, *, node: str = "", by: tuple[str, ...] = (), alone: bool = False) -> None:
+        """`task` None: the one that edges led to `node` after those of `by`, made when somebody looks. `alone`: a path function is asked alone."""
+        self.run = run
+        self.seq = seq
+        self.host: Run | None = None if alone else run
+        """The run that the node belongs to; None in a path function that is asked on its own."""
+        self.ledger = run.ledger
+        self.questions: Mapping[str, Question] = run.questions
+        """What the tasks have asked so far, by id."""
+        self._task = task
+        self._node = node
+        self._by = by
+
+    @property
+    def task(self) -> PlannedTask:
+        if self._task is None:
+            self._task = pulled_task(self.run.checkpoint.nonce, self.seq, self._node, self._by)
+        return self._task
+
+    @property
+    def serde(self) -> Serde | None:
+        """None: no checkpointer, so nothing can pause."""
+        return self.run.serde
+
+    @property
+    def thread_id(self) -> str:
+        return self.run.thread_id
+
+    # Made in one step, for graphs that the node runs in Python threads side by side must not take the same number.
+
+    @property
+    def calls(self) -> dict[str, Iterator[int]]:
+        """The numbers of the graphs that the node runs inside itself, by where they are stored (the task, or the node's memory)."""
+        made: dict[str, Iterator[int]] = self.__dict__.setdefault("_calls", {})
+        return made
+
+    @property
+    def turns(self) -> Iterator[int]:
+        """The numbers of all that it runs, stored or not."""
+        made: Iterator[int] = self.__dict__.setdefault("_turns", count())
+        return made
+
+    @property
+    def kept(self) -> Kept:
+        """What `once` keeps."""
+        made: Kept = self.__dict__.setdefault("_kept", Kept())
+        return made
+
+    def commanded(self, turn: int, command: Command) -> None:
+        """A graph inside the node ended with a command for the node's own graph."""
+        self.__dict__.setdefault("commands", {})[turn] = command
 
     def runtime(self) -> Runtime[Any]:
         """What the node may ask for."""
-        return Runtime(self.context, self.write, self.config, self.thread_id, self.task.node, self.task.id)
+        return Runtime(self.run.context, self.write, self.run.config, self.thread_id, self.task.node, self.task.id)
 
     def write(self, event: Any, /) -> None:
         """A custom event for whoever streams the run, or looks on."""
@@ -157,8 +193,9 @@ class Scope:
 
     def again(self) -> None:
         """Begin at the top: the node is to be called once more."""
-        self.position, self.turns, self.left_open = 0, count(), None
+        self.position, self.left_open = 0, None
         self.calls.clear()
+        self.__dict__.pop("_turns", None)
 
     def stopped(self, events: tuple[Event, ...], questions: tuple[Question, ...], waits_for: tuple[str, ...] = ()) -> Pause:
         """The signal to raise when the node waits for the answers to these questions, or a graph inside it for those of `waits_for`."""
@@ -202,11 +239,13 @@ class Scope:
 
     def entered(self) -> Future[None]:
         """A graph begins to run inside the node; to be resolved when it has ended."""
+        self.eventful = True
         ended: Future[None] = Future()
         task = current_task()
         if task is not None:
-            self.running[ended] = task
-            ended.add_done_callback(self.running.pop)
+            running = self.__dict__.setdefault("running", {})
+            running[ended] = task
+            ended.add_done_callback(running.pop)
         return ended
 
     async def settled(self) -> None:
@@ -217,6 +256,7 @@ class Scope:
 
     def ask(self, payload: Any, *, schema: Any, key: str | None, terms: Mapping[str, Any]) -> Any:
         self.not_while_paused()
+        self.eventful = True
         if self.refused is not None:
             raise self.refused
         if self.serde is None:
@@ -268,7 +308,7 @@ class Scope:
         if asked.carried:  # the state was updated since: a time that differs may be what the update changed
             return False
         stored = self.questions[asked.interrupt_id]
-        return asks_the_same(stored.payload, payload, stored.created_at, self.now(), partial(self.serde.digest, path="payload"))
+        return asks_the_same(stored.payload, payload, stored.created_at, self.run.now(), partial(self.serde.digest, path="payload"))
 
     def within_once(self, key: str) -> OutsideNodeError:
         """The error for a question asked by the function of `once(key, …)`. The node must not end as if it had been answered."""
@@ -278,7 +318,7 @@ class Scope:
             node=self.task.node,
             thread_id=self.thread_id,
         )
-        self.refused = self.refused or error
+        self.refused, self.eventful = self.refused or error, True
         return error
 
     def _with_terms(self, question: Question, terms: Mapping[str, Any], serde: Serde) -> Question:
@@ -303,10 +343,10 @@ class Scope:
             digest=digest,
             # as it is now: the digest is over this, whatever becomes of the object before it is stored
             payload=serde.loads(serde.dumps(payload, "payload")),
-            created_at=self.now(),
+            created_at=self.run.now(),
             schema=None if schema is None else serde.loads(serde.dumps(answer_schema(schema), "schema")),
             key=key,
-            graph=self.graph,
+            graph=self.run.graph,
             path=() if self.host is None else self.host.path,
         )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from hitl_nb.checkpoint.records import UNSET, Event, PlannedTask, Question, Waits
 from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError, shown
@@ -15,11 +16,26 @@ from hitl_nb.graph.asking.interrupt import Pause, Scope, check_not_swallowed, cu
 from hitl_nb.graph.node.failure import NodeError
 from hitl_nb.graph.node.function import Function
 from hitl_nb.graph.state.schema import StateSchema
-from hitl_nb.graph.topology import Node, Topology
+from hitl_nb.graph.topology import Branch, Node, Topology
 from hitl_nb.graph.types import Command, Send, pairs
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """What became of a call that `at_once` made, where that was out of the ordinary: the general way goes on from there."""
+
+    returned: Any
+    error: BaseException | None = None
+
+    def again(self) -> Any:
+        """As the call itself, which is not made twice."""
+        if self.error is not None:
+            raise self.error
+        return self.returned
+
+
+# Not frozen, as several are made for each execution of a node, and a frozen one takes five times as long to make.
+@dataclass(slots=True)
 class Job:
     """A task ready to run."""
 
@@ -33,9 +49,13 @@ class Job:
     """True: only ask the path functions, as if the node had returned and written nothing."""
     failure: NodeError | None = None
     """What the node's error handler has to deal with; None: the node itself runs."""
+    begun: Begun | None = None
+    """What the node's function came to already."""
+    context: Context | None = None
+    """In which that was; None: one of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """The node returned."""
 
@@ -97,47 +117,120 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
     The driver makes the calls in the context this generator runs in, so that `interrupt()` finds the task's scope, and throws in what they raise.
     KeyboardInterrupt, SystemExit and a cancellation pass through: they stop the run, not the task.
     """
-    current_scope.set(job.scope)
-    task = job.task
+    scope, task = job.scope, job.task
+    current_scope.set(scope)
     try:
         update: list[tuple[str, Any]] = []
         goto: list[str | Send] = []
         if not job.routes_only:
             node = topology.nodes[task.node]
             if task.arg is None and node.subgraph is None:
-                given = schema.for_node(job.state, node.input, f"node {task.node!r}")
+                given = schema.for_node(job.state, node.input, "node", task.node)
                 job = job if given is job.state else replace(job, state=given)
             returned = yield from _returned(job, node, schema)
-            if isinstance(returned, Command) and returned.graph == Command.PARENT:
+            if _for_above(returned):
                 return Done(task, [], [], up=replace(returned, graph=None))
             update, goto = _read(returned, task.node, schema)
         instead = job.failure is not None and bool(goto)
-        branches = () if instead else topology.branches.get(task.node, ())
-        if branches or schema.checks:  # what does not fit is refused here, where it is this node's failure alone
-            seen, _ = schema.apply(job.values, ((task.id, task.node, key, value) for key, value in update))
-        for branch in branches:
-            read_as = branch.input or (topology.nodes[task.node].input if task.node in topology.nodes else None)
-            given = schema.for_node(seen, read_as, f"the path function after {task.node!r}")
-            goto += branch.resolve((yield _call(branch.path, job, given)), task.node)
-        check_not_swallowed(job.scope)
-        if job.scope.refused is not None:
-            raise job.scope.refused
+        if not instead:
+            for branch, given in _to_ask(topology, schema, task.node, job.values, update):
+                goto += branch.resolve((yield _call(branch.path, job, given)), task.node)
+        _check_asked(scope)
         return Done(task, update, [topology.check_target(t, task.node) for t in goto], instead)
-    except Pause as pause:
-        return _paused(job, job.scope.pause or pause)
-    except BaseExceptionGroup as group:  # a TaskGroup inside the node wraps the signal
-        pauses, others = group.split(Pause)
-        if pauses is not None and others is None and job.scope.pause is not None:
-            return _paused(job, job.scope.pause)
-        job.scope.set_aside()
-        return _raised(job, others or group)
-    except _FATAL:
-        raise
     except BaseException as error:  # noqa: BLE001  # whatever a node raises is its outcome
-        return _raised(job, _unless_swallowed(job.scope, error))
+        return _ended(scope, error)
     finally:
-        job.scope.ended = True
+        scope.ended = True
         current_scope.set(None)
+
+
+def attempt_at_once(job: Job, topology: Topology, schema: StateSchema) -> Outcome | Job:
+    """`attempt` by plain calls, for a job that `is_simple`. A job: `attempt` has to go on with that."""
+    made = at_once(job.task.node, job.scope, job.state, job.values, topology, schema, sent=job.task.arg is not None)
+    if isinstance(made, tuple):
+        return Done(job.task, *made)
+    return replace(job, begun=made) if isinstance(made, Begun) else made
+
+
+def at_once(
+    name: str, scope: Scope, state: Any, values: Mapping[str, Any], topology: Topology, schema: StateSchema, *, sent: bool = False
+) -> tuple[list[tuple[str, Any]], list[str | Send]] | Begun | Paused | Raised:
+    """The update and the targets of a simple node, in the context this is called in; an outcome when it has others, or where its call was left.
+
+    `sent`: the state is the argument of a Send.
+    """
+    current_scope.set(scope)
+    begun = None
+    try:
+        node = topology.nodes[name]
+        call = _filled(node.fn, scope) if node.fn.inject else node.fn.fn
+        given = state if sent else schema.for_node(state, node.input, "node", name)
+        try:
+            returned = call(given)
+        except _FATAL:
+            raise
+        except BaseException as error:  # noqa: BLE001  # what it means is decided in one place, which is there
+            begun = Begun(None, error)
+            return begun
+        if scope.eventful or (type(returned) is not dict and (hasattr(returned, "__await__") or _for_above(returned))):
+            begun = Begun(returned)
+            return begun
+        update, goto = _read(returned, name, schema)
+        if name in topology.branches or schema.checks:
+            for branch, given in _to_ask(topology, schema, name, values, update):
+                goto += branch.resolve(_filled(branch.path, scope)(given), name)
+            _check_asked(scope)
+        return update, [topology.check_target(t, name) for t in goto] if goto else goto
+    except BaseException as error:  # noqa: BLE001  # as above
+        return _ended(scope, error)
+    finally:
+        scope.ended = begun is None
+
+
+def is_simple(job: Job, topology: Topology) -> bool:
+    """Whether `attempt_at_once` can run it."""
+    return job.task.node in topology.simple and job.begun is None and not job.routes_only
+
+
+def _to_ask(
+    topology: Topology, schema: StateSchema, name: str, values: Mapping[str, Any], update: list[tuple[str, Any]]
+) -> Sequence[tuple[Branch, Any]]:
+    """The conditional edges of a node that wrote this, each with the state that its path function reads. What does not fit is refused here, where
+    it is this node's failure alone.
+    """
+    branches = topology.branches.get(name, ())
+    if not branches and not schema.checks:
+        return ()
+    seen, node = schema.alone(values, name, update), topology.nodes.get(name)
+    own = None if node is None else node.input
+    return [(branch, schema.for_node(seen, branch.input or own, "the path function after", name)) for branch in branches]
+
+
+def _for_above(returned: object) -> TypeGuard[Command]:
+    """True for a command for the graph around."""
+    return isinstance(returned, Command) and returned.graph == Command.PARENT
+
+
+def _check_asked(scope: Scope) -> None:
+    if scope.eventful:
+        check_not_swallowed(scope)
+        if scope.refused is not None:
+            raise scope.refused
+
+
+def _ended(scope: Scope, error: BaseException) -> Paused | Raised:
+    """What an execution came to that was left by this. KeyboardInterrupt, SystemExit and a cancellation pass through: they stop the run."""
+    if isinstance(error, Pause):
+        return _paused(scope, scope.pause or error)
+    if isinstance(error, BaseExceptionGroup):  # a TaskGroup inside the node wraps the signal
+        pauses, others = error.split(Pause)
+        if pauses is not None and others is None and scope.pause is not None:
+            return _paused(scope, scope.pause)
+        scope.set_aside()
+        return _raised(scope, others or error)
+    if isinstance(error, _FATAL):
+        raise error
+    return _raised(scope, _unless_swallowed(scope, error))
 
 
 def _returned(job: Job, node: Node, schema: StateSchema) -> Calls:
@@ -145,6 +238,8 @@ def _returned(job: Job, node: Node, schema: StateSchema) -> Calls:
     try:
         if job.failure is not None and node.error_handler is not None:
             returned = yield from _settled(job, _call(node.error_handler, job, job.state))
+        elif job.begun is not None:
+            returned = yield from _settled(job, (job.begun.again, ()))
         elif node.subgraph is None:
             returned = yield from _tried(job, node, _within(node, _call(node.fn, job, job.state)))
         else:
@@ -204,19 +299,25 @@ def _settled(job: Job, call: Call) -> Calls:
     return returned
 
 
+def _filled(function: Function, scope: Scope, failure: NodeError | None = None) -> Callable[..., Any]:
+    """The function with what it asks for."""
+    if not function.inject:
+        fn: Callable[..., Any] = function.fn
+        return fn
+    runtime = scope.runtime()
+    given = {"config": runtime.config, "runtime": runtime, "writer": runtime.stream_writer, "error": failure}
+    return partial(function.fn, **{name: given[what] for name, what in function.inject})
+
+
 def _call(function: Function, job: Job, state: Any) -> Call:
-    """The function with what it asks for; an async one says in which task it runs."""
-    fn, more = function.fn, dict[str, Any]()
-    if function.inject:
-        runtime = job.scope.runtime()
-        given = {"config": runtime.config, "runtime": runtime, "writer": runtime.stream_writer, "error": job.failure}
-        more = {name: given[what] for name, what in function.inject}
+    """The call of the function; an async one says in which task it runs."""
+    fn = _filled(function, job.scope, job.failure)
     if not function.is_async:
-        return partial(fn, **more) if more else fn, (state,)
+        return fn, (state,)
 
     async def called(state: Any) -> Any:
         job.scope.own = asyncio.current_task()
-        return await fn(state, **more)
+        return await fn(state)
 
     return called, (state,)
 
@@ -243,14 +344,14 @@ def _within(node: Node, call: Call) -> Call:
     return limited, arguments
 
 
-def _paused(job: Job, pause: Pause) -> Paused:
-    inside = job.scope.waits_for
-    return Paused(job.task, (*pause.events, Waits((job.task.id,), inside)) if inside else pause.events, pause.questions)
+def _paused(scope: Scope, pause: Pause) -> Paused:
+    inside = scope.waits_for
+    return Paused(scope.task, (*pause.events, Waits((scope.task.id,), inside)) if inside else pause.events, pause.questions)
 
 
-def _raised(job: Job, error: BaseException) -> Raised:
-    known = [a.position + 1 for a in job.scope.ledger.of_task(job.task.id)]  # an attempt before may have asked more
-    return Raised(job.task, error, max(job.scope.position, *known, 0), job.scope.left_open)
+def _raised(scope: Scope, error: BaseException) -> Raised:
+    known = [a.position + 1 for a in scope.ledger.of_task(scope.task.id)]  # an attempt before may have asked more
+    return Raised(scope.task, error, max(scope.position, *known, 0), scope.left_open)
 
 
 def _unless_swallowed(scope: Scope, error: BaseException) -> BaseException:
@@ -263,6 +364,8 @@ def _unless_swallowed(scope: Scope, error: BaseException) -> BaseException:
 
 def _read(returned: object, node: str, schema: StateSchema) -> tuple[list[tuple[str, Any]], list[str | Send]]:
     try:
+        if type(returned) is dict:  # as nearly always
+            return pairs(returned, "what it returned"), []
         match returned:
             case None:
                 return [], []

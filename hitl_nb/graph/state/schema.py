@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +16,7 @@ from hitl_nb.graph.types import Overwrite
 Write = tuple[str, str, str, Any]
 """`(task id, node, key, value)`"""
 _OVERWRITE: Final = "__overwrite__"
+_MAY_REPLACE: Final = (Overwrite, dict)
 
 
 class StateSchema:
@@ -39,6 +41,8 @@ class StateSchema:
         self._context = None if context_schema is None else read_class(context_schema, "context_schema")
         self._strict = strict or (self.state is not None and self.state.strict)
         self._known: dict[str, Key] = {}
+        self._plain: frozenset[str] = frozenset()
+        """The keys that simply hold what is written."""
         self._homes: dict[str, StateClass] = {}
         """By key: the class that describes it first, whose types its values have."""
         self._checked: dict[type, frozenset[str]] = {}
@@ -77,6 +81,7 @@ class StateSchema:
         if described.kind != "typeddict":
             self._instances = (*self._instances, described.cls)
         self.types |= described.types
+        self._plain = frozenset(name for name, key in self._known.items() if key.reducer is None)
         self._checked.clear()
         self.checks = self._strict or any(home.model is not None for home in self._homes.values())
 
@@ -121,6 +126,15 @@ class StateSchema:
         """
         return self._combined(values, writes, NodeOutputError)
 
+    def alone(self, values: Mapping[str, Any], node: str, update: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        """`apply` for what one node wrote in a superstep of its own: the values after it."""
+        after = dict(values)
+        for name, value in update:
+            if name not in self._plain or type(value) is Overwrite or self.checks:
+                return self.apply(values, [(node, node, key, given) for key, given in update])[0]
+            after[name] = value
+        return after
+
     def preview(self, values: Mapping[str, Any], writes: Iterable[Write]) -> dict[str, Any]:
         """The values as they would be after these writes, to be looked at: what cannot be combined or does not fit is shown as it came."""
         writes = list(writes)
@@ -137,29 +151,41 @@ class StateSchema:
 
     def _combined(self, values: Mapping[str, Any], writes: Iterable[Write], refusal: Callable[..., HitlError]) -> tuple[dict[str, Any], set[str]]:
         after = dict(values)
-        writers: dict[str, tuple[str, str]] = {}
-        replaced: dict[str, tuple[str, str]] = {}
-        for task_id, node, name, given in writes:
+        writers: dict[str, Write] = {}
+        replaced: dict[str, Write] = {}
+        own = set[str]()
+        for write in writes:
+            task_id, node, name, given = write
             key = self._known.get(name)
             if key is None:
                 if self.state is not None:
                     self._refuse_or_warn(name, node, self.name, self._known, refusal)
                     continue
                 key = Key(name)
-            value, replaces = _unwrapped(key, given)
-            first = (writers if key.reducer is None else replaced if replaces else {}).get(name)
+            reducer = key.reducer
+            value, replaces = _unwrapped(key, given) if type(given) in _MAY_REPLACE else (given, False)
+            first = (writers if reducer is None else replaced if replaces else {}).get(name)
             if first is not None and first[0] != task_id:
                 raise _concurrent(key, first[1], node)
-            if key.reducer is None or replaces:
+            if reducer is None or replaces:
                 after[name] = value
+                own.discard(name)
             elif name not in replaced:
-                after[name] = key.reducer(_own(after[name]), value) if name in after else value
+                if name not in after:
+                    after[name] = value
+                elif reducer is operator.add and type(value) is type(after[name]) is list:  # one list for all that is added, not one each
+                    if name not in own:
+                        own.add(name)
+                        after[name] = list(after[name])
+                    after[name] += value
+                else:
+                    after[name] = reducer(_own(after[name]), value)
             if replaces:
-                replaced[name] = (task_id, node)
+                replaced[name] = write
             if replaces or name not in replaced:
-                writers[name] = (task_id, node)
+                writers[name] = write
         if self.checks:
-            self._fit(after, {name: node for name, (_, node) in writers.items()}, refusal)
+            self._fit(after, {name: write[1] for name, write in writers.items()}, refusal)
         return after, set(writers)
 
     def _fit(self, values: dict[str, Any], writers: Mapping[str, str], refusal: Callable[..., HitlError]) -> None:
@@ -201,15 +227,15 @@ class StateSchema:
 
     # -- reading ---------------------------------------------------------------------------------------------------------------------
 
-    def for_node(self, values: Mapping[str, Any], described: StateClass | None, reader: str) -> Any:
-        """What `reader` is given: the state as the class it asks for (None: the state's), a dict or an instance of its own.
+    def for_node(self, values: Mapping[str, Any], described: StateClass | None, reader: str, node: str = "") -> Any:
+        """What `reader` (of this node) is given: the state as the class it asks for (None: the state's), a dict or an instance of its own.
 
         Raises InvalidStateError when the state does not fit that class.
         """
         described = described or self.state
-        if described is None or described.describes(values):
+        if described is None or (described.kind == "typeddict" and values.keys() <= described.keys.keys()):  # a dict that holds no other keys
             return values
-        return self._made(described, values, f"{reader} reads the state as {described.name}, which it does not fit")
+        return self._made(described, values, f"{reader}{node and f' {node!r}'} reads the state as {described.name}, which it does not fit")
 
     def output(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The part of the state that callers get."""

@@ -66,10 +66,6 @@ class StateClass:
                     made[f.name] = f.default
         return made
 
-    def describes(self, values: Mapping[str, Any]) -> bool:
-        """True when a node can read these values as they are: a dict that holds no other keys."""
-        return self.kind == "typeddict" and values.keys() <= self.keys.keys()
-
     def make(self, values: Mapping[str, Any], *, checked: frozenset[str], where: str) -> Any:
         """What a node reads: a dict of the keys that are there, or an instance.
 
