@@ -24,6 +24,8 @@ SETTINGS: Final = frozenset(
     )
 )  # fmt: skip
 """Names of the settings that diskcache keeps in the database."""
+PAGE: Final = 1024
+"""Bytes of a page of a new store's database; those of older stores have 4096."""
 SEAL: Final = 16
 """Bytes of the seal before each record."""
 FILE_MIN: Final = 128 * 1024

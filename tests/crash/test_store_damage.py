@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from hitl_nb import DiskCacheSaver
+from hitl_nb.checkpoint.sealing import PAGE
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.errors import CorruptStoreError, StoreError
@@ -30,8 +31,8 @@ def damage(folder, chance, what):
         return f"{path.name} cut at {offset}"
     with path.open("r+b") as file:
         if what == "page":
-            file.seek(offset // 4096 * 4096)
-            file.write(chance.randbytes(4096))
+            file.seek(offset // PAGE * PAGE)
+            file.write(chance.randbytes(PAGE))
         else:
             file.seek(offset)
             byte = file.read(1)[0]

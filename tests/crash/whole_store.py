@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from hitl_nb import END, START, Command, DiskCacheSaver, StateGraph, interrupt, once
 from hitl_nb.checkpoint.audit import log_entries
+from hitl_nb.checkpoint.sealing import PAGE
 from hitl_nb.checkpoint.verifying import verify
 
 BIG = b"\x00\x01large" * 19_000
@@ -88,7 +89,7 @@ def damage_index(folder: Path, key: str) -> None:
     """Change one letter of a key in the index of the database, by which the record is found, and nothing of the record itself."""
     with (folder / "cache.db").open("r+b") as file:
         data = file.read()
-        (page,) = [n for n in range(0, len(data), 4096) if data[n : n + 1] in (b"\x0a", b"\x02") and key.encode() in data[n : n + 4096]]
+        (page,) = [n for n in range(0, len(data), PAGE) if data[n : n + 1] in (b"\x0a", b"\x02") and key.encode() in data[n : n + PAGE]]
         file.seek(data.index(key.encode(), page) + 1)
         file.write(b"?")
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
+from hitl_nb.checkpoint.sealing import PAGE
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.cli import main
@@ -62,9 +63,9 @@ def test_a_page_of_nonsense_costs_what_lay_on_it_and_it_is_named(whole, folder):
     with (folder / "cache.db").open("r+b") as file:
         data = file.read()
         key, table = b"c/0000000000/many-3", b"\x0d"  # how a page of the table begins; the index has the key, too
-        place = next(n for n in range(0, len(data), 4096) if data[n : n + 1] == table and key in data[n : n + 4096])
+        place = next(n for n in range(0, len(data), PAGE) if data[n : n + 1] == table and key in data[n : n + PAGE])
         file.seek(place)
-        file.write(b"\xff" * 4096)
+        file.write(b"\xff" * PAGE)
     _, saver, done = saved(folder)
     assert done.blind
     damaged = done.health.damaged_threads
@@ -77,10 +78,10 @@ def test_a_page_of_nonsense_costs_what_lay_on_it_and_it_is_named(whole, folder):
 def test_what_lies_between_two_pages_of_nonsense_is_saved(whole, folder):
     with (folder / "cache.db").open("r+b") as file:
         data = file.read()
-        pages = [n for n in range(4096, len(data), 4096) if data[n : n + 1] == b"\x0d"]
+        pages = [n for n in range(PAGE, len(data), PAGE) if data[n : n + 1] == b"\x0d"]
         for place in (pages[3], pages[-3]):
             file.seek(place)
-            file.write(b"\xff" * 4096)
+            file.write(b"\xff" * PAGE)
     _, _, done = saved(folder)
     lost = sum(int.from_bytes(data[place + 3 : place + 5], "big") for place in (pages[3], pages[-3]))
     marks = sum("is lost" in line for line in done.done)
