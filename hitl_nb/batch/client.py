@@ -48,7 +48,7 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         """How the run ended. A cell that did not run stays pending, which papermill would call completed."""
         self.end_time = self.now()
         self.nb.metadata.papermill["end_time"] = self.end_time.isoformat()
-        self.nb.metadata.papermill["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.nb.metadata.papermill["duration"] = max((self.end_time - self.start_time).total_seconds(), 0.0)  # the clock may go back
         if self.stopped_at is not None:
             self.stopped_at.metadata.papermill["status"] = NEEDS_HUMAN
         drop_live_views(self.nb)

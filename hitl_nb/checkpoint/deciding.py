@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hitl_nb.checkpoint.audit import log_refusal, log_vote
 from hitl_nb.checkpoint.keys import head_key, question_key, vote_key
 from hitl_nb.checkpoint.questions import EXPIRED, OpenQuestion, has_schema, several_of
-from hitl_nb.checkpoint.records import Answered, Decision, Head
+from hitl_nb.checkpoint.records import Answered, Decision, Head, instant
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.voting import Recorded, Vote, cast, choice_of, vote_to_wire
 from hitl_nb.errors import AmbiguousAnswerError, CorruptStoreError, NotEntitledError, StoreError, UnknownThreadError, said
@@ -82,6 +82,7 @@ def _admitted(store: Checkpointer, thread_id: str, decision: Decision) -> OpenQu
     brief = store.open_question(decision.interrupt_id)
     if brief is None:
         raise CorruptStoreError(f"question {decision.interrupt_id} of thread {thread_id!r} is open, but not listed as open", thread_id=thread_id)
+    instant(decision.decided_at, "decided_at")
     brief.require_in_time(decision)
     store.rules().require(brief, decision)
     return brief

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hitl_nb.checkpoint.records import UNSET, Decision, Escalated, Question, from_epoch, to_epoch
+from hitl_nb.checkpoint.records import LATEST, UNSET, Decision, Escalated, Question, from_epoch, instant, to_epoch
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.errors import CorruptStoreError, DeadlinePassedError, shown, utc
 
-LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
-"""No deadline is later: a little behind it, time itself ends."""
 EXPIRED: Final = "expire"
 """How a default is decided. No other decision may say so, so the record never takes a default for a person's answer, nor the other way round."""
 DEADLINE_REVIEWER: Final = "the deadline"
@@ -63,11 +61,10 @@ class OpenQuestion:
         """The question as it is after it went to `escalate_to`, with the event: the new assignee has as long as the first one had, from now."""
         assert self.deadline is not None  # the caller saw that it is overdue
         assert self.escalate_to is not None  # and that there is somebody
+        now = instant(now, "now")  # a day later in a zone may be 23 hours later
         due = now + min(self.deadline - self.created_at, max(LATEST - now, timedelta(0)))
         event = Escalated(self.interrupt_id, self.escalate_to, to_epoch(due), self.assignee, to_epoch(now))
-        after = replace(
-            self, deadline=due, assignee=self.escalate_to, escalate_to=None, escalated_from=self.assignee, escalated_at=now.astimezone(UTC)
-        )
+        after = replace(self, deadline=due, assignee=self.escalate_to, escalate_to=None, escalated_from=self.assignee, escalated_at=now)
         return after, event
 
     def require_in_time(self, decision: Decision) -> None:

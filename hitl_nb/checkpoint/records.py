@@ -8,10 +8,13 @@ plain lists; values of the user's state travel inside as bytes that `Serde` made
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final, Literal
+
+from hitl_nb.errors import shown
 
 Source = Literal["input", "loop", "update", "fork"]
 QuestionKind = Literal["dynamic", "static"]
@@ -73,8 +76,33 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""No time that is stored is later: a little behind it, time itself ends."""
+_LATEST: Final = LATEST.timestamp()
+
+
 def to_epoch(at: datetime) -> float:
-    return at.timestamp()
+    """Seconds since 1970, as times are stored: whatever zone it was told in, an instant. Raises ValueError for one that is none, or ends time."""
+    seconds = at.timestamp()
+    if at.tzinfo is None or seconds > _LATEST:
+        instant(at, "a time that is to be stored")
+    return seconds
+
+
+def instant(at: object, called: str) -> datetime:
+    """The same instant in UTC, where a day has 24 hours. Raises TypeError for what has no time zone, ValueError for one behind LATEST."""
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise TypeError(f"{called} is {shown(at)}; expected a datetime with a time zone, such as datetime.now(UTC)")
+    with suppress(OverflowError):
+        utc = at.astimezone(UTC)
+        if utc <= LATEST:
+            return utc
+    raise ValueError(f"{called} is {shown(at)}; expected one from 0001-01-01 to {LATEST:%Y-%m-%d}, UTC")
+
+
+def in_utc(clock: Callable[[], datetime]) -> Callable[[], datetime]:
+    """The clock, whatever zone it tells the time in."""
+    return clock if clock is utc_now else lambda: instant(clock(), "what now() returned")
 
 
 def from_epoch(seconds: float) -> datetime:

@@ -9,7 +9,7 @@ from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.records import utc_now
+from hitl_nb.checkpoint.records import in_utc, utc_now
 from hitl_nb.errors import GraphError, NoCheckpointerError, UnknownNodeError, shown
 from hitl_nb.graph.compiled import CompiledGraph
 from hitl_nb.graph.node.function import Function, is_async
@@ -226,7 +226,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             if unstorable := next((n for n in topology.nodes if any(0xD800 <= ord(c) <= 0xDFFF for c in n)), None):
                 raise GraphError(f"node {unstorable!r} has half a surrogate pair in its name, which cannot be stored; rename it", node=unstorable)
             checkpointer.serde.register(*self._schema.types)
-        return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=now, new_nonce=new_nonce, renamed=renamed or {})
+        clock = in_utc(now)
+        return CompiledGraph(topology, self._schema, checkpointer, before, after, name=name, now=clock, new_nonce=new_nonce, renamed=renamed or {})
 
     def _reads(self, fn: Any, explicit: Any = None) -> StateClass | None:
         """What a node or path function is given. The keys of its class become keys of the state, which other nodes can write (private state)."""

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 from hitl_nb.checkpoint.base import Checkpointer
-from hitl_nb.checkpoint.questions import LATEST, OpenQuestion
+from hitl_nb.checkpoint.questions import OpenQuestion
+from hitl_nb.checkpoint.records import LATEST
 from hitl_nb.decisions.wording import readable
 from hitl_nb.errors import UnknownTypeError
 

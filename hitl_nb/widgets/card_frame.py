@@ -76,12 +76,12 @@ class CardFrame:
                 self._draw()
 
     def _fall_due(self) -> None:
-        """The page says that the deadline has passed; this machine's clock decides."""
-        if terms.is_late(self.request, self._now()):
-            if not self._drawn_late:
-                self._draw()
-            if self._look is not None:
-                self._look()
+        """The page says that the deadline has passed, or that a clock was put right and it has not; this machine's clock decides."""
+        late = terms.is_late(self.request, self._now())
+        if late != self._drawn_late:
+            self._draw()
+        if late and self._look is not None:
+            self._look()
 
     def end(self, drawn: str, foot: Any | None) -> None:
         """It can no longer be answered here: show this HTML, and these buttons, in place of everything else."""

@@ -29,7 +29,8 @@ function tick(card, model) {
     late += s < 0;
   }
   // It may have been handed on, or have got its default. The kernel looks after a list by itself: there only the number of those that are late is news.
-  const isNews = card.matches(".hitl-nb-surface") ? late !== (card.hitlLate ?? 0) : late > 0;
+  // Nothing is late any more when a clock that was ahead was put right.
+  const isNews = late !== (card.hitlLate ?? 0) || (late > 0 && !card.matches(".hitl-nb-surface"));
   if (isNews && !document.hidden) { card.hitlLate = late; model.send({ act: "due", arg: "", value: null, fields: {} }); }
   return next;
 }

@@ -1,5 +1,6 @@
 """The states of a card other than open: answered elsewhere, out of date, changed, overdue, failed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import ipywidgets
@@ -312,6 +313,29 @@ def test_a_card_whose_deadline_passes_while_it_is_open_says_so_and_takes_no_answ
     assert "No answer is taken after the deadline." in desk.text()
     assert desk.shown(ipywidgets.Textarea)[-1].value == "half a comment"
     assert desk.looks == 1
+
+
+def test_a_card_that_a_wrong_clock_made_late_is_open_again_when_the_clock_is_put_right(desk):
+    desk.ask(**DUE)
+    desk.now = AT + timedelta(days=365)
+    act(desk, "due")
+    assert "overdue 365 days" in desk.text()
+    desk.now = AT
+    act(desk, "due")
+    assert "Waiting for you" in desk.text()
+    assert "due in 14 min" in desk.text()
+    assert not any(b.disabled for b in desk.shown(ipywidgets.Button))
+    assert desk.looks == 1
+
+
+def test_no_card_or_receipt_tells_a_negative_time_when_the_clock_went_back_an_hour(desk):
+    desk.now = AT - timedelta(hours=1)
+    request = desk.ask(**DUE)
+    assert "asked just now" in desk.text()
+    assert "due in 1 h" in desk.text()
+    made = replace(desk.decision(request, {"action": "approve"}), decided_at=desk.now)
+    desk.view.decided(request, made)
+    assert "<dt>Answered in</dt><dd>notebook</dd>" in desk.text()  # and not: after -3600 s
 
 
 def test_a_look_that_fails_when_the_deadline_has_passed_says_so_in_the_card(desk):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from hitl_nb.checkpoint.questions import LATEST
-from hitl_nb.checkpoint.records import UNSET, Question, from_epoch, to_epoch
+from hitl_nb.checkpoint.records import LATEST, UNSET, Question, from_epoch, to_epoch
 from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.decisions.reviewer import checked_name
@@ -63,6 +62,9 @@ def _names(term: str, given: Any) -> tuple[str, ...]:
     return tuple(sorted(listed) if isinstance(listed, set | frozenset) else listed)
 
 
+_TICK: Final = timedelta(microseconds=1)
+
+
 def _due(question: Question, deadline: Any) -> datetime:
     """The deadline in UTC, as precise as it is stored."""
     now = question.created_at
@@ -73,8 +75,8 @@ def _due(question: Question, deadline: Any) -> datetime:
             due = deadline.astimezone(UTC)
         else:
             raise TypeError(f"deadline is {shown(deadline)}; expected a timedelta, or a datetime with a time zone such as datetime.now(UTC) + …")
-    except (OverflowError, ValueError):
-        due = LATEST + timedelta(microseconds=1)
+    except (OverflowError, ValueError):  # before the first instant there is, or behind the last
+        due = now if (isinstance(deadline, timedelta) and deadline < timedelta(0)) or getattr(deadline, "year", 9999) == 1 else LATEST + _TICK
     if due > LATEST:
         text = f"deadline={shown(deadline)} of node {question.node!r} lies behind {LATEST:%Y-%m-%d}; leave it out for none"
         raise GraphError(text, node=question.node, thread_id=question.thread_id)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.questions import OpenQuestion
-from hitl_nb.errors import HitlError, UnknownThreadError, shown
+from hitl_nb.checkpoint.records import instant
+from hitl_nb.errors import HitlError, UnknownThreadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ class Expiry:
 
 def expire(store: Checkpointer, thread_id: str | None, now: datetime) -> list[Expiry]:
     """See `CompiledGraph.expire`. A question that cannot be read does not keep the others waiting: its error is raised when they are done."""
-    if not isinstance(now, datetime) or now.utcoffset() is None:
-        raise TypeError(f"now is {shown(now)}; expected a datetime with a time zone, such as datetime.now(UTC)")
+    now = instant(now, "now")
     if thread_id is not None and store.head(thread_id) is None:
         raise UnknownThreadError(f"the store holds no thread {thread_id!r}, so none of its deadlines passed", thread_id=thread_id)
     done: list[Expiry] = []

@@ -24,17 +24,21 @@ def asks_the_same(old: Any, new: Any, asked_at: datetime, now: datetime, digest:
         return len(old) == len(new) and all(asks_the_same(a, b, asked_at, now, digest) for a, b in zip(old, new, strict=True))
     first, second = _time(old), _time(new)
     if first is not None and second is not None and type(old) is type(new) and (first.tzinfo is None) == (second.tzinfo is None):
-        moved_s = (second - first).total_seconds()
-        with_the_clock = abs(moved_s - (now - asked_at).total_seconds()) <= SLACK_S
-        return moved_s == 0 or (with_the_clock and _from_clock(first, asked_at) and _from_clock(second, now))
+        return first == second or any(
+            abs(ahead_s - before_s) <= SLACK_S and all(time.microsecond or abs(s) <= SLACK_S for time, s in ((first, before_s), (second, ahead_s)))
+            for before_s, ahead_s in zip(_ahead_s(first, asked_at), _ahead_s(second, now), strict=True)
+        )
     return digest(old) == digest(new)
 
 
-def _from_clock(time: datetime, clock: datetime) -> bool:
-    if time.microsecond:
-        return True
-    readings = [clock] if time.tzinfo else [clock.astimezone().replace(tzinfo=None), clock.astimezone(UTC).replace(tzinfo=None)]
-    return any(abs((reading - time).total_seconds()) <= SLACK_S for reading in readings)
+def _ahead_s(time: datetime, clock: datetime) -> list[float]:
+    """By how many seconds the time lies ahead of the clock; without a zone, of what the clock reads here and of what it reads in UTC.
+
+    What it reads here is taken anew for each time: between the two the clock may have been changed to summer time, or back.
+    """
+    if time.tzinfo is not None:
+        return [(time - clock.astimezone(UTC)).total_seconds()]
+    return [(time - reading.replace(tzinfo=None)).total_seconds() for reading in (clock.astimezone(), clock.astimezone(UTC))]
 
 
 def _time(value: Any) -> datetime | None:
