@@ -28,7 +28,7 @@ from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.opening import OPENING, Durability, Opened, open_store, rows_of
 from hitl_nb.checkpoint.reviewers import Given
 from hitl_nb.checkpoint.rows import Rows
-from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, LOCKS, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, LOCKS, READABLE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
@@ -103,7 +103,7 @@ class DiskCacheSaver(Checkpointer):
         except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
             return None
         except DamagedError as error:
-            raise CorruptStoreError(f"record {key!r} of {self.called} is damaged: {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"record {key!r} of {self.called} ({DATABASE}) is damaged: {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self._failed("read", error) from error
 
@@ -137,11 +137,22 @@ class DiskCacheSaver(Checkpointer):
             return
         try:
             for key, *row in self._rows().scan(prefix):
-                yield key, unseal(key, fetch(self.folder, *row), self.called)
+                yield key, unseal(key, fetch(self.folder, *row), self.called, row[1])
         except DamagedError as error:
-            raise CorruptStoreError(f"{self.called} was altered: it holds {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"{self.called} was altered: it holds {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self._failed("read", error) from error
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[FolderReader]:
+        if self._view() is None:
+            self._rows()
+        reader = FolderReader(self.folder, types=self._types, timeout_s=self.timeout_s)
+        try:
+            with reader.at_one_moment():
+                yield reader
+        finally:
+            reader.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import local
 from typing import Final
@@ -15,8 +15,9 @@ from urllib.parse import quote
 from hitl_nb.checkpoint.filesystem import Journal
 from hitl_nb.checkpoint.index import entries, find
 from hitl_nb.checkpoint.reading import ThreadReader
-from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
 
 _NONE: Final[tuple[sqlite3.Connection | None, int, bool, tuple[int, int]]] = (None, 0, False, (0, 0))
@@ -43,16 +44,16 @@ class FolderReader(ThreadReader):
         except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
             return None
         except DamagedError as error:
-            raise CorruptStoreError(f"record {key!r} of {self.called} cannot be read: it has {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"record {key!r} of {self.called} ({DATABASE}) is damaged: {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self.failed(error) from error
 
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         try:
             for key, *row in entries(self.connection().execute, prefix):
-                yield key, unseal(key, fetch(self.folder, *row), self.called)
+                yield key, unseal(key, fetch(self.folder, *row), self.called, row[1])
         except DamagedError as error:
-            raise CorruptStoreError(f"{self.called} was altered: it holds {error}; restore the folder from a backup") from error
+            raise CorruptStoreError(f"{self.called} was altered: it holds {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self.failed(error) from error
 
@@ -69,6 +70,19 @@ class FolderReader(ThreadReader):
         self._local.held = held, os.getpid(), unchanging, there
         return held
 
+    @contextmanager
+    def at_one_moment(self) -> Iterator[FolderReader]:
+        connection = self.connection()
+        if connection.in_transaction:
+            yield self
+            return
+        connection.execute("BEGIN")
+        try:
+            yield self
+        finally:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
     def close(self) -> None:
         """Free this Python thread's connection. The reader can be used again afterwards."""
         held, pid, _, _ = getattr(self._local, "held", _NONE)
@@ -84,6 +98,8 @@ class FolderReader(ThreadReader):
 def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
     """A connection that cannot write. `unchanging`: nobody has the database open, so that SQLite needs no files of its own beside it."""
     place = f"file:{quote(str(reader.folder / DATABASE))}?{'immutable=1' if unchanging else 'mode=ro'}"
+    if not unchanging and not reader.lenient:
+        require_whole_log(reader.folder)
     try:
         if not unchanging and (reader.folder / f"{DATABASE}-journal").exists() and is_writable(reader.folder):
             _roll_back(reader)

@@ -34,6 +34,7 @@ from hitl_nb.checkpoint.sealing import (
 )
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError
 
 Durability = Literal["normal", "full"]
@@ -90,6 +91,7 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
                 rows.add(FORMAT_KEY, pack([FIRST_FORMAT]))
                 rows.commit()
             rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
+            rows.remove_left()
     except HitlError:
         raise
     except (sqlite3.Error, diskcache.Timeout, DamagedError, OSError) as error:
@@ -135,6 +137,7 @@ def _check_ours(folder: Path, called: str, timeout_s: float) -> Journal | None:
         if others:
             raise StoreError(f"{folder} holds other files ({', '.join(others[:3])}) and is no store; name a new or an empty folder")
         return None
+    require_whole_log(folder)
     with closing(sqlite3.connect(database, timeout=timeout_s)) as connection:
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables <= {"Cache", "Settings"}:

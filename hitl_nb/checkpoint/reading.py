@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -36,12 +37,15 @@ from hitl_nb.checkpoint.records import (
     ValueRef,
     event_from_wire,
 )
+from hitl_nb.checkpoint.sealing import READABLE
 from hitl_nb.checkpoint.serde import Serde, unpack
 from hitl_nb.checkpoint.voting import Vote, vote_from_wire
 from hitl_nb.errors import (
     AlreadyAnsweredError,
     CorruptStoreError,
+    HitlError,
     UnknownInterruptError,
+    shown,
     utc,
 )
 
@@ -64,17 +68,27 @@ class ThreadReader(ABC):
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         """The records whose key starts with `prefix`, without reading others."""
 
+    @contextmanager
+    def at_one_moment(self) -> Iterator[ThreadReader]:
+        """What reads the store as it is at one moment, however many write meanwhile."""
+        yield self
+
     # -- reading -----------------------------------------------------------------------------------------------------------------
 
     def head(self, thread_id: str) -> Head | None:
         """Where the thread stands, or None when there is no such thread."""
-        raw = self._read(head_key(thread_id))
-        head = None if raw is None else Head.from_wire(unpack(raw))
-        return head if head is not None and head.seq >= 0 else None
+        key = head_key(thread_id)
+        raw = self._read(key)
+        if raw is None:
+            return None
+        head: Head = self._made(key, raw, Head.from_wire)
+        return head if head.seq >= 0 else None
 
     def checkpoint(self, thread_id: str, seq: int) -> Checkpoint:
         """A checkpoint by number. Raises CorruptStoreError when it is missing."""
-        return Checkpoint.from_wire(unpack(self._must(checkpoint_key(thread_id, seq), thread_id)))
+        key = checkpoint_key(thread_id, seq)
+        made: Checkpoint = self._made(key, self._must(key, thread_id), Checkpoint.from_wire)
+        return made
 
     def ledger(self, thread_id: str, head: Head, seq: int | None = None) -> Ledger:
         """The events of a checkpoint (default: of the head's), added up."""
@@ -86,7 +100,8 @@ class ThreadReader(ABC):
             seq, batches = head.seq, head.events
         else:
             batches = self.checkpoint(thread_id, seq + 1).events_before
-        return (event_from_wire(w) for n in range(batches) for w in unpack(self._must(events_key(thread_id, seq, n), thread_id)))
+        keys = (events_key(thread_id, seq, n) for n in range(batches))
+        return (event for key in keys for event in self._made(key, self._must(key, thread_id), _events))
 
     def values(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, Any]:
         """The whole state at a checkpoint: a fresh copy at each call."""
@@ -99,20 +114,22 @@ class ThreadReader(ABC):
 
     def question(self, interrupt_id: str) -> Question | None:
         """A question by id, open or not; None when there never was one. An open one as it stands: who is asked, and until when, may have changed."""
-        raw = self._read(question_key(interrupt_id))
+        key = question_key(interrupt_id)
+        raw = self._read(key)
         if raw is None:
             return None
-        question = question_from_wire(self.serde, unpack(raw))
+        question: Question = self._made(key, raw, lambda w: question_from_wire(self.serde, w))
         brief = None if question.escalate_to is None else self.open_question(interrupt_id)
         return question if brief is None else brief.standing(question)
 
     def decision(self, interrupt_id: str) -> Decision | None:
         """The decision that answered this question, or None."""
-        raw = self._read(decided_key(interrupt_id))
+        key = decided_key(interrupt_id)
+        raw = self._read(key)
         if raw is None:
             return None
-        thread_id, number = unpack(raw)
-        return decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, number), thread_id)))
+        thread_id, number = self._made(key, raw, lambda w: (w[0], decision_key(*w) and w[1]))
+        return self._decision(thread_id, number)
 
     def decisions(self, thread_id: str, *, deleted: bool = False) -> list[Decision]:
         """Every decision of the thread, the oldest first; those on questions reopened later too.
@@ -122,21 +139,22 @@ class ThreadReader(ABC):
         head = self.head(thread_id)
         first = 0 if deleted or head is None else head.first_decision
         last = head.decisions if head is not None else self._left_behind(thread_id) if deleted else 0
-        return [decision_from_wire(self.serde, unpack(self._must(decision_key(thread_id, n), thread_id))) for n in range(first, last)]
+        return [self._decision(thread_id, n) for n in range(first, last)]
 
     def votes(self, interrupt_id: str) -> list[Vote]:
         """Every vote on a question with a quorum, the oldest first, also those that the same reviewer replaced later."""
-        return [vote_from_wire(self.serde, w) for w in self._votes(interrupt_id)]
+        return [self._made(key, raw, lambda w: vote_from_wire(self.serde, w)) for key, raw in self._vote_records(interrupt_id)]
 
     def open_questions(self) -> list[OpenQuestion]:
         """All open questions over all threads, the oldest first; costs nothing for threads that wait for nobody."""
-        found = [OpenQuestion.from_wire(key.removeprefix(OPEN_PREFIX), unpack(raw)) for key, raw in self._scan(OPEN_PREFIX)]
+        found = [self._open(key, raw) for key, raw in self._scan(OPEN_PREFIX)]
         return sorted(found, key=lambda q: (q.created_at, q.interrupt_id))
 
     def open_question(self, interrupt_id: str) -> OpenQuestion | None:
         """An open question by id, in brief; None when it is not open."""
-        raw = self._read(OPEN_PREFIX + interrupt_id)
-        return None if raw is None else OpenQuestion.from_wire(interrupt_id, unpack(raw))
+        key = OPEN_PREFIX + interrupt_id
+        raw = self._read(key)
+        return None if raw is None else self._open(key, raw)
 
     def overdue(self, now: datetime) -> list[OpenQuestion]:
         """The open questions, over all threads, whose deadline has passed, the oldest first. Costs what `open_questions` does."""
@@ -166,11 +184,10 @@ class ThreadReader(ABC):
     def kept(self, task_id: str) -> dict[bytes, bytes]:
         """What `once` keeps for a task, by key."""
         found: dict[bytes, bytes] = {}
-        while (raw := self._read(kept_key(task_id, len(found)))) is not None:
-            pair = unpack(raw)
-            if pair is None:  # the mark of a repair
+        while (raw := self._read(name := kept_key(task_id, len(found)))) is not None:
+            if unpack(raw) is None:  # the mark of a repair
                 raise CorruptStoreError(f"what once() kept for task {task_id} was lost from {self.called}; it is not done a second time")
-            key, value = pair
+            key, value = self._made(name, raw, lambda w: (bytes(memoryview(w[0])), bytes(memoryview(w[1]))))
             found[key] = value
         return found
 
@@ -198,15 +215,31 @@ class ThreadReader(ABC):
 
     def _left_behind(self, thread_id: str) -> int:
         """How many decisions of deleted threads of this name there are, when no thread of the name exists."""
-        raw = self._read(head_key(thread_id))
-        return 0 if raw is None else Head.from_wire(unpack(raw)).decisions
+        key = head_key(thread_id)
+        raw = self._read(key)
+        if raw is None:
+            return 0
+        head: Head = self._made(key, raw, Head.from_wire)
+        return head.decisions
 
     def _votes(self, interrupt_id: str) -> Iterator[list[Any]]:
-        """The records of the votes on a question, the oldest first."""
+        """What the votes on a question say, the oldest first."""
+        return (unpack(raw) for _, raw in self._vote_records(interrupt_id))
+
+    def _vote_records(self, interrupt_id: str) -> Iterator[tuple[str, bytes]]:
         number = 0
-        while (raw := self._read(vote_key(interrupt_id, number))) is not None:
-            yield unpack(raw)
+        while (raw := self._read(key := vote_key(interrupt_id, number))) is not None:
+            yield key, raw
             number += 1
+
+    def _decision(self, thread_id: str, number: int) -> Decision:
+        key = decision_key(thread_id, number)
+        made: Decision = self._made(key, self._must(key, thread_id), lambda w: decision_from_wire(self.serde, w))
+        return made
+
+    def _open(self, key: str, raw: bytes) -> OpenQuestion:
+        made: OpenQuestion = self._made(key, raw, lambda w: OpenQuestion.from_wire(key.removeprefix(OPEN_PREFIX), w))
+        return made
 
     def _value(self, thread_id: str, key: str, ref: ValueRef, records: dict[int, Mapping[str, bytes]]) -> bytes:
         if ref.slot >= 0:
@@ -215,7 +248,7 @@ class ThreadReader(ABC):
             if len(raw) != ref.length or blake2b(raw, digest_size=16).digest() != ref.digest:
                 raise CorruptStoreError(
                     f"state[{key!r}] of thread {thread_id!r} (record {name}) has {len(raw)} of {ref.length} bytes, or other content than was "
-                    f"written; restore the store from a backup or go back to a checkpoint before {ref.seq}",
+                    f"written; go back to a checkpoint before {ref.seq}. {READABLE}",
                     thread_id=thread_id,
                 )
             return raw
@@ -223,10 +256,20 @@ class ThreadReader(ABC):
             records[ref.seq] = self.checkpoint(thread_id, ref.seq).inline
         return records[ref.seq][key]
 
+    def _made(self, key: str, raw: bytes, make: Callable[[Any], Any]) -> Any:
+        """What a record says. Raises CorruptStoreError for one that is whole and of another kind than its key."""
+        try:
+            return make(unpack(raw))
+        except HitlError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError) as error:
+            why = f"{type(error).__name__}: {shown(error)}"
+            raise CorruptStoreError(f"record {key!r} of {self.called} is none of its kind ({why}): it was altered. {READABLE}") from error
+
     def _must(self, key: str, thread_id: str) -> bytes:
         raw = self._read(key)
         if raw is None:
-            raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from {self.called}", thread_id=thread_id)
+            raise CorruptStoreError(f"record {key!r} of thread {thread_id!r} is missing from {self.called}. {READABLE}", thread_id=thread_id)
         return raw
 
 
@@ -242,3 +285,7 @@ def already_answered(decision: Decision) -> AlreadyAnsweredError:
         reviewer=decision.reviewer,
         answered_at=decision.decided_at,
     )
+
+
+def _events(wire: Any) -> list[Event]:
+    return [event_from_wire(w) for w in wire]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from hitl_nb.errors import CorruptStoreError
@@ -32,6 +33,8 @@ FILE_MIN: Final = 128 * 1024
 """Bytes from which a record lies in a file of its own instead of in the database."""
 INLINE, IN_FILE = 1, 2
 """The two modes of diskcache that are used: bytes in the row, bytes in a file."""
+READABLE: Final = "The rest may be whole: hitl-nb store check says what can still be read. Restore the folder from a backup, or hitl-nb store repair"
+"""What every error of a damaged record ends with."""
 VALUE_FILE: Final = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val\Z")
 
 
@@ -46,11 +49,16 @@ def seal(key: str, record: bytes) -> bytes:
     return made.digest()
 
 
-def unseal(key: str, sealed: bytes, called: str) -> bytes:
-    """The record. Raises CorruptStoreError, which calls the store `called`, when it is not what was written under this key."""
+def unseal(key: str, sealed: bytes, called: str, file: str | None = None) -> bytes:
+    """The record. Raises CorruptStoreError, which calls the store `called`, when it is not what was written under this key.
+
+    `file`: the name of its value file; None: it lies in the database.
+    """
     record = sealed[SEAL:]
     if sealed[:SEAL] != seal(key, record):
-        raise CorruptStoreError(f"record {key!r} of {called} was altered or cut short (it has {len(record)} bytes); restore the folder from a backup")
+        raise CorruptStoreError(
+            f"record {key!r} of {called} was altered or cut short: {file or DATABASE} has {len(record)} bytes of it. {READABLE}"
+        )
     return record
 
 
@@ -68,7 +76,11 @@ def fetch(folder: Path, mode: Any, name: Any, value: Any) -> bytes:
     if mode == IN_FILE:
         path = value_path(folder, name)
         try:
+            if not S_ISREG(path.lstat().st_mode):  # a pipe would be waited for, a link leads anywhere
+                raise DamagedError(f"its value file {name} is no ordinary file")
             return path.read_bytes()
         except OSError as error:
             raise DamagedError(f"its value file {name} cannot be read: {error.strerror or error}") from error
+        except MemoryError:
+            raise DamagedError(f"its value file {name} is larger than the memory of this machine") from None
     raise DamagedError(f"it is stored in a form (mode {mode!r}) that hitl_nb does not write")

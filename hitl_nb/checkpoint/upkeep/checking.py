@@ -12,18 +12,20 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
 
+from hitl_nb.checkpoint import leftovers
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry, log_head
 from hitl_nb.checkpoint.folder import FolderReader, require_store
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, question_key, value_key
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
 from hitl_nb.checkpoint.records import Answered, Asked, Checkpoint, Finished, Head, ValueRef, event_from_wire
-from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, SETTINGS, VALUE_FILE, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, READABLE, SETTINGS, VALUE_FILE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.upkeep.health import Damage, Health, files, thread_of
 from hitl_nb.checkpoint.upkeep.salvage import Gap, Row, every_row
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.checkpoint.voting import vote_from_wire
+from hitl_nb.checkpoint.write_ahead import LOG, lost_commits
 from hitl_nb.errors import CorruptStoreError, StoreError, UnknownTypeError
 
 _MOST: Final = 1000
@@ -31,14 +33,18 @@ _MOST: Final = 1000
 
 
 def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
-    """Look at everything in a store's folder. Raises StoreError where there is none, StoreVersionError for one of a newer hitl_nb."""
+    """Look at everything in a store's folder, as it is at one moment, however many write meanwhile.
+
+    Raises StoreError where there is none, StoreVersionError for one of a newer hitl_nb.
+    """
     reader = FolderReader(folder, timeout_s=timeout_s, lenient=True)
     require_store(reader)
     try:
         for _ in range(3):
             connection = reader.connection()
             look = _Look(reader, connection)
-            look.run()
+            with reader.at_one_moment():
+                look.run()
             if reader.connection() is connection:
                 break
             # Somebody began to write while the files were read as if nobody did.
@@ -100,6 +106,8 @@ class _Look:
     # -- the database ------------------------------------------------------------------------------------------------------------
 
     def _whole_database(self) -> None:
+        if lost := lost_commits(self.reader.folder):
+            self._report(Damage(f"the latest commits are lost: {lost}", LOG))
         try:
             told = [str(line) for (line,) in self.connection.execute("PRAGMA integrity_check(20)")]
         except sqlite3.Error as error:
@@ -138,7 +146,8 @@ class _Look:
         try:
             record = unseal(key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store")
         except (DamagedError, CorruptStoreError) as error:
-            yield Damage(unread(key, error), file, thread_of(key), key)
+            if file == DATABASE or not self._deleted_since(key):
+                yield Damage(unread(key, error), file, thread_of(key), key)
             return
         self.health.records += 1
         kind = self._kinds.get(key[:3] if key.startswith("!") else key[:2])
@@ -302,17 +311,28 @@ class _Look:
 
     def _files(self, named: set[str]) -> None:
         orphans = locks = 0
+        left = {name.replace("\\", "/") for name, _ in leftovers.noted(self.reader.folder)}
         for path, size in files(self.reader.folder):
             self.health.bytes += size
             name = path.relative_to(self.reader.folder).as_posix()
             if VALUE_FILE.match(name):
                 self.health.value_files += 1
-                orphans += name not in named and not self._is_going(name)
-            locks += name.startswith(f"{LOCKS}/")
+                orphans += name not in named and name not in left and not self._is_going(name)
+            locks += name.startswith(f"{LOCKS}/") and name.endswith(".lock")
         if orphans:
             self.health.notes.append(f"{orphans} value files belong to no record, as a killed writer leaves them; hitl-nb store vacuum removes them")
         if locks > 1000:
             self.health.notes.append(f"{locks} lock files; hitl-nb store vacuum removes those that nobody holds")
+
+    def _deleted_since(self, key: str) -> bool:
+        """True for a record that somebody deleted, and its file, since the moment that is looked at."""
+        now = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
+        try:
+            return now.connection().execute("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is None
+        except (sqlite3.Error, StoreError):
+            return False
+        finally:
+            now.close()
 
     def _is_going(self, name: str) -> bool:
         """True for a value file whose record was deleted, and which whoever opens the store next removes."""
@@ -362,4 +382,4 @@ def unread(key: str, error: Exception) -> str:
 
 
 def _brief(error: BaseException) -> str:
-    return str(error).partition("; restore")[0] or type(error).__name__
+    return str(error).partition(f". {READABLE}")[0] or type(error).__name__

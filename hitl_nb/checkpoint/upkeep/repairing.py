@@ -31,6 +31,7 @@ from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.upkeep.checking import check, unread
 from hitl_nb.checkpoint.upkeep.health import OF_THREAD, Health, thread_of
 from hitl_nb.checkpoint.upkeep.salvage import Gap, every_row, keys_of_index
+from hitl_nb.checkpoint.write_ahead import lost_commits
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, UnknownThreadError
 
 _BATCH: Final = 500
@@ -118,6 +119,9 @@ class _Repair:
         if not self.result.records and self.result.lost:
             raise CorruptStoreError(f"nothing of {self.reader.called} can be read ({self.result.lost[0]}), so nothing was made; restore a backup")
         lost = list(self._lost(connection))
+        if commits := lost_commits(self.reader.folder):
+            self.result.lost.append(f"the latest commits: {commits}")
+            self.result.blind = True
         with self.store._transaction():
             self._kept(lost)
             self._decided()

@@ -15,6 +15,7 @@ from hitl_nb.checkpoint.folder import FolderReader, require_store
 from hitl_nb.checkpoint.sealing import DATABASE, VALUE_FILE
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.health import files
+from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError
 
 _AGE_S: Final = 3600.0
@@ -45,6 +46,7 @@ def vacuum(
     require_store(reader)
     reader.close()
     place = reader.folder
+    require_whole_log(place)
     before = _bytes(place)
     try:
         with closing(sqlite3.connect(place / DATABASE, timeout=timeout_s, isolation_level=None)) as connection:

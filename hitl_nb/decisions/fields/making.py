@@ -36,7 +36,7 @@ def make(shelf: Shelf, field: Field, parent: Node | None, *, required: bool = Tr
         field = replace(field, kind="json")
     elif not explicit and (field.default is not UNSET and not can_hold(shelf.rules, field, field.default)):
         field = replace(field, default=UNSET)
-    if field.kind == "group" and required and not field.nullable and _repeats(field, parent):
+    if field.kind in ("group", "tuple") and required and not field.nullable and _repeats(field, parent):
         field = replace(field, kind="json")
     if field.kind == "fixed" and not required and field.default is UNSET:
         field = replace(field, kind="choice")  # whether it is there at all is to decide
@@ -71,9 +71,9 @@ def can_hold(rules: Rules, field: Field, value: Any) -> bool:
 
 
 def _repeats(field: Field, parent: Node | None) -> bool:
-    """A group that needs itself without end: there is no such answer, and no form for it."""
+    """A group or tuple that needs itself without end: there is no such answer, and no form for it."""
     while parent is not None and not isinstance(parent, (Many, Rows, OneOf)) and not parent.can_skip:
-        if parent.field.kind == "group" and notes_off(parent.field.schema) == notes_off(field.schema):
+        if parent.field.kind == field.kind and notes_off(parent.field.schema) == notes_off(field.schema):
             return True
         parent = parent.parent
     return False
