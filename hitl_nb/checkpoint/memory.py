@@ -67,6 +67,11 @@ class MemorySaver(Checkpointer):
                 self._staged = None
 
     @contextmanager
+    def at_one_moment(self) -> Iterator[MemorySaver]:
+        with self._lock:
+            yield self
+
+    @contextmanager
     def guard(self, thread_id: str) -> Iterator[None]:
         hold = _Hold()
         try:

@@ -37,7 +37,15 @@ class Verification:
 
 
 def verify(store: ThreadReader, head: str | None = None) -> Verification:
-    """Read the whole log and every record that it tells of. `head`: a hash that was noted earlier, hex, of which the log has to be a continuation."""
+    """Read the whole log and every record that it tells of, as they are at one moment, however many decide meanwhile.
+
+    `head`: a hash that was noted earlier, hex, of which the log has to be a continuation.
+    """
+    with store.at_one_moment() as now:
+        return _verify(now, head)
+
+
+def _verify(store: ThreadReader, head: str | None) -> Verification:
     problems, notes, entries = list[str](), list[str](), list[LogEntry]()
     try:
         count, newest = log_head(store)
