@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import DiskCacheSaver
-from hitl_nb.checkpoint.sealing import PAGE
 from hitl_nb.checkpoint.upkeep.backup import backup
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.repairing import repair

@@ -327,6 +327,13 @@ def test_a_model_that_needs_itself_without_end_still_has_a_form():
         draft.answer()
 
 
+def test_a_tuple_that_needs_itself_without_end_still_has_a_form():
+    draft = Draft(field_of({"type": "array", "prefixItems": [{"$ref": "#"}, {"type": "string"}], "minItems": 2, "maxItems": 2}))
+    assert [part.field.kind for part in draft.root.children()] == ["json", "text"]
+    with pytest.raises(InvalidAnswerError):
+        draft.answer()
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -344,6 +351,8 @@ def test_a_model_that_needs_itself_without_end_still_has_a_form():
         {"$ref": 5},
         {"type": []},
         {"default": {}, "items": 3},
+        {"type": "array", "items": {"$ref": "#"}, "uniqueItems": True},
+        {"items": {"$ref": "#/$defs/a"}, "uniqueItems": True, "$defs": {"a": {"items": {"$ref": "#"}, "uniqueItems": True}}},
     ],
 )
 def test_whatever_is_given_there_is_a_field(schema):

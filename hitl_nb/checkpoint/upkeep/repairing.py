@@ -28,6 +28,7 @@ from hitl_nb.checkpoint.records import Head, from_epoch
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.sealing import FORMAT_KEY, FORMAT_VERSION, GONE_PREFIX, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.checking import check, unread
 from hitl_nb.checkpoint.upkeep.health import OF_THREAD, Health, thread_of
 from hitl_nb.checkpoint.upkeep.salvage import Gap, every_row, keys_of_index
@@ -68,7 +69,7 @@ def repair(
 ) -> Repaired:
     """Take over what is whole into the new folder `target`, made by `make`. `drop`: threads to leave behind; their decisions are kept all the same.
 
-    Raises StoreError when the target is there, UnknownThreadError for a thread to drop that is not there.
+    Raises StoreError when the target is there or cannot be written, UnknownThreadError for a thread to drop that is not there.
     """
     reader, goal = FolderReader(folder, timeout_s=timeout_s, lenient=True), Path(target).expanduser().absolute()
     require_store(reader)
@@ -84,6 +85,10 @@ def repair(
         store.close()
         repaired.health = check(partial, timeout_s=timeout_s)
         partial.rename(goal)
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise store_error(f"write {goal}, what is saved of", reader.folder, error, timeout_s=timeout_s) from error
     finally:
         store.close()
         reader.close()

@@ -200,11 +200,17 @@ def _array(field: Field, plain: dict[str, Any]) -> Field:
     items = plain.get("items")
     if not isinstance(items, Mapping) or not notes_off(items):
         return field
-    if plain.get("uniqueItems") is True:
+    found = flat(items, field.root)
+    if plain.get("uniqueItems") is True and found is not None and _may_be_choice(found[0]):
         each = field_of(items, field.root)
         if each.kind == "choice" and not each.nullable and len(each.choices) <= CHECKS_MAX:
             return replace(field, kind="checks", choices=each.choices)
     return replace(field, kind="list")
+
+
+def _may_be_choice(plain: Mapping[str, Any]) -> bool:
+    """False for what may be a list of lists of lists … without end."""
+    return plain.get("type") == "boolean" or not plain.keys().isdisjoint(("enum", "const", "anyOf", "oneOf"))
 
 
 def _object(field: Field, plain: dict[str, Any]) -> Field:
