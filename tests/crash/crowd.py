@@ -20,7 +20,6 @@ import json
 import os
 import random
 import sys
-import threading
 import time
 import traceback
 from collections import Counter
@@ -82,6 +81,7 @@ class Task:
                 return
             except ThreadBusyError:
                 self.said("busy")
+                time.sleep(0.001)
 
 
 class Commits(Task):
@@ -147,11 +147,12 @@ class Answers(Task):
     def prepare(self) -> None:
         for n in range(0, self.size, 4):
             self.graph.invoke({"n": n}, config(f"thread-{n}"))
+        self.questions = sorted(self.saver.open_questions(), key=lambda q: (q.thread_id, q.interrupt_id))
 
     def act(self, n: int) -> None:
         name = f"process-{n}"
         wait = random.Random(f"{self.seed} {n}")
-        for question in sorted(self.saver.open_questions(), key=lambda q: (q.thread_id, q.interrupt_id)):
+        for question in self.questions:
             given = Command(resume={question.interrupt_id: name})
             time.sleep(wait.uniform(0, 0.001))  # so that none is always the quicker one
             try:
@@ -258,8 +259,9 @@ class Mixed(Task):
         self.graph.get_state(thread)
         numbers = [c.metadata["step"] for c in self.graph.get_state_history(thread)]
         assert numbers, "the thread is gone"
-        problems = verify(self.saver).problems
-        assert problems == (), problems
+        if turn % 20 == 0:
+            problems = verify(self.saver).problems
+            assert problems == (), problems
         self.said("read")
 
     def look(self) -> Iterator[str]:
@@ -338,7 +340,6 @@ def crowd(folder: Path, name: str, processes: int, size: int, seed: int) -> tupl
     task = TASKS[name](folder, size, seed)
     task.prepare()
     task.saver.close()
-    assert threading.active_count() == 1, "a Python thread would be forked"
     wait, go = os.pipe()
     begun, pids = time.monotonic(), []
     for n in range(processes):
