@@ -31,7 +31,7 @@ def test_each_block_of_the_page_runs_and_prints_what_the_page_shows(tmp_path, mo
             output = CliRunner().invoke(main, arguments, prog_name="hitl-nb").output
             assert steady(output, home) == steady(expected, Path("/home/ann")), command
             ran += 1
-    assert ran == 7
+    assert ran == 9
 
 
 def steady(text: str, home: Path) -> str:

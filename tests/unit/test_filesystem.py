@@ -214,6 +214,61 @@ def test_a_store_that_somebody_has_open_keeps_its_journal(store):
     assert opened(folder) == ("wal", [])
 
 
+def test_who_has_it_open_meanwhile_goes_on_with_the_journal_it_was_given_in_new_python_threads_too(store):
+    folder = store("delete")
+    saver = DiskCacheSaver(folder)
+    before = saver.open_questions()
+    assert change_journal(folder, "wal")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(saver.open_questions).result() == saver.open_questions() == before
+    assert journal(folder) == "wal"
+    saver.delete_thread("many-1")
+    saver.close()
+    assert (journal(folder), check(folder).ok) == ("wal", True)
+
+
+KILLED = """
+import os, signal, sys
+from hitl_nb import DiskCacheSaver
+DiskCacheSaver(sys.argv[1]).keep("task", b"k", b"kept")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no SIGKILL here")
+def test_a_write_ahead_log_that_a_killed_process_left_is_taken_over_without_memory_that_is_shared(store):
+    folder = store("wal")
+    subprocess.run([sys.executable, "-c", KILLED, folder], check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (folder / "cache.db-wal").stat().st_size > 0
+    (folder / "cache.db-shm").unlink()
+    (folder / "cache.db-shm").symlink_to(folder / "none" / "none")  # so that there is none
+    with pytest.raises(StoreError):
+        DiskCacheSaver(folder).head("t")
+    assert change_journal(folder, "delete")
+    assert DiskCacheSaver(folder, journal="delete").keep("task", b"k", b"other") == b"kept"
+    assert not (folder / "cache.db-wal").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no SIGKILL here")
+def test_after_a_kill_and_a_change_nothing_says_that_a_write_ahead_log_is_open(store):
+    folder = store("wal")
+    subprocess.run([sys.executable, "-c", KILLED, folder], check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (folder / "cache.db-shm").exists()
+    assert change_journal(folder, "delete")
+    assert (journal_of(folder / "cache.db"), describe(folder).journal_mode) == ("delete", "delete")
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "cache.db")) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    before = (tmp_path / "cache.db").read_bytes()
+    with pytest.raises(StoreError, match="another program's database"):
+        change_journal(tmp_path, "wal")
+    assert (tmp_path / "cache.db").read_bytes() == before
+    with pytest.raises(StoreError, match="there is no store in"):
+        change_journal(tmp_path / "none", "wal")
+
+
 def test_the_command_changes_the_journal_and_says_so(store):
     folder = store("wal")
     run = CliRunner().invoke

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import get_args
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
 
 from hitl_nb.checkpoint.filesystem import Journal, mount_of, require_locks, require_shared_memory
-from hitl_nb.checkpoint.folder import FolderReader, journal_of, require_store
+from hitl_nb.checkpoint.folder import journal_of
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import StoreError
@@ -25,10 +26,10 @@ def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_
     """
     if journal not in get_args(Journal):
         raise ValueError(f"journal is {journal!r}; expected 'wal' or 'delete'")
-    reader = FolderReader(folder, timeout_s=timeout_s)
-    place, database = reader.folder, reader.folder / DATABASE
-    require_store(reader)
-    reader.close()
+    place = Path(folder).expanduser().absolute()
+    database = place / DATABASE
+    if not database.is_file():
+        raise StoreError(f"there is no store in {place}; name the folder that DiskCacheSaver was given")
     try:
         (place / LOCKS).mkdir(exist_ok=True)
         with FileLock(place / LOCKS / "open.lock", timeout=timeout_s, thread_local=False):  # nobody opens the store meanwhile
@@ -49,7 +50,7 @@ def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_
     return True
 
 
-def _change(database: os.PathLike[str], journal: Journal, timeout_s: float) -> None:
+def _change(database: Path, journal: Journal, timeout_s: float) -> None:
     with closing(sqlite3.connect(database, timeout=timeout_s, isolation_level=None)) as connection:
         # Exclusive before the first look: so a write-ahead log is read without memory that is shared, which may be what the file system lacks, and
         # nobody comes in between what SQLite says and what diskcache says.
@@ -57,6 +58,9 @@ def _change(database: os.PathLike[str], journal: Journal, timeout_s: float) -> N
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables != {"Cache", "Settings"}:
+            raise StoreError(f"{database} is another program's database, and was left as it is; name the folder of a store")
         if journal == "wal":
             _note(connection, journal)
         ((now,),) = connection.execute(f"PRAGMA journal_mode = {journal}").fetchall()
@@ -64,6 +68,8 @@ def _change(database: os.PathLike[str], journal: Journal, timeout_s: float) -> N
             raise StoreError(f"the database {database} keeps its journal {now!r}: the file system does not allow {journal!r}; nothing was changed")
         if journal == "delete":
             _note(connection, journal)
+            with suppress(OSError):  # of a process that was killed; it would say that somebody has a write-ahead log open
+                database.with_name(f"{DATABASE}-shm").unlink()
 
 
 def _note(connection: sqlite3.Connection, journal: Journal) -> None:
