@@ -59,6 +59,7 @@ from hitl_nb.checkpoint.records import (
     utc_now,
 )
 from hitl_nb.checkpoint.reviewers import Given, ReviewersFile
+from hitl_nb.checkpoint.sealing import digest_of
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.voting import Recorded, Vote, latest
 from hitl_nb.errors import NotEntitledError, shown
@@ -120,6 +121,11 @@ class Checkpointer(ThreadReader):
             return False
         self._put(key, after)
         return True
+
+    def _put_value(self, key: str, record: bytes, digest: bytes) -> bytes:
+        """Write the record of a large value, whose digest is given or empty; its digest."""
+        self._put(key, record)
+        return digest or digest_of(record)
 
     @abstractmethod
     def _delete(self, key: str) -> None:

@@ -45,7 +45,7 @@ def commit(
         if checkpoint.events_before != head.events:
             checkpoint = replace(checkpoint, events_before=head.events)
         for slot, record in (large or {}).items():
-            store._put(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record)
+            _write_value(store, thread_id, checkpoint, slot, record)
         store._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
         if checkpoint.source == "fork" and not is_nested(thread_id):
             log_return(store, thread_id, checkpoint)
@@ -64,6 +64,14 @@ def commit(
         head = replace(head, input_digest=input_digest)
     store._put(key, pack(head.to_wire()))
     return head
+
+
+def _write_value(store: Checkpointer, thread_id: str, checkpoint: Checkpoint, slot: int, record: bytes) -> None:
+    refs = [ref for ref in checkpoint.versions.values() if (ref.seq, ref.slot) == (checkpoint.seq, slot)]
+    known = next((ref.digest for ref in refs), b"")
+    digest = store._put_value(value_key(thread_id, ValueRef(checkpoint.seq, slot)), record, known)
+    for ref in refs:
+        ref.was_written(digest)
 
 
 def head_after(

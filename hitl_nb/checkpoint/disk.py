@@ -28,7 +28,7 @@ from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.opening import OPENING, Durability, Opened, open_store, rows_of
 from hitl_nb.checkpoint.reviewers import Given
 from hitl_nb.checkpoint.rows import Rows
-from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, LOCKS, READABLE, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, LOCKS, READABLE, DamagedError, digest_of, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
@@ -112,6 +112,9 @@ class DiskCacheSaver(Checkpointer):
             self._rows().move(key, record)
         else:
             self._rows().add(key, record)
+
+    def _put_value(self, key: str, record: bytes, digest: bytes) -> bytes:
+        return self._rows().add(key, record, digest) or digest_of(record)
 
     def _swap(self, key: str, before: bytes, after: bytes) -> bool:
         return self._rows().swap(key, before, after)

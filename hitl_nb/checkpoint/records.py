@@ -120,7 +120,13 @@ class ValueRef:
     length: int = 0
     """Bytes of the value record (0 when inline)."""
     digest: bytes = b""
-    """blake2b-128 of the value record (empty when inline)."""
+    """blake2b-128 of the value record (empty when inline). One that is written now gets it from its commit, which hashes while it writes."""
+    sample: bytes = field(default=b"", compare=False, repr=False)
+    """A few bytes of a value that this process wrote: one in which they differ is another one, and need not be hashed to tell."""
+
+    def was_written(self, digest: bytes) -> None:
+        """The value is written; for its commit only."""
+        object.__setattr__(self, "digest", digest)
 
 
 @dataclass(slots=True, unsafe_hash=True)  # not frozen, which would take five times as long: there is one for each item of a fan-out

@@ -124,21 +124,22 @@ class Rows:
 
     # -- writing: only in a transaction --------------------------------------------------------------------------------------------
 
-    def add(self, key: str, record: bytes) -> None:
-        """Write a record that nobody has written before. Raises StoreError when somebody has."""
-        sealed, now = seal(key, record), time.time()
+    def add(self, key: str, record: bytes, digest: bytes = b"") -> bytes:
+        """Write a record that nobody has written before; the digest of one in a file, which may be given. Raises StoreError when somebody has."""
+        now = time.time()
         if SEAL + len(record) < FILE_MIN:
-            row: tuple[Any, ...] = (key, now, now, 0, INLINE, None, sealed + record)
+            row: tuple[Any, ...] = (key, now, now, 0, INLINE, None, seal(key, record) + record)
         else:
             if not self._written:
                 leftovers.remove(self._folder, self._execute)
-            name = value_files.write(self._folder, key, sealed, record, durable=self._durable, written=self._written)
+            name, digest = value_files.write(self._folder, key, record, digest, durable=self._durable, written=self._written)
             row = (key, now, now, SEAL + len(record), IN_FILE, name, None)
         self._require_own()
         try:
             self._execute(_ADD, row)
         except sqlite3.IntegrityError:
             raise StoreError(f"record {key!r} is in {self._folder} already; what is stored is not overwritten, so nothing was written") from None
+        return digest
 
     def move(self, key: str, record: bytes) -> None:
         """Write a record that is overwritten later, or overwrite it."""

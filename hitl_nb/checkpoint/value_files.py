@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import Final
 
 from hitl_nb.checkpoint import leftovers
+from hitl_nb.checkpoint.sealing import SEAL, digest_of, file_seal
+
+_MEANWHILE_MIN: Final = 1 << 20
+"""Bytes from which a record is hashed by a second Python thread while this one writes: hashing takes about as long."""
 
 
-def write(folder: Path, key: str, sealed: bytes, record: bytes, *, durable: bool, written: list[str]) -> str:
-    """Write the seal and the record; the file's name, which is noted, and put among those `written`, before there is such a file.
+def write(folder: Path, key: str, record: bytes, digest: bytes, *, durable: bool, written: list[str]) -> tuple[str, bytes]:
+    """Write the seal and the record; the file's name, which is noted, and put among those `written`, before there is such a file. And the digest.
 
-    `durable`: when this returns, the file is on the disk, and so are the names that lead to it.
+    `digest`: of the record; empty: not known yet. `durable`: when this returns, the file is on the disk, and so are the names that lead to it.
     """
     name = secrets.token_hex(16)
     name = os.path.join(name[:2], name[2:4], f"{name[4:]}.val")  # noqa: PTH118  as diskcache names them, in the database too
@@ -21,16 +28,41 @@ def write(folder: Path, key: str, sealed: bytes, record: bytes, *, durable: bool
     written.append(name)
     leftovers.note(folder, name, key)
     with path.open("xb", buffering=0) as file:
-        for part in (sealed, record):
-            rest = memoryview(part)
-            while rest:
-                rest = rest[file.write(rest) :]
+        hashed = _hashing(record, digest)
+        file.seek(SEAL)
+        _write_all(file.write, record)
+        if durable and len(record) >= _MEANWHILE_MIN and hasattr(os, "fdatasync"):
+            os.fdatasync(file.fileno())  # the disk works while the hash is made, and little is left for the sync that counts
+        digest = hashed()
+        file.seek(0)
+        _write_all(file.write, file_seal(key, digest))
         if durable:
             os.fsync(file.fileno())
     if durable:
         for place in (path.parent, path.parent.parent, folder):
             _sync_names(place)
-    return name
+    return name, digest
+
+
+def _write_all(write: Callable[[memoryview], int | None], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[write(rest) :]
+
+
+def _hashing(record: bytes, digest: bytes) -> Callable[[], bytes]:
+    """Begin to hash a large record; what waits for its digest."""
+    if digest or len(record) < _MEANWHILE_MIN:
+        return lambda: digest or digest_of(record)
+    found: list[bytes] = []
+    thread = Thread(target=lambda: found.append(digest_of(record)), name="hitl-nb-hash", daemon=True)
+    thread.start()
+
+    def wait() -> bytes:
+        thread.join()
+        return found[0]
+
+    return wait
 
 
 def _sync_names(folder: Path) -> None:

@@ -361,4 +361,4 @@ def move(
 def _changed(run: Run, values: Mapping[str, Any], written: Iterable[str], seq: int) -> Changed:
     if run.serde is None:
         return Changed({}, {}, {}, {})
-    return changed_values(run.serde, values, written, seq, run.checkpoint.versions, run.inline)
+    return changed_values(run.serde, values, written, seq, run.checkpoint.versions, run.inline, at_once=run.held is None)
