@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, current_thread
-from time import monotonic
+from time import sleep
 from typing import Any, Final
 
 from hitl_nb.graph.asking.interrupt import current_scope
@@ -24,7 +24,7 @@ from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
 
 _ALONE_S: Final = 0.001
-"""Seconds that the first worker has for itself: a Python thread more costs as much as many a node, and they share one processor."""
+"""Seconds that the first worker has for itself: another one costs as much as many a node, and they share one processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
             reply: Any = None
             try:
                 match step.effect:
-                    case Start(jobs):
-                        reply = crew.start(jobs)
+                    case Start(jobs, together):
+                        reply = crew.start(jobs, together=together)
                     case More():
                         reply = crew.more()
                     case Stretch() as stretch:
@@ -171,39 +171,38 @@ class Crew:
         self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
         self._stopped = False
         self._context = Context()
-        self._spare = 0
-        """Workers that may still begin."""
-        self._spare_from = 0.0
-        """When they do, by the monotonic clock."""
 
-    def start(self, jobs: Sequence[Job]) -> list[Outcome | Emit]:
+    def start(self, jobs: Sequence[Job], *, together: bool) -> list[Outcome | Emit]:
         if len(jobs) == 1 and not self._setting.live:
             self._done.put((jobs[0].context or copy_context()).run(self._attempt, jobs[0]))
             return self.more()
         self._context = holding_up()
         for job in jobs:
             self._todo.put(job)
-        WORKERS.begin(self._pull)
-        self._spare, self._spare_from = min(len(jobs), self._setting.max_concurrency) - 1, monotonic() + _ALONE_S
+        begin, others = WORKERS.begin, min(len(jobs), self._setting.max_concurrency) - 1
+        here = together and running_loop() is None  # else nodes would find an event loop or not, as it happens
+        if not here:
+            begin(self._pull)
+        if others:
+            begin(partial(self._join_in, others))
+        if here:
+            self._pull()
         return self.more()
 
     def more(self) -> list[Outcome | Emit]:
         """At least one outcome or event; all that are there, so that one transaction stores them."""
-        found = [self._next()]
+        found = [self._done.get()]
         while not self._done.empty():
             found.append(self._done.get())
         return _outcomes(found, self._done.put)
 
-    def _next(self) -> Outcome | Emit | BaseException:
-        """What comes next. Nodes that take longer than a moment get the other workers meanwhile."""
-        while self._spare:
-            try:
-                return self._done.get(timeout=max(0.0, self._spare_from - monotonic()))
-            except Empty:
-                for _ in range(self._spare):
-                    WORKERS.begin(self._pull)
-                self._spare = 0
-        return self._done.get()
+    def _join_in(self, workers: int) -> None:
+        """Help with what is not done in a moment: nodes that wait, maybe for each other."""
+        sleep(_ALONE_S)
+        if not self._todo.empty():
+            for _ in range(workers - 1):
+                WORKERS.begin(self._pull)
+            self._pull()
 
     def _pull(self) -> None:
         ended = Event()
@@ -218,8 +217,9 @@ class Crew:
                     return
                 try:
                     self._done.put(self._context.copy().run(self._attempt, job))
-                except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, not this worker
+                except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, which this one need not be the first to know
                     self._done.put(error)
+                    return
         finally:
             thread.name = idle
             self._working.remove(ended)

@@ -16,6 +16,8 @@ class Start:
     """Effect: start these jobs. The reply is the first outcomes and events that nodes wrote, one or more in all."""
 
     jobs: Sequence[Job]
+    together: bool = False
+    """True: nobody waits for a single one, to store it or to tell of it."""
 
 
 @dataclass(frozen=True, slots=True)

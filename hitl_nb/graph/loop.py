@@ -83,7 +83,8 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
     if node not in run.topology.branches:
         return ()
     task = PlannedTask(f"route/{node}", node, run.checkpoint.seq, ("route", node))
-    scope = Scope(run, run.checkpoint.seq, task, alone=True)
+    scope = Scope(run, run.checkpoint.seq, task)
+    scope.alone = True
     (outcome,) = yield Start([Job(task, None, values, scope, routes_only=True)])
     if isinstance(outcome, Raised):
         raise outcome.error
@@ -104,7 +105,7 @@ def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = 
         if run.watch is not None:
             run.watch.started([Begun(t.id, t.node, run.path) for t in tasks])
         yield from stream.started(run, jobs)
-        found = yield Start(jobs)
+        found = yield Start(jobs, together=run.unseen)
     else:
         found = [begun]
     missing = len(tasks)
@@ -132,11 +133,11 @@ def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = 
 
 
 def _job(run: Run, task: PlannedTask) -> Job:
-    moved = task.seq != run.checkpoint.seq
     # without its handler, the node itself is to run again
     failed = run.ledger.handled.get(task.id) if run.topology.nodes[task.node].error_handler is not None else None
     scope = Scope(run, run.checkpoint.seq, task)
-    scope.moved = moved
+    if task.seq != run.checkpoint.seq:
+        scope.moved = True
     if failed is not None:
         scope.position, scope.handling = failed.handler_from, True
     state: Any = run.own_state() if task.arg is None else run.argument(task)

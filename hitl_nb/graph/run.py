@@ -116,6 +116,11 @@ class Run:
         return self.saver.serde
 
     @property
+    def unseen(self) -> bool:
+        """True when nothing is stored and nobody looks on: only what it comes to in the end counts."""
+        return self.saver is None and not self.modes and self.watch is None
+
+    @property
     def next_seq(self) -> int:
         """The number of the next checkpoint."""
         return (self.head or self.checkpoint).seq + 1

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 def is_straight(run: Run, tasks: Sequence[PlannedTask]) -> bool:
     """Whether a stretch can begin with these tasks."""
     return (
-        run.saver is None
-        and not run.modes
-        and run.watch is None
+        run.unseen
         and len(run.checkpoint.tasks) == len(tasks) == 1
         and tasks[0].arg is None
         and tasks[0].node in run.topology.simple
@@ -53,21 +51,21 @@ class Stretch:
         (task,) = run.checkpoint.tasks
         node, by = task.node, task.by
         while True:
-            values, context, scope = run.values, copy_context(), Scope(run, seq, node=node, by=by)
+            values, context, scope = run.values, copy_context(), Scope(run, seq, (node, by))
             made = context.run(at_once, node, scope, dict(values), values, topology, schema)
             if not isinstance(made, tuple):
                 break
-            update, goto = made
+            update, goto, after = made
             onward = topology.after(node, goto)
             if onward not in topology.simple or self.passed + 1 == self._limit or self._stopped:
                 break
-            run.values = schema.alone(values, node, update)
+            run.values = schema.alone(values, node, update) if after is None else after
             self.passed += 1
             seq, node, by = seq + 1, onward, (node,)
         if self.passed:
             self._arrive(scope, by)
         if isinstance(made, tuple):
-            return Done(scope.task, *made)
+            return Done(scope.task, made[0], made[1])
         return Job(scope.task, dict(values), values, scope, begun=made, context=context) if isinstance(made, Begun) else made
 
     def stop(self) -> None:

@@ -52,7 +52,7 @@ class Branch:
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
-        several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, list | Sequence) else chosen  # list: the ABC is slow to ask
+        several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, (list, Sequence)) else chosen
         targets: list[str | Send] = []
         for choice in several:
             if isinstance(choice, Send) or self.mapping is None:
@@ -92,6 +92,12 @@ class Topology:
     joins: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     """`((sources…), target)`: the target runs once all sources have finished."""
     branches: dict[str, list[Branch]] = field(default_factory=dict)
+
+    def check_targets(self, targets: Iterable[str | Send], source: str) -> None:
+        """UnknownNodeError for the first that is none."""
+        for target in targets:
+            if type(target) is not str or target not in self.nodes:
+                self.check_target(target, source)
 
     def check_target(self, target: object, source: str) -> str | Send:
         """The target, or UnknownNodeError naming the known nodes."""

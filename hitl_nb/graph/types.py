@@ -88,7 +88,7 @@ class StateUpdate(NamedTuple):
 
 def pairs(update: object, where: str) -> list[tuple[str, Any]]:
     """An update as a list of `(key, value)`; TypeError names what came instead. Of an instance: its fields, see `parts_of`."""
-    if isinstance(update, dict) or isinstance(update, Mapping):  # noqa: SIM101  # the check against the ABC is the slow one
+    if isinstance(update, (dict, Mapping)):  # dict first: the check against the ABC is the slow one
         found = list(update.items())
     elif isinstance(update, Sequence) and not isinstance(update, str | bytes) and all(isinstance(p, tuple) and len(p) == 2 for p in update):
         found = list(update)

@@ -101,6 +101,8 @@ class Scope:
 
     eventful: bool = False
     """True once the node asked or ran a graph: only then is there more to it than that it was called."""
+    alone: bool = False
+    """True in a path function that is asked on its own."""
     position: int = 0
     ended: bool = False
     """True once the node has returned or raised."""
@@ -126,24 +128,25 @@ class Scope:
     running: Mapping[Future[None], asyncio.Task[Any]] = MappingProxyType({})
     """Graphs that run inside the node as asyncio tasks of their own: what ends with each."""
 
-    def __init__(self, run: Run, seq: int, task: PlannedTask | None = None, *, node: str = "", by: tuple[str, ...] = (), alone: bool = False) -> None:
-        """`task` None: the one that edges led to `node` after those of `by`, made when somebody looks. `alone`: a path function is asked alone."""
+    def __init__(self, run: Run, seq: int, task: PlannedTask | tuple[str, tuple[str, ...]]) -> None:
+        """`task`: or its node and the nodes whose edges led there, of which it is made when somebody looks."""
         self.run = run
         self.seq = seq
-        self.host: Run | None = None if alone else run
-        """The run that the node belongs to; None in a path function that is asked on its own."""
         self.ledger = run.ledger
         self.questions: Mapping[str, Question] = run.questions
         """What the tasks have asked so far, by id."""
         self._task = task
-        self._node = node
-        self._by = by
 
     @property
     def task(self) -> PlannedTask:
-        if self._task is None:
-            self._task = pulled_task(self.run.checkpoint.nonce, self.seq, self._node, self._by)
+        if isinstance(self._task, tuple):
+            self._task = pulled_task(self.run.checkpoint.nonce, self.seq, *self._task)
         return self._task
+
+    @property
+    def host(self) -> Run | None:
+        """The run that the node belongs to; None in a path function that is asked on its own."""
+        return None if self.alone else self.run
 
     @property
     def serde(self) -> Serde | None:

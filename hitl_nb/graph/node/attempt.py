@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
@@ -132,11 +132,14 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
                 return Done(task, [], [], up=replace(returned, graph=None))
             update, goto = _read(returned, task.node, schema)
         instead = job.failure is not None and bool(goto)
-        if not instead:
-            for branch, given in _to_ask(topology, schema, task.node, job.values, update):
+        if not instead and (task.node in topology.branches or schema.checks):
+            seen = schema.alone(job.values, task.node, update)  # what does not fit is refused here, where it is this node's failure alone
+            for branch, given in _to_ask(topology, schema, task.node, seen):
                 goto += branch.resolve((yield _call(branch.path, job, given)), task.node)
-        _check_asked(scope)
-        return Done(task, update, [topology.check_target(t, task.node) for t in goto], instead)
+        if scope.eventful:
+            _check_asked(scope)
+        topology.check_targets(goto, task.node)
+        return Done(task, update, goto, instead)
     except BaseException as error:  # noqa: BLE001  # whatever a node raises is its outcome
         return _ended(scope, error)
     finally:
@@ -148,14 +151,15 @@ def attempt_at_once(job: Job, topology: Topology, schema: StateSchema) -> Outcom
     """`attempt` by plain calls, for a job that `is_simple`. A job: `attempt` has to go on with that."""
     made = at_once(job.task.node, job.scope, job.state, job.values, topology, schema, sent=job.task.arg is not None)
     if isinstance(made, tuple):
-        return Done(job.task, *made)
+        return Done(job.task, made[0], made[1])
     return replace(job, begun=made) if isinstance(made, Begun) else made
 
 
 def at_once(
     name: str, scope: Scope, state: Any, values: Mapping[str, Any], topology: Topology, schema: StateSchema, *, sent: bool = False
-) -> tuple[list[tuple[str, Any]], list[str | Send]] | Begun | Paused | Raised:
+) -> tuple[list[tuple[str, Any]], list[str | Send], dict[str, Any] | None] | Begun | Paused | Raised:
     """The update and the targets of a simple node, in the context this is called in; an outcome when it has others, or where its call was left.
+    The values after it come with them when they are known.
 
     `sent`: the state is the argument of a Send.
     """
@@ -172,15 +176,23 @@ def at_once(
         except BaseException as error:  # noqa: BLE001  # what it means is decided in one place, which is there
             begun = Begun(None, error)
             return begun
-        if scope.eventful or (type(returned) is not dict and (hasattr(returned, "__await__") or _for_above(returned))):
+        eventful = scope.eventful
+        if eventful or (type(returned) is not dict and (hasattr(returned, "__await__") or _for_above(returned))):
             begun = Begun(returned)
             return begun
         update, goto = _read(returned, name, schema)
+        after = None
         if name in topology.branches or schema.checks:
-            for branch, given in _to_ask(topology, schema, name, values, update):
-                goto += branch.resolve(_filled(branch.path, scope)(given), name)
-            _check_asked(scope)
-        return update, [topology.check_target(t, name) for t in goto] if goto else goto
+            after = schema.simply(values, update)
+            seen = schema.alone(values, name, update) if after is None else dict(after)
+            for branch, given in _to_ask(topology, schema, name, seen):
+                path = branch.path
+                goto += branch.resolve((_filled(path, scope) if path.inject else path.fn)(given), name)
+            if scope.eventful:
+                _check_asked(scope)
+        if goto:
+            topology.check_targets(goto, name)
+        return update, goto, after
     except BaseException as error:  # noqa: BLE001  # as above
         return _ended(scope, error)
     finally:
@@ -192,18 +204,11 @@ def is_simple(job: Job, topology: Topology) -> bool:
     return job.task.node in topology.simple and job.begun is None and not job.routes_only
 
 
-def _to_ask(
-    topology: Topology, schema: StateSchema, name: str, values: Mapping[str, Any], update: list[tuple[str, Any]]
-) -> Sequence[tuple[Branch, Any]]:
-    """The conditional edges of a node that wrote this, each with the state that its path function reads. What does not fit is refused here, where
-    it is this node's failure alone.
-    """
-    branches = topology.branches.get(name, ())
-    if not branches and not schema.checks:
-        return ()
-    seen, node = schema.alone(values, name, update), topology.nodes.get(name)
+def _to_ask(topology: Topology, schema: StateSchema, name: str, seen: Mapping[str, Any]) -> list[tuple[Branch, Any]]:
+    """The conditional edges of a node after which the values are these, each with the state that its path function reads."""
+    node = topology.nodes.get(name)
     own = None if node is None else node.input
-    return [(branch, schema.for_node(seen, branch.input or own, "the path function after", name)) for branch in branches]
+    return [(branch, schema.for_node(seen, branch.input or own, "the path function after", name)) for branch in topology.branches.get(name, ())]
 
 
 def _for_above(returned: object) -> TypeGuard[Command]:
@@ -212,10 +217,10 @@ def _for_above(returned: object) -> TypeGuard[Command]:
 
 
 def _check_asked(scope: Scope) -> None:
-    if scope.eventful:
-        check_not_swallowed(scope)
-        if scope.refused is not None:
-            raise scope.refused
+    """Raise when the node, or a path function after it, asked and came to an end all the same."""
+    check_not_swallowed(scope)
+    if scope.refused is not None:
+        raise scope.refused
 
 
 def _ended(scope: Scope, error: BaseException) -> Paused | Raised:

@@ -128,10 +128,17 @@ class StateSchema:
 
     def alone(self, values: Mapping[str, Any], node: str, update: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         """`apply` for what one node wrote in a superstep of its own: the values after it."""
+        after = self.simply(values, update)
+        return self.apply(values, [(node, node, key, given) for key, given in update])[0] if after is None else after
+
+    def simply(self, values: Mapping[str, Any], update: Sequence[tuple[str, Any]]) -> dict[str, Any] | None:
+        """The values after one node wrote to keys that simply hold what is written; None where more is to be done."""
+        if self.checks:
+            return None
         after = dict(values)
         for name, value in update:
-            if name not in self._plain or type(value) is Overwrite or self.checks:
-                return self.apply(values, [(node, node, key, given) for key, given in update])[0]
+            if name not in self._plain or type(value) is Overwrite:
+                return None
             after[name] = value
         return after
 
