@@ -56,7 +56,7 @@ def profile(row: Row, setting: Setting) -> str:
         profiler = cProfile.Profile()
         profiler.runcall(contest.runs[name])
         out = io.StringIO()
-        pstats.Stats(profiler, stream=out).sort_stats("tottime").print_stats(25)
+        pstats.Stats(profiler, stream=out).strip_dirs().sort_stats("tottime").print_stats(25)
         shown += f"\n{name}, by function (which makes Python's part look larger than it is)\n{out.getvalue()}"
     return shown
 
