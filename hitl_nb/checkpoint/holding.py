@@ -13,6 +13,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from threading import RLock
+from time import monotonic, sleep
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -24,6 +25,7 @@ except ImportError:  # Windows
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _SIZE: Final = 120
 _HELD_ELSEWHERE: Final = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
+_LOOK_EVERY_S: Final = 0.01
 _NO_FLOCK: Final = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -42,6 +44,16 @@ def hold(path: Path) -> Hold | None:
             if error.errno not in _NO_FLOCK:
                 raise
     return _filelock(path)
+
+
+def hold_within(path: Path, timeout_s: float) -> Hold:
+    """Take the lock as soon as it is free. Raises TimeoutError when it is not within `timeout_s`, OSError."""
+    ends_at = monotonic() + timeout_s
+    while (held := hold(path)) is None:
+        if monotonic() >= ends_at:
+            raise TimeoutError(f"its lock {path.name} is held by {holder(path)}")
+        sleep(_LOOK_EVERY_S)
+    return held
 
 
 # -- with flock --------------------------------------------------------------------------------------------------------------------------

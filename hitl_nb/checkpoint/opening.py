@@ -11,12 +11,11 @@ from threading import local
 from typing import Any, Final, Literal
 
 import diskcache
-from filelock import FileLock
-from filelock import Timeout as FileLockTimeout
 
 from hitl_nb.checkpoint.bytes_disk import BytesDisk
 from hitl_nb.checkpoint.filesystem import Journal, concern, journal_for, mount_of
-from hitl_nb.checkpoint.folder import identity, was_used
+from hitl_nb.checkpoint.folder import identity, require_format, require_only_tables, was_used
+from hitl_nb.checkpoint.holding import hold_within
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.rows import Rows
 from hitl_nb.checkpoint.sealing import (
@@ -24,7 +23,6 @@ from hitl_nb.checkpoint.sealing import (
     FILE_MIN,
     FIRST_FORMAT,
     FORMAT_KEY,
-    FORMAT_VERSION,
     GONE_PREFIX,
     LOCKS,
     PAGE,
@@ -32,10 +30,10 @@ from hitl_nb.checkpoint.sealing import (
     DamagedError,
     unseal,
 )
-from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.serde import pack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.write_ahead import require_whole_log
-from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, StoreVersionError
+from hitl_nb.errors import CorruptStoreError, HitlError, StoreError
 
 Durability = Literal["normal", "full"]
 
@@ -73,7 +71,9 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
     """Open the folder, and make a store of it when it is new or empty. `wish`: the journal that the caller wants. Raises StoreError."""
     try:
         (folder / LOCKS).mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCKS / OPENING, timeout=timeout_s, thread_local=False):
+        # Not with filelock: a Ctrl-C that comes in it can leave a lock of its own held, and with it every later use of it in this process.
+        held = hold_within(folder / LOCKS / OPENING, timeout_s)
+        try:
             stored = _check_ours(folder, called, timeout_s)
             journal = journal_for(folder, stored, wish)
             if stored is None:
@@ -92,11 +92,13 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
                 rows.commit()
             rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
             rows.remove_left()
+        finally:
+            held.release()
     except HitlError:
         raise
     except (sqlite3.Error, diskcache.Timeout, DamagedError, OSError) as error:
         failure = store_error(
-            "open", folder, error, timeout_s=timeout_s, locked=isinstance(error, FileLockTimeout), damaged=isinstance(error, DamagedError)
+            "open", folder, error, timeout_s=timeout_s, locked=isinstance(error, TimeoutError), damaged=isinstance(error, DamagedError)
         )
         worry = concern(folder, mount_of(folder), "wal")
         if worry:
@@ -150,6 +152,7 @@ def _check_ours(folder: Path, called: str, timeout_s: float) -> Journal | None:
             if was_used(folder):
                 raise CorruptStoreError(f"{called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
             return None
+        require_only_tables(connection.execute, called)
         row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
         if row is None:
             if connection.execute("SELECT 1 FROM Cache NOT INDEXED WHERE key = ? LIMIT 1", (FORMAT_KEY,)).fetchone():
@@ -158,9 +161,5 @@ def _check_ours(folder: Path, called: str, timeout_s: float) -> Journal | None:
                 raise StoreError(f"{folder} is a diskcache of another program; name a new or an empty folder")
             return None
         ((journal,),) = connection.execute("PRAGMA journal_mode")
-    version = unpack(unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b"", called))[0]
-    if version > FORMAT_VERSION:
-        raise StoreVersionError(
-            f"the store {folder} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
-        )
+    require_format(unseal(FORMAT_KEY, row[0] if isinstance(row[0], bytes) else b"", called), called)
     return "wal" if journal == "wal" else "delete"

@@ -6,9 +6,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from queue import SimpleQueue
 from typing import Any, Final
 
 
@@ -40,23 +41,35 @@ def _attempted(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
 
 
 class _Workers:
-    """Python threads for nodes side by side, shared by all runs: each is kept for the next, as a new one costs as much as many a node."""
+    """Python threads for nodes side by side, shared by all runs: each is kept for the next, as a new one costs as much as many a node.
+
+    No ThreadPoolExecutor: a Ctrl-C that comes while it takes work can leave one of its locks held for ever, and with it every later run.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._pid = 0
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+        """Where each that has nothing to do waits for work."""
+        self._pid = os.getpid()
 
     def begin(self, work: Callable[[], None]) -> None:
-        """Do this in one of them, at once: who asks for it sees to how many there are."""
-        with self._lock:
-            if self._pool is None or self._pid != os.getpid():
-                self._pool, self._pid = ThreadPoolExecutor(_WORKERS_MAX, thread_name_prefix="hitl-nb-idle"), os.getpid()
-            self._pool.submit(work)
+        """Do this in one of them, at once, however many there are: a node may wait for one that another run's worker has yet to begin."""
+        if self._pid != os.getpid():
+            self._idle, self._pid = [], os.getpid()
+        try:
+            self._idle.pop().put(work)
+        except IndexError:
+            threading.Thread(target=self._serve, args=(work, self._idle), name="hitl-nb-idle", daemon=True).start()
+
+    @staticmethod
+    def _serve(work: Callable[[], None], idle: list[SimpleQueue[Callable[[], None]]]) -> None:
+        mine: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        while True:
+            work()
+            del work  # with all that it refers to
+            idle.append(mine)
+            work = mine.get()
 
 
-_WORKERS_MAX: Final = 1_000_000
-"""No limit: a node may wait for one that another run's worker has yet to begin."""
 WORKERS: Final = _Workers()
 
 

@@ -22,6 +22,7 @@ from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
+from hitl_nb.plain.tracebacks import let_go
 
 _ALONE_S: Final = 0.001
 """Seconds that the first worker has for itself: another one costs as much as many a node, and they share one processor."""
@@ -67,6 +68,9 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
             else:
                 step.send(reply)
         return step.value
+    except KeyboardInterrupt as pressed:  # first of all, as nodes that still run may wait for what it holds
+        let_go(pressed)
+        raise
     finally:
         try:
             crew.stop()

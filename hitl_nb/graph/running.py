@@ -162,7 +162,10 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Reco
             )
         return run
     finally:
-        holding.close()
+        try:
+            holding.close()
+        finally:
+            del guard  # one that a Ctrl-C met as it was entered lets go when nothing refers to it
 
 
 def all_steps(first: Steps, saver: Checkpointer | None, run: Run) -> Flow:

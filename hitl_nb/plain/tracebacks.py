@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Final
 
 _OURS: Final = __name__.partition(".")[0]
+_HOLDERS: Final = (_OURS, "contextlib", "diskcache", "filelock")
 _NOT_THEIRS: Final = sys.stdlib_module_names | {_OURS, "diskcache", "filelock", "zmq"}
 
 
@@ -22,12 +24,13 @@ def let_go(error: BaseException) -> None:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         for step in _steps(link.__traceback__):
-            if _module(step) in (_OURS, "contextlib", "diskcache"):
+            if _module(step) in _HOLDERS:
                 try:
                     step.tb_frame.clear()
                 except RuntimeError:  # it still runs: it gives back by itself
                     continue
         link = link.__context__
+    gc.collect()  # what refers to itself, as a half-opened store does
 
 
 def theirs(error: BaseException, *, below: str) -> TracebackType | None:
