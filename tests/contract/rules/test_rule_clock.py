@@ -194,10 +194,14 @@ def test_a_day_has_24_hours_over_a_change_of_summer_time_also_by_a_clock_of_that
 
 
 @pytest.mark.parametrize("now", [SPRING, AUTUMN])
-def test_who_is_asked_next_has_as_long_as_the_first_over_a_change_of_summer_time(asking, saver, cfg, now):
+@pytest.mark.parametrize("by", ["graph", "checkpointer"])
+def test_who_is_asked_next_has_as_long_as_the_first_over_a_change_of_summer_time(asking, saver, cfg, now, by):
     graph = asking(Clock(now.astimezone(UTC) - 3 * DAY), deadline=DAY, assignee="ann", escalate_to="bob")
     graph.invoke({}, cfg)
-    graph.expire(now=now)
+    if by == "graph":
+        graph.expire(now=now)
+    else:
+        saver.expire(saver.open_questions()[0].interrupt_id, now)
     [brief] = saver.open_questions()
     assert brief.deadline - brief.escalated_at == DAY
     assert brief.escalated_at == now.astimezone(UTC)
