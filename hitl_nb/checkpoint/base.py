@@ -136,8 +136,11 @@ class Checkpointer(ThreadReader):
         """Remove a record that was to stay, for deleting and pruning threads; only inside `_transaction`. Decisions and the log are not for this."""
 
     @abstractmethod
-    def _transaction(self) -> AbstractContextManager[Any]:
-        """All writes inside become visible and durable together, or not at all; one writer at a time, over all processes; `_read` sees them."""
+    def _transaction(self, *, lazily: bool = False) -> AbstractContextManager[Any]:
+        """All writes inside become visible and durable together, or not at all; one writer at a time, over all processes; `_read` sees them.
+
+        `lazily`: whom a power cut robs of it misses nothing before the next transaction, with which it has to be on the disk at the latest.
+        """
 
     @abstractmethod
     def guard(self, thread_id: str) -> AbstractContextManager[None]:
@@ -172,11 +175,13 @@ class Checkpointer(ThreadReader):
         open; `decisions` (whose Answered events the caller put among the events) are numbered, stored and logged.
         `graph` is what the graph that the checkpoint names looks like; it is stored with its first checkpoint.
 
+        Input that only begins a run may be written lazily, see `_transaction`: the run has done nothing yet that could be lost with it.
+
         Returns the new head. Its `events` is larger than the caller's own count when answers arrived meanwhile.
         Raises ThreadMovedError, and writes nothing, when the thread is elsewhere than `expect`, or when a new checkpoint would pass over events
         the caller has not seen; the same for `decisions`, so that one never lands on a question answered meanwhile.
         """
-        with self._taking():
+        with self._taking(lazily=checkpoint is not None and checkpoint.source == "input" and not decisions):
             head = committing.commit(
                 self, thread_id, expect, closing=closing, checkpoint=checkpoint, large=large, events=events, questions=questions,
                 decisions=decisions, input_digest=input_digest, graph=graph,
@@ -295,10 +300,10 @@ class Checkpointer(ThreadReader):
     # -- pieces of a transaction -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _taking(self) -> Iterator[None]:
+    def _taking(self, *, lazily: bool = False) -> Iterator[None]:
         """A transaction that may take answers: one of somebody who may not give it is logged, although the transaction comes to nothing."""
         try:
-            with self._transaction():
+            with self._transaction(lazily=lazily):
                 yield
         except NotEntitledError as error:
             deciding.refused(self, error)
@@ -316,7 +321,7 @@ class Checkpointer(ThreadReader):
                 log_event(self, thread_id, event)
             if isinstance(event, Withdrawn):
                 self._delete(OPEN_PREFIX + event.interrupt_id)
-        return replace(head, events=head.events + 1)
+        return head.at(head.seq, head.events + 1)
 
     def _ask(self, q: Question) -> None:
         if q.four_eyes or q.quorum > 1:
@@ -332,4 +337,4 @@ class Checkpointer(ThreadReader):
         self._put(decided_key(decision.interrupt_id), pack([thread_id, decision.number]))
         self._delete(OPEN_PREFIX + decision.interrupt_id)
         log_decision(self, decision, record, "expired" if decision.how == EXPIRED else "decision")
-        return replace(head, decisions=head.decisions + 1), decision
+        return head.at(head.seq, head.events, decided=1), decision

@@ -6,7 +6,6 @@ Most commits find the thread as the run left it, so its head is first compared a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hitl_nb.checkpoint import deciding
@@ -42,16 +41,14 @@ def commit(
     if closing and expect is not None:
         head = store._append(thread_id, head, closing)
     if checkpoint is not None:
-        if checkpoint.events_before != head.events:
-            checkpoint = replace(checkpoint, events_before=head.events)
         for slot, record in (large or {}).items():
             _write_value(store, thread_id, checkpoint, slot, record)
-        store._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire()))
+        store._put(checkpoint_key(thread_id, checkpoint.seq), pack(checkpoint.to_wire(head.events)))
         if checkpoint.source == "fork" and not is_nested(thread_id):
             log_return(store, thread_id, checkpoint)
         if graph is not None and checkpoint.graph not in store._graphs and store.graph_record(checkpoint.graph) is None:
             store._put(graph_key(checkpoint.graph), graph)
-        head = replace(head, seq=checkpoint.seq, events=0)
+        head = head.at(checkpoint.seq, 0)
     if events:
         head = store._append(thread_id, head, events)
     for question in questions:
@@ -60,8 +57,7 @@ def commit(
         return after
     for decision in decisions:
         head = deciding.decide(store, thread_id, head, decision)
-    if input_digest is not None:
-        head = replace(head, input_digest=input_digest)
+    head = head.at(head.seq, head.events, input_digest=input_digest)
     store._put(key, pack(head.to_wire()))
     return head
 
@@ -81,13 +77,8 @@ def head_after(
     """The head after a commit with these arguments, while nobody else can move the thread."""
     head = expect or Head("" if checkpoint is None else checkpoint.nonce, -1)
     batches = head.events + bool(closing and expect is not None)
-    return replace(
-        head,
-        seq=head.seq if checkpoint is None else checkpoint.seq,
-        events=(batches if checkpoint is None else 0) + bool(events),
-        decisions=head.decisions + len(decisions),
-        input_digest=head.input_digest if input_digest is None else input_digest,
-    )
+    seq, count = (head.seq, batches) if checkpoint is None else (checkpoint.seq, 0)
+    return head.at(seq, count + bool(events), decided=len(decisions), input_digest=input_digest)
 
 
 def new_head(nonce: str, left: int) -> Head:

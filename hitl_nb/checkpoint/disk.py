@@ -158,11 +158,11 @@ class DiskCacheSaver(Checkpointer):
             reader.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, lazily: bool = False) -> Iterator[None]:
         rows = self._rows()
         certain = True
         try:
-            rows.begin()
+            rows.begin(lazily=lazily)
             yield
             rows.note_gone()
             self._require_same_file()

@@ -54,7 +54,7 @@ class MemorySaver(Checkpointer):
         return iter(sorted(found))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, lazily: bool = False) -> Iterator[None]:
         with self._lock:
             self._staged = {}
             try:

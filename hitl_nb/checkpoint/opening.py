@@ -109,11 +109,10 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
 
 def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -> Rows:
     """What this Python thread reads and writes by, its connection set up. Raises sqlite3.Error."""
-    rows = Rows(opened.cache._con, folder, called, durable=durability == "full")
     opened.cache._con.execute(f"PRAGMA wal_autocheckpoint = {4 * _MIB // PAGE}")
     # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
     opened.cache.reset("sqlite_synchronous", _SYNC[opened.journal, durability], update=False)
-    return rows
+    return Rows(opened.cache._con, folder, called, durable=durability == "full", log=opened.journal == "wal")
 
 
 def _begin_database(database: Path, timeout_s: float) -> None:

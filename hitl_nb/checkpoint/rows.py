@@ -34,14 +34,18 @@ _REMOVE: Final = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 class Rows:
     """What one Python thread has open of a store's database. Not for other threads, nor for a process that was forked off."""
 
-    __slots__ = ("_called", "_connection", "_durable", "_execute", "_folder", "_gone", "_pid", "_written", "inside")
+    __slots__ = ("_called", "_connection", "_defers", "_durable", "_execute", "_folder", "_gone", "_lazily", "_pid", "_written", "inside")
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, called: str, *, durable: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path, called: str, *, durable: bool, log: bool = False) -> None:
         self._connection = connection
         self._execute = connection.execute
         self._folder = folder
         self._called = called
         self._durable = durable
+        self._defers = durable and log
+        """Only in a write-ahead log: what is flushed there takes all before it along."""
+        self._lazily = False
+        """True while the connection does not wait for the disk."""
         self._pid = os.getpid()
         self._written: list[str] = []
         """The value files that the transaction has written."""
@@ -63,10 +67,14 @@ class Rows:
 
     # -- a transaction -----------------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, *, lazily: bool = False) -> None:
+        """`lazily`: the commit need not wait for the disk, as the next one that does takes it along."""
         if self.inside:
             raise RuntimeError("a transaction began inside another one")
         self._written, self._gone = [], []
+        if lazily and self._defers:
+            self._lazily = True
+            self._execute("PRAGMA synchronous = NORMAL")
         self._execute("BEGIN IMMEDIATE")
         self.inside = True
 
@@ -75,6 +83,7 @@ class Rows:
         self._require_own()
         self._execute("COMMIT")
         self.inside = False
+        self._wait_again()
 
     def note_gone(self) -> None:
         """As the last thing in a transaction: say which files its records leave behind, so that a process that is killed now leaves none for good."""
@@ -93,8 +102,14 @@ class Rows:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._execute("ROLLBACK")
+            self._wait_again()
             return True
         return False
+
+    def _wait_again(self) -> None:
+        if self._lazily:
+            self._execute("PRAGMA synchronous = FULL")
+            self._lazily = False
 
     def remove_gone(self, names: Iterable[str] | None = None) -> None:
         """After a transaction: remove the files whose records are gone. Where that fails (Windows, while it is read), an opening does it."""

@@ -90,8 +90,6 @@ def flow(known: Threads, call: Call) -> Flow:
     recorded = None
     if given is None or (isinstance(given, Command) and given.resume is not UNSET and not given.writes() and not given.targets()):
         recorded = yield Io(lambda: _record(known, saver, thread_id, UNSET if given is None else given.resume, call.config))
-        if recorded is not None:
-            call = replace(call, given=ADVANCE)
     run = None
     while True:
         try:
@@ -176,7 +174,7 @@ def all_steps(first: Steps, saver: Checkpointer | None, run: Run) -> Flow:
 
 def _open(known: Threads, saver: Checkpointer, thread_id: str, call: Call, recorded: Recording | None) -> tuple[Run, Steps]:
     """The thread, and the steps that come before its supersteps."""
-    given, config = call.given, call.config
+    given, config = call.given if recorded is None else ADVANCE, call.config
     if recorded is not None and recorded.run is not None and saver.head(thread_id) == recorded.run.head:
         return recorded.run, nothing()
     seq = named_seq(config)
@@ -253,7 +251,7 @@ def _with_answers(run: Run, recorded: Recorded) -> Run | None:
     if (
         len(answered) < len(recorded.made)
         or run.head is None
-        or recorded.head != replace(run.head, events=run.head.events + 1, decisions=run.head.decisions + len(answered))
+        or recorded.head != run.head.at(run.head.seq, run.head.events + 1, decided=len(answered))
     ):
         return None
     for made in answered:

@@ -256,7 +256,7 @@ def test_where_the_store_stands_while_a_node_runs(chain, saver, cfg, run, durabi
 def test_exit_writes_in_one_transaction_what_came_after_the_input(chain, saver, cfg, run, monkeypatch):
     written = []
     real = saver._transaction
-    monkeypatch.setattr(saver, "_transaction", lambda: written.append(1) or real())
+    monkeypatch.setattr(saver, "_transaction", lambda **how: written.append(1) or real(**how))
     graph = chain(saver, *(logs(n) for n in "abcdefgh"), schema=Log)
     run(graph, {"log": []}, cfg, "exit")
     assert len(written) == 2
