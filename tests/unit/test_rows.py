@@ -12,7 +12,7 @@ import pytest
 from hitl_nb import END, START, Command, DiskCacheSaver, StateGraph, interrupt
 from hitl_nb.checkpoint.bytes_disk import BytesDisk
 from hitl_nb.checkpoint.holding import hold
-from hitl_nb.checkpoint.sealing import seal
+from hitl_nb.checkpoint.sealing import seal, unseal
 from hitl_nb.errors import StoreError, ThreadBusyError
 
 CONFIG = {"configurable": {"thread_id": "t", "reviewer": "ada"}}
@@ -76,7 +76,7 @@ def test_a_plain_diskcache_reads_every_record_and_has_counted_them(saver):
         assert len(cache) == len(found)
         assert {key[:2] for key in found} == {"!f", "h/", "c/", "v/", "p/", "q/", "a/", "i/", "g/", "d/", "d!"}
         for key, sealed in found.items():
-            assert sealed[:16] == seal(key, sealed[16:])
+            assert unseal(key, sealed, "the store") == sealed[16:]
 
 
 def test_a_record_that_diskcache_wrote_is_read_and_moved_like_any_other(saver):
