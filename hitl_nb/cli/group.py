@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ import click
 
 from hitl_nb.cli.common import print_json
 from hitl_nb.decisions.wording import printable
+from hitl_nb.errors import HitlWarning
 
 SECTIONS: Final = (
     ("Read", ("pending", "show", "history", "audit")),
@@ -24,6 +26,18 @@ SECTIONS: Final = (
 )
 COMPLETE_VARIABLE: Final = "_HITL_NB_COMPLETE"
 _JSON: Final = "hitl_nb.json"
+
+
+def _warn(others: Callable[..., None]) -> Callable[..., None]:
+    """What shows a warning: one of ours as a sentence, without the line of code that gave it."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, HitlWarning):
+            click.echo(f"warning: {printable(str(message))}", err=True)
+        else:
+            others(message, category, *where, **more)
+
+    return show
 
 
 class Commands(click.Group):
@@ -53,7 +67,9 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return self._invoked(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn(warnings.showwarning)
+                return self._invoked(ctx)
         except click.ClickException as error:
             if ctx.meta[_JSON]:  # stdout is JSON whatever happens; the text for people goes to stderr as always
                 print_json({"error": told_as_json(error)})

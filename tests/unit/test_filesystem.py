@@ -280,6 +280,16 @@ def test_the_command_changes_the_journal_and_says_so(store):
     assert run(main, ["store", "journal", "wal", "--store", str(folder / "none")]).exit_code == 2
 
 
+def test_a_command_says_the_warning_as_a_sentence(store, lies_on):
+    folder = store("wal")
+    lies_on("cifs")
+    done = CliRunner().invoke(main, ["pending", "--json", "--store", str(folder)])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)
+    assert done.stderr.startswith(f"warning: {folder} lies on a cifs file system, and ")
+    assert done.stderr.count("\n") == 1
+
+
 # -- what is tried out
 
 

@@ -15,6 +15,7 @@ from hitl_nb.checkpoint.filesystem import Journal, mount_of, require_locks, requ
 from hitl_nb.checkpoint.folder import journal_of
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import StoreError
 
 
@@ -40,6 +41,7 @@ def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_
                 require_locks(place, mount)
                 if journal == "wal":
                     require_shared_memory(place, mount)
+            require_whole_log(place)
             _change(database, journal, timeout_s)
     except (sqlite3.Error, LockTimeout, OSError) as error:
         if isinstance(error, StoreError):
