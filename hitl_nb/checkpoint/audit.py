@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, decided_key, log_key, question_key, withdrawn_key
 from hitl_nb.checkpoint.records import Checkpoint, Decision, Escalated, Withdrawn, from_epoch, to_epoch
+from hitl_nb.checkpoint.sealing import READABLE
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.errors import CorruptStoreError, NotEntitledError
@@ -199,7 +200,7 @@ def log_head(store: ThreadReader) -> tuple[int, bytes]:
     try:
         count, link = unpack(raw)
     except (TypeError, ValueError):
-        raise CorruptStoreError(f"record {LOG_HEAD!r} of the decision log is damaged; restore the store from a backup") from None
+        raise CorruptStoreError(f"record {LOG_HEAD!r} of {store.called} says not where the decision log ends. {READABLE}") from None
     return int(count), bytes(link)
 
 
@@ -208,5 +209,5 @@ def log_entries(store: ThreadReader) -> Iterator[LogEntry]:
     for n in range(log_head(store)[0]):
         raw = store._read(log_key(n))
         if raw is None:
-            raise CorruptStoreError(f"entry {n} of the decision log is missing; hitl-nb audit --verify says what else is")
+            raise CorruptStoreError(f"entry {n} of the decision log of {store.called} is missing; hitl-nb audit --verify says what else is")
         yield LogEntry.from_wire(n, unpack(raw))

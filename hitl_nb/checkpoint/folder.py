@@ -13,12 +13,12 @@ from typing import Final
 from urllib.parse import quote
 
 from hitl_nb.checkpoint.filesystem import Journal
-from hitl_nb.checkpoint.index import entries, find
+from hitl_nb.checkpoint.index import Execute, entries, find
 from hitl_nb.checkpoint.reading import ThreadReader
-from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, DamagedError, fetch, unseal
-from hitl_nb.checkpoint.serde import pack, unpack
+from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, TRIGGERS, DamagedError, fetch, unseal
+from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.write_ahead import require_whole_log
-from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError
+from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, shown
 
 _NONE: Final[tuple[sqlite3.Connection | None, int, bool, tuple[int, int]]] = (None, 0, False, (0, 0))
 
@@ -108,6 +108,11 @@ def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA writable_schema = ON")  # writes nothing, and lets SQLite read on
         else:
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            require_only_tables(connection.execute, reader.called)
+            with suppress(sqlite3.Error):  # told of whatever is asked for
+                row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
+                if row is not None and isinstance(row[0], bytes):
+                    require_format(unseal(FORMAT_KEY, row[0], reader.called), reader.called)
     except sqlite3.Error as error:
         raise unreadable(reader.folder, error) from error
     return connection
@@ -160,27 +165,38 @@ def journal_of(database: Path) -> Journal:
     if database.with_name(f"{DATABASE}-shm").exists():
         return "wal"
     with suppress(OSError):
-        if os.name != "posix":
-            with database.open("rb") as file:
-                return _named(file.read(20)[18:])
-        which = identity(database)
-        handle = _HELD.get(which) or os.open(database, os.O_RDONLY)
-        found = _named(os.pread(handle, 2, 18))
-        if found == "delete":
-            _HELD[which] = handle
-        elif which not in _HELD:
-            os.close(handle)
-        return found
+        return _named(header(database))
     return "wal"
 
 
-def _named(versions: bytes) -> Journal:
-    return "delete" if versions == b"\1\1" else "wal"
+def header(database: Path) -> bytes:
+    """The first 100 bytes of a database, whoever has it open. Raises OSError.
+
+    Closing any handle of a file drops all locks that this process has on it, those of SQLite's connections too, and then another process that closes
+    the database takes itself for the last one, and removes the log that is in use here. So the handle stays open unless nobody has the database open.
+    """
+    if os.name != "posix":
+        with database.open("rb") as file:
+            return file.read(100)
+    which = identity(database)
+    handle = _HELD.get(which)
+    if handle is not None:
+        return os.pread(handle, 100, 0)
+    handle = os.open(database, os.O_RDONLY)
+    data = os.pread(handle, 100, 0)
+    if _named(data) == "delete" or _is_in_use(database.parent):
+        _HELD[which] = handle
+    else:
+        os.close(handle)
+    return data
+
+
+def _named(header: bytes) -> Journal:
+    return "delete" if header[18:20] == b"\1\1" else "wal"
 
 
 _HELD: Final[dict[tuple[int, int], int]] = {}
-"""Databases with a rollback journal that were looked at, which stay open: closing one drops the locks that this process has on that file, those of
-its other connections too. With a write-ahead log that nobody has open there are none."""
+"""The databases that stay open, see `header`."""
 
 
 def was_used(folder: Path) -> bool:
@@ -214,10 +230,27 @@ def require_store(reader: FolderReader) -> None:
         tables = {name for (name,) in reader.connection().execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and not tables <= {"Cache", "Settings"}:
             raise StoreError(f"{folder / DATABASE} is another program's database; name the folder of a store")
-        version = unpack(reader._read(FORMAT_KEY) or pack([FORMAT_VERSION]))[0]
+        record = reader._read(FORMAT_KEY)
+        if record is not None:
+            require_format(record, reader.called)
     except (CorruptStoreError, sqlite3.Error):
         return
-    if version > FORMAT_VERSION:
+
+
+def require_format(record: bytes, called: str) -> None:
+    """Raise StoreVersionError for a store of a newer hitl_nb, CorruptStoreError for a record that is no format."""
+    said = unpack(record)
+    if type(said) is not list or len(said) != 1 or type(said[0]) is not int or said[0] < 1:
+        raise CorruptStoreError(f"record {FORMAT_KEY!r} of {called} says {shown(said)}, which is no format: it was altered. {READABLE}")
+    if said[0] > FORMAT_VERSION:
         raise StoreVersionError(
-            f"{reader.called} has format {version}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
+            f"{called} has format {said[0]}, and this hitl_nb reads formats up to {FORMAT_VERSION}; pip install --upgrade hitl-nb"
         )
+
+
+def require_only_tables(execute: Execute, called: str) -> None:
+    """Raise CorruptStoreError for a trigger or view that diskcache does not make: SQLite would do what it says by itself."""
+    found = execute("SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchall()
+    strange = [f"{kind} {str(name)[:80]!r}" for kind, name in found if (kind, name) not in TRIGGERS]
+    if strange:
+        raise CorruptStoreError(f"{called} was altered: its {DATABASE} holds the {', '.join(strange)}, which hitl_nb does not write. {READABLE}")

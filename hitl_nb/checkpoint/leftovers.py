@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Final
 
 from hitl_nb.checkpoint.sealing import LOCKS, VALUE_FILE
@@ -25,7 +26,7 @@ Execute = Callable[..., sqlite3.Cursor]
 
 def note(folder: Path, name: str, key: str) -> None:
     """Say that a value file is about to be written. Only in a transaction. Raises OSError."""
-    handle = os.open(folder / LOCKS / WRITING, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    handle = _open(folder, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(handle, f"{json.dumps([name, key])}\n".encode())
     finally:
@@ -35,8 +36,10 @@ def note(folder: Path, name: str, key: str) -> None:
 def noted(folder: Path) -> list[tuple[str, str]]:
     """Name and key of the value files that may be left; a line that is none is passed over."""
     found = []
-    with suppress(OSError):
-        for line in (folder / LOCKS / WRITING).read_text("utf-8", "replace").splitlines():
+    with suppress(OSError), open(_open(folder, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            return []
+        for line in file:
             with suppress(ValueError, TypeError):
                 name, key = json.loads(line)
                 if isinstance(key, str) and VALUE_FILE.match(name):
@@ -57,7 +60,12 @@ def remove(folder: Path, execute: Execute) -> None:
             with suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
     with suppress(FileNotFoundError):
-        os.truncate(folder / LOCKS / WRITING, 0)
+        os.close(_open(folder, os.O_WRONLY | os.O_TRUNC))
+
+
+def _open(folder: Path, flags: int) -> int:
+    """A link or a pipe that somebody put there is not followed, nor waited for."""
+    return os.open(folder / LOCKS / WRITING, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _is_recorded(execute: Execute, name: str, key: str) -> Any:

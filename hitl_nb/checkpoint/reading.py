@@ -81,7 +81,7 @@ class ThreadReader(ABC):
         raw = self._read(key)
         if raw is None:
             return None
-        head: Head = self._made(key, raw, Head.from_wire)
+        head: Head = self._made(key, raw, _head)
         return head if head.seq >= 0 else None
 
     def checkpoint(self, thread_id: str, seq: int) -> Checkpoint:
@@ -105,7 +105,8 @@ class ThreadReader(ABC):
 
     def values(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, Any]:
         """The whole state at a checkpoint: a fresh copy at each call."""
-        return {key: self.serde.loads(data) for key, data in self.encoded(thread_id, checkpoint).items()}
+        encoded = self.encoded(thread_id, checkpoint)
+        return {key: self._loads(f"state[{key!r}] of thread {thread_id!r}", data) for key, data in encoded.items()}
 
     def encoded(self, thread_id: str, checkpoint: Checkpoint) -> dict[str, bytes]:
         """The whole state at a checkpoint, each value as the bytes that were written."""
@@ -219,7 +220,7 @@ class ThreadReader(ABC):
         raw = self._read(key)
         if raw is None:
             return 0
-        head: Head = self._made(key, raw, Head.from_wire)
+        head: Head = self._made(key, raw, _head)
         return head.decisions
 
     def _votes(self, interrupt_id: str) -> Iterator[list[Any]]:
@@ -247,8 +248,8 @@ class ThreadReader(ABC):
             raw = self._must(name, thread_id)
             if len(raw) != ref.length or blake2b(raw, digest_size=16).digest() != ref.digest:
                 raise CorruptStoreError(
-                    f"state[{key!r}] of thread {thread_id!r} (record {name}) has {len(raw)} of {ref.length} bytes, or other content than was "
-                    f"written; go back to a checkpoint before {ref.seq}. {READABLE}",
+                    f"state[{key!r}] of thread {thread_id!r} (record {name!r} of {self.called}) has {len(raw)} of {ref.length} bytes, or other "
+                    f"content than was written; go back to a checkpoint before {ref.seq}. {READABLE}",
                     thread_id=thread_id,
                 )
             return raw
@@ -260,11 +261,23 @@ class ThreadReader(ABC):
         """What a record says. Raises CorruptStoreError for one that is whole and of another kind than its key."""
         try:
             return make(unpack(raw))
+        except CorruptStoreError as error:
+            raise self._with_place(f"record {key!r}", error) from error
         except HitlError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError) as error:
             why = f"{type(error).__name__}: {shown(error)}"
             raise CorruptStoreError(f"record {key!r} of {self.called} is none of its kind ({why}): it was altered. {READABLE}") from error
+
+    def _loads(self, what: str, data: bytes) -> Any:
+        try:
+            return self.serde.loads(data)
+        except CorruptStoreError as error:
+            raise self._with_place(what, error) from error
+
+    def _with_place(self, what: str, error: CorruptStoreError) -> CorruptStoreError:
+        """The error, which says where the value lay that could not be read."""
+        return error if self.called in str(error) else CorruptStoreError(f"{what} of {self.called}: {error}. {READABLE}")
 
     def _must(self, key: str, thread_id: str) -> bytes:
         raw = self._read(key)
@@ -285,6 +298,12 @@ def already_answered(decision: Decision) -> AlreadyAnsweredError:
         reviewer=decision.reviewer,
         answered_at=decision.decided_at,
     )
+
+
+def _head(wire: Any) -> Head:
+    head = Head.from_wire(wire)
+    sum((head.seq, head.events, head.decisions, head.first, head.first_decision))  # a TypeError where one is no number
+    return head
 
 
 def _events(wire: Any) -> list[Event]:

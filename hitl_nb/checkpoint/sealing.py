@@ -27,6 +27,8 @@ SETTINGS: Final = frozenset(
 """Names of the settings that diskcache keeps in the database."""
 PAGE: Final = 1024
 """Bytes of a page of a new store's database; those of older stores have 4096."""
+TRIGGERS: Final = frozenset(("trigger", f"Settings_{name}") for name in ("count_insert", "count_delete", "size_insert", "size_update", "size_delete"))
+"""What diskcache has SQLite do by itself: count."""
 SEAL: Final = 16
 """Bytes of the seal before each record."""
 FILE_MIN: Final = 128 * 1024

@@ -12,7 +12,6 @@ from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import several_of
 from hitl_nb.checkpoint.reading import ThreadReader
-from hitl_nb.checkpoint.records import Head
 from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.voting import latest
@@ -39,22 +38,31 @@ class Verification:
 def verify(store: ThreadReader, head: str | None = None) -> Verification:
     """Read the whole log and every record that it tells of, as they are at one moment, however many decide meanwhile.
 
-    `head`: a hash that was noted earlier, hex, of which the log has to be a continuation.
+    One entry is in memory at a time. `head`: a hash that was noted earlier, hex, of which the log has to be a continuation.
     """
     with store.at_one_moment() as now:
         return _verify(now, head)
 
 
 def _verify(store: ThreadReader, head: str | None) -> Verification:
-    problems, notes, entries = list[str](), list[str](), list[LogEntry]()
+    chain, problems, notes = list[str](), list[str](), list[str]()
     try:
         count, newest = log_head(store)
     except CorruptStoreError as error:
         return Verification(0, "", (str(error),))
-    problems += _chain(store, count, newest, entries)
     logged: dict[str, list[int]] = defaultdict(list)
     voted: dict[str, list[int]] = defaultdict(list)
-    for entry in bar(entries, "Records", total=len(entries)):
+    wanted = None if head is None else head.strip().lower()
+    read, noted_at, old, last_old = 0, -1, 0, -1
+    for entry in _chain(store, count, newest):
+        if isinstance(entry, str):
+            chain.append(entry)
+            continue
+        if wanted and noted_at < 0 and entry.hash.hex() == wanted:
+            noted_at, noted = read, entry.number
+        read += 1
+        if entry.version == 1:
+            old, last_old = old + 1, entry.number
         if entry.kind in ("decision", "expired"):
             logged[entry.thread_id].append(entry.decision)
             problems += (f"entry {entry.number}: {told}" for told in _record(store, entry))
@@ -70,17 +78,19 @@ def _verify(store: ThreadReader, head: str | None) -> Verification:
         problems += _unlogged(store, thread_id, numbers)
         if numbers[0] > 0:
             notes.append(f"thread {thread_id!r}: its decisions 0 to {numbers[0] - 1} were made before the log began, and are not covered by it")
-    if old := [e.number for e in entries if e.version == 1]:
-        several = f"entries up to {old[-1]} are" if len(old) > 1 else f"entry {old[0]} is"
+    if old:
+        several = f"entries up to {last_old} are" if old > 1 else f"entry {last_old} is"
         notes.append(f"{several} of an earlier version, which held no time, no reviewer and nothing of the question")
-    if head is not None:
-        told, holds = _continues(entries, head.strip().lower())
-        (notes if holds else problems).append(told)
-    return Verification(count, newest.hex(), tuple(problems), tuple(notes))
+    if noted_at >= 0:
+        since = read - noted_at - 1
+        notes.append(f"the hash {wanted} is that of entry {noted}: what is before it was not changed since; {since} came after it")
+    elif wanted is not None:
+        problems.append(f"no entry has the hash {wanted}: the log was cut short or rewritten since that hash was noted")
+    return Verification(count, newest.hex(), (*chain, *problems), tuple(notes))
 
 
-def _chain(store: ThreadReader, count: int, newest: bytes, entries: list[LogEntry]) -> Iterator[str]:
-    """What is wrong with the chain itself; fills `entries` with those that can be read."""
+def _chain(store: ThreadReader, count: int, newest: bytes) -> Iterator[LogEntry | str]:
+    """The entries that can be read, one in memory at a time, and in words what is wrong with the chain itself."""
     last = b""
     for n in bar(range(count), "Log", total=count):
         try:
@@ -101,7 +111,7 @@ def _chain(store: ThreadReader, count: int, newest: bytes, entries: list[LogEntr
         if last not in (b"?", entry.before):
             yield f"entry {n} does not follow entry {n - 1}: one of them was changed, removed or reordered"
         last = entry.hash
-        entries.append(entry)
+        yield entry
     if last not in (b"?", newest):
         yield f"the log's head is not the hash of its newest entry ({count - 1}): the head or the entry was changed"
     if store._read(log_key(count)) is not None:
@@ -174,8 +184,7 @@ def _rules(store: ThreadReader, entry: LogEntry, votes: int) -> Iterator[str]:
 def _unlogged(store: ThreadReader, thread_id: str, numbers: list[int]) -> Iterator[str]:
     """Decisions of the thread that should have an entry and have none."""
     try:
-        raw = store._read(head_key(thread_id))
-        made = 0 if raw is None else Head.from_wire(unpack(raw)).decisions
+        raw, made = store._read(head_key(thread_id)), store._left_behind(thread_id)
     except CorruptStoreError as error:
         yield f"where thread {thread_id!r} stands cannot be read: {error}"
         return
@@ -185,11 +194,3 @@ def _unlogged(store: ThreadReader, thread_id: str, numbers: list[int]) -> Iterat
     if numbers != list(expected):
         missing: Any = sorted(set(expected) - set(numbers)) or "none, but their order"
         yield f"thread {thread_id!r} has {made} decisions, and the log does not have them in order (missing: {missing})"
-
-
-def _continues(entries: list[LogEntry], head: str) -> tuple[str, bool]:
-    for entry in entries:
-        if head and entry.hash.hex() == head:
-            since = len(entries) - entries.index(entry) - 1
-            return f"the hash {head} is that of entry {entry.number}: what is before it was not changed since; {since} came after it", True
-    return f"no entry has the hash {head}: the log was cut short or rewritten since that hash was noted", False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint import leftovers
 from hitl_nb.checkpoint.audit import LOG_HEAD, LogEntry, log_head
-from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.folder import FolderReader, header, require_format, require_store
 from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, decision_key, events_key, question_key, value_key
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
@@ -30,6 +31,8 @@ from hitl_nb.errors import CorruptStoreError, StoreError, UnknownTypeError
 
 _MOST: Final = 1000
 """Damages that are told one by one; further ones are counted."""
+_LOOKS: Final = 4
+_PAUSE_S: Final = 0.05
 
 
 def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
@@ -75,6 +78,7 @@ class _Look:
             "k/": self._kept,
             "w/": self._withdrawn,
             "d/": self._entry,
+            FORMAT_KEY[:3]: self._format,
         }
 
     def run(self) -> None:
@@ -117,7 +121,7 @@ class _Look:
                 self._report(Damage(f"SQLite finds the database damaged: {line}"))
         strict = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
         try:
-            names = strict.connection().execute("SELECT key FROM Settings").fetchall()
+            names = strict.connection().execute("SELECT key FROM Settings").fetchall()  # which also looks for what SQLite would do by itself
             strange = [str(name)[:80] for (name,) in names if name not in SETTINGS]
             if strange:
                 self._report(Damage(f"the database holds the settings {strange}, which hitl_nb does not write"))
@@ -126,10 +130,14 @@ class _Look:
                 self._report(Damage(f"the database is not opened: {_brief(error)}"))
         finally:
             strict.close()
-        with (self.reader.folder / DATABASE).open("rb") as file:
-            page, pages = _pages(file.read(100))
-            if file.seek(0, os.SEEK_END) < page * pages:
-                self._report(Damage(f"the database was cut short: it has {file.tell()} bytes of {page * pages}"))
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_PAUSE_S)  # another one may just have been copying pages of its log into it, the first page first
+            page, pages = _pages(header(self.reader.folder / DATABASE))
+            size = (self.reader.folder / DATABASE).stat().st_size
+            if size >= page * pages:
+                return
+        self._report(Damage(f"the database was cut short: it has {size} bytes of {page * pages}"))
 
     def _rows(self) -> Iterator[Row | Gap]:
         try:
@@ -152,7 +160,7 @@ class _Look:
         self.health.records += 1
         kind = self._kinds.get(key[:3] if key.startswith("!") else key[:2])
         if kind is None:
-            if not key.startswith(GONE_PREFIX) and key not in (FORMAT_KEY, LOG_HEAD):
+            if not key.startswith(GONE_PREFIX) and key != LOG_HEAD:
                 yield Damage(f"record {key!r} is of a kind that this hitl_nb does not write", key=key)
             return
         try:
@@ -291,6 +299,10 @@ class _Look:
     def _withdrawn(self, key: str, _record: bytes) -> Iterator[Damage]:
         if not self._has(decided_key(key[2:])):
             yield Damage(f"the answer to question {key[2:]} was withdrawn, and is missing")
+
+    def _format(self, _key: str, record: bytes) -> Iterator[Damage]:
+        require_format(record, "this store")
+        yield from ()
 
     def _entry(self, key: str, record: bytes) -> Iterator[Damage]:
         LogEntry.from_wire(int(key[2:]), unpack(record))
