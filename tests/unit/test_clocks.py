@@ -7,7 +7,7 @@ import hitl_nb
 
 PACKAGE = Path(hitl_nb.__file__).parent
 WALL = {
-    **dict.fromkeys(["datetime", "date", "dt"], {"now", "utcnow", "today"}),
+    **{name: {"now", "utcnow", "today"} for name in ("datetime", "date", "dt")},
     "time": {"time", "time_ns", "localtime", "gmtime", "ctime", "strftime"},
 }
 ALLOWED = {
