@@ -21,8 +21,8 @@ def _contest(work: str, size: int, others_below: bool, setting: Setting) -> Cont
 
 
 ROWS: Final = (
-    Row("chain", "a superstep in memory, a chain of 1,000 nodes", partial(_contest, "chain", 1000, True)),
-    Row("loop", "a superstep in memory, a loop of 1,000 rounds", partial(_contest, "loop", 1000, True)),
-    Row("fan-out", "a node of 100 side by side with a join", partial(_contest, "fan-out", 100, False), rounds=15),
-    Row("send", "an item of 1,000 by Send", partial(_contest, "send", 1000, False)),
+    Row("chain", "a superstep in memory, a chain of 1,000 nodes", partial(_contest, "chain", 1000, True), rounds=9),
+    Row("loop", "a superstep in memory, a loop of 1,000 rounds", partial(_contest, "loop", 1000, True), rounds=11),
+    Row("fan-out", "a node of 100 side by side with a join", partial(_contest, "fan-out", 100, False), rounds=25),
+    Row("send", "an item of 1,000 by Send", partial(_contest, "send", 1000, False), rounds=9),
 )
