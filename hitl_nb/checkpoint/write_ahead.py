@@ -8,12 +8,14 @@ gone as a whole.
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from pathlib import Path
-from typing import Final
+from stat import S_ISREG
+from typing import BinaryIO, Final
 
-from hitl_nb.checkpoint.sealing import DATABASE
+from hitl_nb.checkpoint.sealing import DATABASE, READABLE
 from hitl_nb.errors import CorruptStoreError
 
 LOG: Final = f"{DATABASE}-wal"
@@ -24,11 +26,17 @@ _HEADER, _FRAME = 32, 24
 _PAGE_MIN: Final = 512
 _LOOKS: Final = 3
 _PAUSE_S: Final = 0.02
+_MOST: Final = 32 << 20
+"""Bytes of a log that opening reads through, in half a second; one that a long reader lets grow beyond them is looked at by `store check`."""
+_BESIDE: Final = (LOG, f"{DATABASE}-shm", f"{DATABASE}-journal")
 
 
 def require_whole_log(folder: Path) -> None:
     """Raise CorruptStoreError when commits of the log are lost. Before SQLite opens the database: it removes the log when it closes it."""
-    lost = lost_commits(folder)
+    for name in _BESIDE:
+        if not _is_ordinary(folder / name):  # a link leads anywhere
+            raise CorruptStoreError(f"{name} of the store {folder} is no ordinary file, as SQLite makes it. {READABLE}")
+    lost = lost_commits(folder, most=_MOST)
     if lost:
         raise CorruptStoreError(
             f"the latest commits of the store {folder} are lost: {lost}. Everything before them can still be read: hitl-nb store check says what, "
@@ -36,42 +44,53 @@ def require_whole_log(folder: Path) -> None:
         )
 
 
-def lost_commits(folder: Path) -> str:
-    """What is wrong with the log, in words; empty: nothing that can be told. Others may write meanwhile."""
+def lost_commits(folder: Path, *, most: int | None = None) -> str:
+    """What is wrong with the log, in words; empty: nothing that can be told, or a log of more than `most` bytes. Others may write meanwhile."""
     found = ""
     for look in range(_LOOKS):
         if look:
             time.sleep(_PAUSE_S)  # another one may just have been writing what was read
         try:
-            data = (folder / LOG).read_bytes()
+            with (folder / LOG).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                found, before = _damage(file, size) if most is None or size <= most else "", found
         except OSError:
             return ""
-        found, before = _damage(data), found
         if not found or (look and found != before):
             return ""
     return found
 
 
-def _damage(data: bytes) -> str:
-    if len(data) < _HEADER + _FRAME + _PAGE_MIN:
+def _is_ordinary(path: Path) -> bool:
+    try:
+        return S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return True
+
+
+def _damage(file: BinaryIO, size: int) -> str:
+    if size < _HEADER + _FRAME + _PAGE_MIN:
         return ""
-    magic, _, size, _, *salt, first, second = struct.unpack_from(">8I", data)
+    header = file.read(_HEADER)
+    magic, _, page, _, *salt, first, second = struct.unpack(">8I", header)
     order = _MAGIC.get(magic, "")
-    if not order or _checksum(order, data[:24], 0, 0) != (first, second) or not _PAGE_MIN <= size <= 65536:
+    if not order or _checksum(order, header[:24], 0, 0) != (first, second) or not _PAGE_MIN <= page <= 65536:
         return f"the header of {LOG} is damaged, and with it all that lies behind it"
-    step = _FRAME + size
-    starts = range(_HEADER, len(data) - step + 1, step)
-    ends = [n for n in starts if list(struct.unpack_from(">2I", data, n + 8)) == salt and data[n + 4 : n + 8] != bytes(4)]
-    sums = (first, second)
-    for number, start in enumerate(starts, 1):
-        if not ends or start >= ends[-1]:  # the last one of all may be half written
-            return ""
-        told = struct.unpack_from(">4I", data, start + 8)
-        sums = _checksum(order, data[start : start + 8] + data[start + _FRAME : start + step], *sums)
-        if list(told[:2]) != salt or told[2:] != sums:
-            gone = sum(end >= start for end in ends)
-            return f"frame {number} of {LOG} is damaged, and SQLite drops {gone} {'commit' if gone == 1 else 'commits'} from there on"
-    return ""
+    sums, wrong, gone, last = (first, second), 0, 0, 0
+    for number in range(1, (size - _HEADER) // (_FRAME + page) + 1):
+        frame = file.read(_FRAME + page)
+        if len(frame) < _FRAME + page:
+            break
+        _, ends, *own, one, two = struct.unpack_from(">6I", frame)
+        if not wrong:
+            sums = _checksum(order, frame[:8] + frame[_FRAME:], *sums)
+            wrong = number if own != salt or sums != (one, two) else 0
+        if wrong and ends and own == salt:
+            gone += 1
+            last = number
+    if not gone or last == wrong:  # the last one of all may be half written
+        return ""
+    return f"frame {wrong} of {LOG} is damaged, and SQLite drops {gone} {'commit' if gone == 1 else 'commits'} from there on"
 
 
 def _checksum(order: str, data: bytes, first: int, second: int) -> tuple[int, int]:

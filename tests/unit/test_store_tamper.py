@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
 from hitl_nb.checkpoint.serde import Serde, pack, unpack
+from hitl_nb.checkpoint.upkeep.backup import backup
 from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError
 from tests.crash.whole_store import THREADS, config, graph_of, make, read, read_thread
@@ -149,6 +151,20 @@ def test_a_lock_file_that_leads_elsewhere_is_not_followed(folder, tmp_path, whic
     user.start()
     user.join(60)
     assert ended == [True]
+    assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["cache.db-wal", "cache.db-shm", "cache.db-journal"])
+def test_a_link_in_the_place_of_a_log_is_not_written_through(folder, tmp_path, name):
+    thesis = tmp_path / "thesis.tex"
+    thesis.write_text("years of work")
+    (folder / name).symlink_to(thesis)
+    uses = [lambda: DiskCacheSaver(folder).head("done"), lambda: vacuum(folder)]
+    if name != "cache.db-journal":  # which a reader does not open where nobody writes
+        uses.append(lambda: backup(folder, tmp_path / "copy"))
+    for use in uses:
+        with pytest.raises(CorruptStoreError, match=f"{name} of the store .* is no ordinary file"):
+            use()
     assert thesis.read_text() == "years of work"
 
 
