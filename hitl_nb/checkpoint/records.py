@@ -50,8 +50,9 @@ def fingerprints(*parts: str | bytes | int) -> Callable[[str | int], str]:
     begun = blake2b(b"".join(map(_prefixed, parts)), digest_size=16)
 
     def of(last: str | int) -> str:
+        data = str(last).encode("utf-8", "surrogatepass")
         whole = begun.copy()
-        whole.update(_prefixed(last))
+        whole.update(b"%d:%b" % (len(data), data))
         return whole.hexdigest()
 
     return of
@@ -146,7 +147,7 @@ class PlannedTask:
     """The encoded argument of a Send (`(value,)` where nothing is stored); None: the task reads the state."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; not frozen, which would take five times as long to make, and each superstep makes one
 class Checkpoint:
     """The state of a thread between two supersteps. Immutable once written."""
 
@@ -212,7 +213,7 @@ class Checkpoint:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; not frozen, which would take five times as long to make, and each superstep makes one
 class Head:
     """Where a thread stands; the one record of a thread that is overwritten, always inside a transaction."""
 

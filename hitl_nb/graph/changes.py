@@ -15,7 +15,7 @@ _PART: Final = 1024
 """Bytes at the beginning, in the middle and at the end of a large value that are looked at first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Changed:
     """What the next checkpoint has to write."""
 

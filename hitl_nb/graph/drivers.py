@@ -230,7 +230,8 @@ class Crew:
             ended.set()
 
     def _attempt(self, job: Job) -> Outcome:
-        job.scope.tell = self._done.put
+        if self._setting.live:
+            job.scope.tell = self._done.put
         if is_simple(job, self._setting.topology):
             outcome = attempt_at_once(job, self._setting.topology, self._setting.schema)
             if not isinstance(outcome, Job):

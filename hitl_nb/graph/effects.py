@@ -1,4 +1,7 @@
-"""What the loop and the flow ask their driver to do. Each is a description; nothing happens here."""
+"""What the loop and the flow ask their driver to do. Each is a description; nothing happens here.
+
+They are not frozen, which takes several times as long to make: each superstep makes some.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from hitl_nb.graph.node.attempt import Job
 from hitl_nb.graph.stretch import Stretch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """Effect: start these jobs. The reply is the first outcomes and events that nodes wrote, one or more in all."""
 
@@ -20,24 +23,24 @@ class Start:
     """True: nobody waits for a single one, to store it or to tell of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class More:
     """Effect: wait for what else comes of the jobs started: outcomes and events, one or more in all."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Commit:
     """Effect: `Checkpointer.commit` with these arguments. The reply is the new head."""
 
     arguments: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reload:
     """Effect: read the thread again. The reply is `(Head, Ledger, values)`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Io:
     """Effect: call this function, which may wait for a disk. The reply is what it returns."""
 

@@ -112,7 +112,7 @@ def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = 
     errors: dict[str, BaseException] = {}
     while True:
         outcomes = [o for o in found if not isinstance(o, Emit)]
-        for written in found:
+        for written in found if len(outcomes) < len(found) else ():
             if isinstance(written, Emit) and written.asks:
                 run.withheld.append(written)
             elif isinstance(written, Emit):
@@ -133,8 +133,9 @@ def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = 
 
 
 def _job(run: Run, task: PlannedTask) -> Job:
-    # without its handler, the node itself is to run again
-    failed = run.ledger.handled.get(task.id) if run.topology.nodes[task.node].error_handler is not None else None
+    failed = run.ledger.handled.get(task.id)
+    if failed is not None and run.topology.nodes[task.node].error_handler is None:  # without its handler, the node itself is to run again
+        failed = None
     scope = Scope(run, run.checkpoint.seq, task)
     if task.seq != run.checkpoint.seq:
         scope.moved = True
@@ -163,7 +164,8 @@ def _absorb(run: Run, outcomes: Iterable[Outcome]) -> dict[str, BaseException]:
                 except NotSerializableError as error:
                     errors[task.id] = error
                 else:
-                    stream.finished(run, outcome)
+                    if run.modes:
+                        stream.finished(run, outcome)
             case Paused():
                 for question in outcome.questions:
                     run.ask(question)

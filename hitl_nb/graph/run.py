@@ -190,7 +190,8 @@ class Run:
         """Keep a result; with others of its superstep still open it is stored by itself. Raises NotSerializableError."""
         task_id = done.task.id
         # asked before an update of the state and not since, or inside a graph that its node left by a command; before the result, which it would undo
-        self.withdraw(task_id, "its node ended without the answer")
+        if not self.ledger.is_quiet:
+            self.withdraw(task_id, "its node ended without the answer")
         if self.serde is not None and len(self.checkpoint.tasks) > 1:
             for key, value in done.update:
                 self.serde.dumps(value, f"state[{key!r}]")  # names the path of what cannot be stored
@@ -199,7 +200,7 @@ class Run:
 
     def withdraw(self, task_id: str, why: str) -> None:
         """Close the open questions of a task and of the graphs inside it."""
-        for asked in () if self.ledger.is_quiet else self.ledger.of_tree(task_id):
+        for asked in self.ledger.of_tree(task_id):
             if asked.interrupt_id not in self.ledger.answered:
                 self.note(Withdrawn.of(asked, why))
 

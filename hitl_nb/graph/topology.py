@@ -137,9 +137,12 @@ class Topology:
         pulled.pop(END, None)
         if self._deferred or DEFERRED in waiting:
             self._defer(pulled, waiting, others=busy or bool(pushed))
-        names = sorted((name for name in pulled if name in self.nodes), key=self._order.__getitem__) if len(pulled) > 1 else pulled
-        ids = fingerprints(nonce, seq, "pull")
-        tasks = [PlannedTask(ids(name), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name]))) for name in names]
+        if len(pulled) > 1:
+            ids = fingerprints(nonce, seq, "pull")
+            names = sorted(pulled, key=self._order.__getitem__)
+            tasks = [PlannedTask(ids(name), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name]))) for name in names]
+        else:
+            tasks = [pulled_task(nonce, seq, name, tuple(dict.fromkeys(by))) for name, by in pulled.items()]
         if pushed:
             ids = fingerprints(nonce, seq, "push")
             tasks += [PlannedTask(ids(n), name, seq, ("push", n), (by,), arg) for n, (name, arg, by) in enumerate(pushed)]
