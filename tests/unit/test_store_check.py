@@ -5,15 +5,20 @@ import os
 import pickle
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
 
-from hitl_nb import DiskCacheSaver
+from hitl_nb import Command, DiskCacheSaver
+from hitl_nb.checkpoint.audit import log_head
 from hitl_nb.checkpoint.sealing import FORMAT_VERSION, seal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.salvage import every_row
+from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.cli import main
 from hitl_nb.errors import StoreError, StoreVersionError
 from tests.crash.whole_store import config, graph_of, make, read
@@ -246,3 +251,54 @@ def test_the_command_prints_what_is_damaged_by_file_and_thread_and_what_is_left(
     told = json.loads(CliRunner().invoke(main, ["store", "check", "--json", "--store", str(folder)]).stdout)
     assert (told["ok"], told["damaged_threads"], told["damaged_files"]) == (False, ["waits"], [name])
     assert CliRunner().invoke(main, ["store", "check", "--store", str(folder / "none")]).exit_code == 2
+
+
+def begun(folder):
+    """A store that stays open, with a thread that waits and has value files."""
+    saver = DiskCacheSaver(folder)
+    graph_of(saver).invoke({"x": 1, "big": b"large" * 50_000}, config("t"))
+    return saver
+
+
+def test_looking_does_not_let_go_of_the_locks_of_who_has_the_store_open(tmp_path):
+    saver = begun(tmp_path / "store")
+    assert check(saver.folder).ok
+    other = "import sys; from hitl_nb import DiskCacheSaver; s = DiskCacheSaver(sys.argv[1]); s.open_questions(); s.close()"
+    subprocess.run([sys.executable, "-c", other, saver.folder], check=True)
+    assert (saver.folder / "cache.db-wal").exists(), "the other process took itself for the last one, and removed the log"
+
+
+@pytest.mark.parametrize("look", [lambda saver: verify(saver).problems, lambda saver: check(saver.folder).damages])
+def test_what_is_decided_while_the_log_is_read_is_no_damage(tmp_path, monkeypatch, look):
+    saver = begun(tmp_path / "store")
+    graph_of(saver).invoke(Command(resume="yes"), config("t"))
+
+    def then_somebody_decides(store):
+        found = log_head(store)
+        graph_of(DiskCacheSaver(saver.folder)).invoke(Command(resume="no"), config("t"))
+        return found
+
+    monkeypatch.setattr("hitl_nb.checkpoint.verifying.log_head", then_somebody_decides)
+    assert list(look(saver)) == []
+    assert len(saver.decisions("t")) == 2
+
+
+@pytest.mark.parametrize("change", ["delete", "prune"])
+def test_what_is_deleted_while_it_is_looked_at_is_no_damage(tmp_path, monkeypatch, change):
+    saver = begun(tmp_path / "store")
+    for answer in ("yes", "no"):
+        graph_of(saver).invoke(Command(resume=answer), config("t"))
+    graph_of(saver).update_state(config("t"), {"big": b"other" * 50_000})
+    before = len(list(saver.folder.glob("??/??/*.val")))
+
+    def first_deleted(connection):
+        rows = list(every_row(connection))
+        if change == "delete":
+            saver.delete_thread("t")
+        else:
+            saver.prune(["t"])
+        return iter(rows)
+
+    monkeypatch.setattr("hitl_nb.checkpoint.upkeep.checking.every_row", first_deleted)
+    assert check(saver.folder).damages == []
+    assert len(list(saver.folder.glob("??/??/*.val"))) < before

@@ -154,7 +154,7 @@ class _Look:
         try:
             record = unseal(key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store")
         except (DamagedError, CorruptStoreError) as error:
-            if file == DATABASE or not self._deleted_since(key):
+            if not self._changed_since(key):
                 yield Damage(unread(key, error), file, thread_of(key), key)
             return
         self.health.records += 1
@@ -167,6 +167,8 @@ class _Look:
             for damage in kind(key, record):
                 yield Damage(damage.what, file, damage.thread_id or thread_of(key), key)
         except (CorruptStoreError, DamagedError, sqlite3.Error, *_NONSENSE) as error:
+            if self._changed_since(key):
+                return
             yield Damage(f"record {key!r} cannot be read: {_brief(error)}", file, thread_of(key), key)
 
     # -- the records -------------------------------------------------------------------------------------------------------------
@@ -336,15 +338,16 @@ class _Look:
         if locks > 1000:
             self.health.notes.append(f"{locks} lock files; hitl-nb store vacuum removes those that nobody holds")
 
-    def _deleted_since(self, key: str) -> bool:
-        """True for a record that somebody deleted, and its file, since the moment that is looked at."""
-        now = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
+    def _changed_since(self, key: str) -> bool:
+        """True for a record that is another one now, or none: of a thread that was deleted or pruned, whose value files are gone at once."""
+        row = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
+        reader = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
         try:
-            return now.connection().execute("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is None
+            return reader.connection().execute(row, (key,)).fetchone() != self.connection.execute(row, (key,)).fetchone()
         except (sqlite3.Error, StoreError):
             return False
         finally:
-            now.close()
+            reader.close()
 
     def _is_going(self, name: str) -> bool:
         """True for a value file whose record was deleted, and which whoever opens the store next removes."""
