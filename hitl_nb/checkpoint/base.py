@@ -139,7 +139,7 @@ class Checkpointer(ThreadReader):
     def _transaction(self, *, lazily: bool = False) -> AbstractContextManager[Any]:
         """All writes inside become visible and durable together, or not at all; one writer at a time, over all processes; `_read` sees them.
 
-        `lazily`: whom a power cut robs of it misses nothing before the next transaction, with which it has to be on the disk at the latest.
+        `lazily`: it may be safe from a power cut only with the next transaction that is not. From the end of the process it is safe at once.
         """
 
     @abstractmethod
@@ -167,6 +167,7 @@ class Checkpointer(ThreadReader):
         decisions: Sequence[Decision] = (),
         input_digest: str | None = None,
         graph: bytes | None = None,
+        lazily: bool = False,
     ) -> Head:
         """Move the thread on, in one transaction.
 
@@ -175,13 +176,13 @@ class Checkpointer(ThreadReader):
         open; `decisions` (whose Answered events the caller put among the events) are numbered, stored and logged.
         `graph` is what the graph that the checkpoint names looks like; it is stored with its first checkpoint.
 
-        Input that only begins a run may be written lazily, see `_transaction`: the run has done nothing yet that could be lost with it.
+        `lazily`: a power cut may take it back until the next commit to the store, which takes it along; a killed process may not.
 
         Returns the new head. Its `events` is larger than the caller's own count when answers arrived meanwhile.
         Raises ThreadMovedError, and writes nothing, when the thread is elsewhere than `expect`, or when a new checkpoint would pass over events
         the caller has not seen; the same for `decisions`, so that one never lands on a question answered meanwhile.
         """
-        with self._taking(lazily=checkpoint is not None and checkpoint.source == "input" and not decisions):
+        with self._taking() if decisions else self._transaction(lazily=lazily):
             head = committing.commit(
                 self, thread_id, expect, closing=closing, checkpoint=checkpoint, large=large, events=events, questions=questions,
                 decisions=decisions, input_digest=input_digest, graph=graph,
@@ -300,10 +301,10 @@ class Checkpointer(ThreadReader):
     # -- pieces of a transaction -------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _taking(self, *, lazily: bool = False) -> Iterator[None]:
+    def _taking(self) -> Iterator[None]:
         """A transaction that may take answers: one of somebody who may not give it is logged, although the transaction comes to nothing."""
         try:
-            with self._transaction(lazily=lazily):
+            with self._transaction():
                 yield
         except NotEntitledError as error:
             deciding.refused(self, error)

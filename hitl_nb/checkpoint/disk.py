@@ -157,27 +157,8 @@ class DiskCacheSaver(Checkpointer):
         finally:
             reader.close()
 
-    @contextmanager
-    def _transaction(self, *, lazily: bool = False) -> Iterator[None]:
-        rows = self._rows()
-        certain = True
-        try:
-            rows.begin(lazily=lazily)
-            yield
-            rows.note_gone()
-            self._require_same_file()
-            certain = False  # after a failed commit nobody knows
-            rows.commit()
-        except BaseException as error:
-            usable = rows.roll_back(certain=certain)
-            if isinstance(error, HitlError) and usable:
-                raise
-            # After a failed COMMIT the connection may still hold its transaction, and after a Ctrl-C inside BEGIN too.
-            self._disconnect(forget=not isinstance(error, Exception))
-            if isinstance(error, (sqlite3.Error, OSError, DamagedError)):
-                raise self._failed("write to", error) from error
-            raise
-        rows.remove_gone()
+    def _transaction(self, *, lazily: bool = False) -> _Transaction:
+        return _Transaction(self, lazily=lazily)
 
     def _failed(self, doing: str, error: BaseException) -> StoreError:
         return store_error(doing, self.folder, error, timeout_s=self.timeout_s, damaged=isinstance(error, DamagedError))
@@ -291,6 +272,49 @@ class DiskCacheSaver(Checkpointer):
             f"the store {self.folder} was deleted or replaced while it was open here; nothing was read or written. Put it back, or call again to "
             f"go on with what is there now"
         )
+
+
+class _Transaction:
+    """`with saver._transaction():`. Written out, not a generator: every superstep enters one."""
+
+    __slots__ = ("_lazily", "_rows", "_saver")
+
+    def __init__(self, saver: DiskCacheSaver, *, lazily: bool) -> None:
+        self._saver = saver
+        self._lazily = lazily
+
+    def __enter__(self) -> None:
+        self._rows = self._saver._rows()
+        try:
+            self._rows.begin(lazily=self._lazily)
+        except BaseException as error:
+            self._end(error, certain=True)
+            raise
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            self._end(error, certain=True)
+            return
+        certain = True
+        try:
+            self._rows.note_gone()
+            self._saver._require_same_file()
+            certain = False  # after a failed commit nobody knows
+            self._rows.commit()
+        except BaseException as failed:
+            self._end(failed, certain=certain)
+            raise
+        self._rows.remove_gone()
+
+    def _end(self, error: BaseException, *, certain: bool) -> None:
+        """Roll back; raise what the error means, if it is not what is to be raised itself."""
+        usable = self._rows.roll_back(certain=certain)
+        if isinstance(error, HitlError) and usable:
+            return
+        # After a failed COMMIT the connection may still hold its transaction, and after a Ctrl-C inside BEGIN too.
+        self._saver._disconnect(forget=not isinstance(error, Exception))
+        if isinstance(error, (sqlite3.Error, OSError, DamagedError)):
+            raise self._saver._failed("write to", error) from error
 
 
 def _is_writable(folder: Path) -> bool:

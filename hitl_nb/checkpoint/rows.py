@@ -80,7 +80,8 @@ class Rows:
 
     def commit(self) -> None:
         """Raises sqlite3.Error; whether the transaction counts is not certain then."""
-        self._require_own()
+        if os.getpid() != self._pid:
+            raise StoreError(f"this process was forked off inside a transaction of {self._called}, which only its parent can end")
         self._execute("COMMIT")
         self.inside = False
         self._wait_again()
@@ -149,7 +150,7 @@ class Rows:
                 leftovers.remove(self._folder, self._execute)
             name, digest = value_files.write(self._folder, key, record, digest, durable=self._durable, written=self._written)
             row = (key, now, now, SEAL + len(record), IN_FILE, name, None)
-        self._require_own()
+        self._require_begun()
         try:
             self._execute(_ADD, row)
         except sqlite3.IntegrityError:
@@ -162,7 +163,7 @@ class Rows:
         if len(sealed) >= FILE_MIN:
             # It would lie in a file, and an overwritten file cannot be rolled back.
             raise StoreError(f"record {key!r} has {len(record)} bytes; one that is overwritten later has to stay below {FILE_MIN - SEAL}")
-        self._require_own()
+        self._require_begun()
         if self._execute(_MOVE, (now, now, sealed, key)).rowcount:
             return
         try:
@@ -172,14 +173,14 @@ class Rows:
 
     def swap(self, key: str, before: bytes, after: bytes) -> bool:
         """Overwrite a record that is exactly `before`; False, and nothing written, when it is anything else."""
-        self._require_own()
+        self._require_begun()
         now = time.time()
         was, sealed = seal(key, before) + before, seal(key, after) + after
         return bool(self._execute(_SWAP, (now, now, sealed, key, was)).rowcount)
 
     def remove(self, key: str) -> None:
         """Remove a record if there is one; its file goes when the transaction is through."""
-        self._require_own()
+        self._require_begun()
         row = self._execute(_FILE, (key,)).fetchone()
         if row is not None:
             self._execute(_REMOVE, (key,))
@@ -187,11 +188,9 @@ class Rows:
                 value_path(self._folder, row[0])
                 self._gone.append(row[0])
 
-    def _require_own(self) -> None:
+    def _require_begun(self) -> None:
         if not self.inside:
             raise RuntimeError("a record was written outside a transaction")
-        if os.getpid() != self._pid:
-            raise StoreError(f"this process was forked off inside a transaction of {self._called}, which only its parent can go on with")
 
     def _unlink(self, name: str) -> None:
         # The folders stay: removing an empty one could hit a writer that has just made it.

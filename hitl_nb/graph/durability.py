@@ -92,7 +92,7 @@ def commit(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
 
     def write() -> Head:
         settle(run)
-        return saver.commit(run.key, **effect.arguments)
+        return saver.commit(run.key, **effect.arguments, lazily=_only_begins(run, **effect.arguments))
 
     return (yield Io(write))
 
@@ -117,6 +117,15 @@ def settled(steps: Flow, held: Held | None) -> Flow:
         return ended
     finally:
         held.close()
+
+
+def _only_begins(run: Run, *, checkpoint: Checkpoint | None = None, decisions: Sequence[Any] = (), **_: Any) -> bool:
+    """True for the input of a run that goes on, and tells nobody yet: its first result, question or failure is a commit that comes before all else.
+
+    So a power cut while its first nodes run may leave the thread as it was before the call. Whatever rests on the input, such as a value of `once`,
+    was stored after it, and is there only together with it.
+    """
+    return checkpoint is not None and checkpoint.source == "input" and bool(checkpoint.tasks) and not decisions and not run.modes
 
 
 def _can_wait(

@@ -129,7 +129,7 @@ def _guarded(known: Threads, saver: Checkpointer, thread_id: str, recorded: Reco
     try:
         try:
             # entered inside the effect: a caller that is cancelled meanwhile still lets go of it below
-            yield Io(lambda: holding.enter_context(guard))
+            yield Io(partial(holding.enter_context, guard))
         except ThreadBusyError as busy:
             if recorded is None and (scope := node_scope()) is not None and scope.thread_id == thread_id:
                 raise ThreadBusyError(
