@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Durability = Literal["sync", "async", "exit"]
 DURABILITIES: Final = ("sync", "async", "exit")
+_WAITING_MAX: Final = 200
+"""Supersteps that may wait for a writer in the background."""
 
 
 class Held:
@@ -47,6 +49,10 @@ class Held:
         if self._writer is not None:
             self._writer.submit(self._write)
         return head_after(**arguments)
+
+    def is_full(self) -> bool:
+        """True when the writer is so far behind that the run should wait for it: else a long run would take more and more memory."""
+        return self._writer is not None and len(self._waiting) >= _WAITING_MAX
 
     def settle(self) -> None:
         """Write what is held back, in one transaction; it is stored when this returns. Raises what a write raised, here or in the background."""
@@ -88,6 +94,8 @@ def held_back(saver: Checkpointer, thread_id: str, durability: Durability) -> He
 def commit(saver: Checkpointer, run: Run, effect: Commit) -> Flow:
     """Carry the effect out, or hold it back; returns the new head."""
     if run.held is not None and _can_wait(run, **effect.arguments):
+        if run.held.is_full():
+            yield Io(run.held.settle)
         return run.held.hold(effect.arguments)
 
     def write() -> Head:

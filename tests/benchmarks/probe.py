@@ -1,4 +1,4 @@
-"""What is measured in a Python of its own: `probe.py open STORE`, `range STORE`, `loaded`, `memory rss|tracemalloc STEPS [STORE]`. Prints JSON."""
+"""What is measured in a Python of its own: `probe.py open STORE`, `range STORE`, `loaded`, `memory rss|tracemalloc STEPS [STORE [sync|async]]`. Prints JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def loaded() -> list[str]:
     return sorted({name.split(".")[0] for name in sys.modules})
 
 
-def memory(how: str, steps: str, store: str = "") -> int:
+def memory(how: str, steps: str, store: str = "", durability: Any = "sync") -> int:
     """Bytes more at the last step than at a tenth of the steps."""
     from hitl_nb import END, START, DiskCacheSaver, StateGraph
 
@@ -56,7 +56,7 @@ def memory(how: str, steps: str, store: str = "") -> int:
         import tracemalloc
 
         tracemalloc.start()
-    graph.invoke({"n": 0, "text": ""}, {"configurable": {"thread_id": "t"}, "recursion_limit": count + 10})
+    graph.invoke({"n": 0, "text": ""}, {"configurable": {"thread_id": "t"}, "recursion_limit": count + 10}, durability=durability)
     return seen[count] - seen[count // 10]
 
 

@@ -207,13 +207,14 @@ def memory(setting: Setting) -> Contest:
     steps = setting.size(10_000, 300)
     folders = itertools.count()
 
-    def grown(how: str, store: str) -> Run:
+    def grown(how: str, store: str, durability: str = "sync") -> Run:
         place = setting.folder
-        return lambda: float(probed(place / "bytecode", "memory", how, steps, store and place / f"{store}{next(folders)}"))
+        return lambda: float(probed(place / "bytecode", "memory", how, steps, store and place / f"{store}{next(folders)}", durability))
 
     runs = {
         "RSS, no checkpointer": grown("rss", ""),
         "RSS, DiskCacheSaver": grown("rss", "rss"),
+        "RSS, DiskCacheSaver, durability async": grown("rss", "later", "async"),
         "Python objects, no checkpointer": grown("tracemalloc", ""),
         "Python objects, DiskCacheSaver": grown("tracemalloc", "objects"),
     }
