@@ -1,4 +1,7 @@
-"""What is measured in a Python of its own: `probe.py open STORE`, `range STORE`, `loaded`, `memory rss|tracemalloc STEPS [STORE [sync|async]]`. Prints JSON."""
+"""What is measured in a Python of its own. Prints JSON.
+
+probe.py open STORE | range STORE | loaded | memory rss|tracemalloc STEPS [STORE [sync|async]]
+"""
 
 from __future__ import annotations
 
