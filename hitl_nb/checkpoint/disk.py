@@ -142,7 +142,7 @@ class DiskCacheSaver(Checkpointer):
             for key, *row in self._rows().scan(prefix):
                 yield key, unseal(key, fetch(self.folder, *row), self.called, row[1])
         except DamagedError as error:
-            raise CorruptStoreError(f"{self.called} was altered: it holds {error}. {READABLE}") from error
+            raise CorruptStoreError(f"{self.called} was altered: its {DATABASE} holds {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self._failed("read", error) from error
 

@@ -39,8 +39,7 @@ class FolderReader(ThreadReader):
 
     def _read(self, key: str) -> bytes | None:
         try:
-            sealed = find(self.connection().execute, self.folder, key)
-            return None if sealed is None else unseal(key, sealed, self.called)
+            return find(self.connection().execute, self.folder, key, self.called)
         except UnicodeEncodeError:  # half a surrogate pair in an id that somebody made up: no record is called so
             return None
         except DamagedError as error:
@@ -53,7 +52,7 @@ class FolderReader(ThreadReader):
             for key, *row in entries(self.connection().execute, prefix):
                 yield key, unseal(key, fetch(self.folder, *row), self.called, row[1])
         except DamagedError as error:
-            raise CorruptStoreError(f"{self.called} was altered: it holds {error}. {READABLE}") from error
+            raise CorruptStoreError(f"{self.called} was altered: its {DATABASE} holds {error}. {READABLE}") from error
         except sqlite3.Error as error:
             raise self.failed(error) from error
 
@@ -128,9 +127,7 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
     """What to say of an error of SQLite while a folder was read."""
     text = str(error)
     if "malformed" in text or "not a database" in text or "no such table" in text:
-        return CorruptStoreError(
-            f"cannot read the store {folder}: its database {DATABASE} is damaged ({text}); hitl-nb store check says what is left"
-        )
+        return CorruptStoreError(f"cannot read the store {folder}: its database {DATABASE} is damaged ({text}). {READABLE}")
     advice = "check the folder and its disk, then call again"
     with suppress(OSError):
         if "unable to open" in text and _size(folder / f"{DATABASE}-wal"):
@@ -182,6 +179,8 @@ def header(database: Path) -> bytes:
     handle = _HELD.get(which)
     if handle is not None:
         return os.pread(handle, 100, 0)
+    for gone in [which for which, held in _HELD.items() if not os.fstat(held).st_nlink]:  # deleted, so that nobody's locks matter
+        os.close(_HELD.pop(gone))
     handle = os.open(database, os.O_RDONLY)
     data = os.pread(handle, 100, 0)
     if _named(data) == "delete" or _is_in_use(database.parent):

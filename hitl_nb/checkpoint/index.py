@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from hitl_nb.checkpoint.sealing import DamagedError, fetch
+from hitl_nb.checkpoint.sealing import DamagedError, fetch, unseal
 
 Execute = Callable[..., Any]
 """`execute` of a connection to the database."""
@@ -28,12 +28,15 @@ _FROM: Final = (
 """A value behind the range is not read, and it may be large."""
 
 
-def find(execute: Execute, folder: Path, key: str) -> bytes | None:
-    """The sealed bytes that lie under a key, or None. Raises DamagedError for what hitl_nb does not write, and when it cannot be told."""
+def find(execute: Execute, folder: Path, key: str, called: str) -> bytes | None:
+    """The record that lies under a key in the store `called`, or None. Raises CorruptStoreError for one that is not what was written.
+
+    Raises DamagedError for what hitl_nb does not write, and when it cannot be told.
+    """
     row = execute(_ROW, (key,)).fetchone()
     if row is None and not is_missing(execute, key):  # written a moment ago
         row = execute(_ROW, (key,)).fetchone()
-    return None if row is None else fetch(folder, *row)
+    return None if row is None else unseal(key, fetch(folder, *row), called, row[1])
 
 
 def is_missing(execute: Execute, key: str) -> bool:

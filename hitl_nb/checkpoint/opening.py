@@ -26,6 +26,7 @@ from hitl_nb.checkpoint.sealing import (
     GONE_PREFIX,
     LOCKS,
     PAGE,
+    READABLE,
     SETTINGS,
     DamagedError,
     unseal,
@@ -146,16 +147,16 @@ def _check_ours(folder: Path, called: str, timeout_s: float) -> Journal | None:
         if "Settings" in tables:
             strange = [str(name)[:80] for (name,) in connection.execute("SELECT key FROM Settings") if name not in SETTINGS]
             if strange:  # diskcache would set them as its own attributes and as pragmas
-                raise CorruptStoreError(f"the store {folder} was altered: it holds the settings {strange}; restore the folder from a backup")
+                raise CorruptStoreError(f"the store {folder} was altered: its {DATABASE} holds the settings {strange}. {READABLE}")
         if "Cache" not in tables:
             if was_used(folder):
-                raise CorruptStoreError(f"{called} lost its content: its database {DATABASE} is empty; restore the folder from a backup")
+                raise CorruptStoreError(f"{called} lost its content: its database {DATABASE} is empty. {READABLE}")
             return None
         require_only_tables(connection.execute, called)
         row = connection.execute("SELECT value FROM Cache WHERE key = ? AND raw = 1", (FORMAT_KEY,)).fetchone()
         if row is None:
             if connection.execute("SELECT 1 FROM Cache NOT INDEXED WHERE key = ? LIMIT 1", (FORMAT_KEY,)).fetchone():
-                raise CorruptStoreError(f"{called} was altered: the index of its database is damaged; restore the folder from a backup")
+                raise CorruptStoreError(f"{called} was altered: the index of its database {DATABASE} is damaged. {READABLE}")
             if connection.execute("SELECT 1 FROM Cache LIMIT 1").fetchone():
                 raise StoreError(f"{folder} is a diskcache of another program; name a new or an empty folder")
             return None

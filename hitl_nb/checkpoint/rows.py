@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint import leftovers, value_files
 from hitl_nb.checkpoint.index import entries, find
-from hitl_nb.checkpoint.sealing import FILE_MIN, GONE_PREFIX, IN_FILE, INLINE, SEAL, DamagedError, seal, unseal, value_path
+from hitl_nb.checkpoint.sealing import FILE_MIN, GONE_PREFIX, IN_FILE, INLINE, SEAL, DamagedError, seal, value_path
 from hitl_nb.errors import StoreError
 
 _ADD: Final = (
@@ -58,8 +58,7 @@ class Rows:
 
     def read(self, key: str) -> bytes | None:
         """The record, or None. Raises DamagedError, CorruptStoreError."""
-        sealed = find(self._execute, self._folder, key)
-        return None if sealed is None else unseal(key, sealed, self._called)
+        return find(self._execute, self._folder, key, self._called)
 
     def scan(self, prefix: str) -> Iterator[tuple[str, Any, Any, Any]]:
         """The rows whose key starts with `prefix`, in order: key, mode, file name, value."""

@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 from typing import Final
 
+from hitl_nb.checkpoint.sealing import DATABASE, READABLE
 from hitl_nb.errors import CorruptStoreError, StoreError
 
 _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", None))
@@ -25,7 +26,7 @@ def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: fl
         advice = "the folder cannot be written to; check its owner and permissions"
     elif damaged or "malformed" in text or "not a database" in text:
         kind = CorruptStoreError
-        advice = "its database is damaged; restore the folder from a backup. hitl-nb store check says what is left"
+        advice = f"its database {DATABASE} is damaged. {READABLE}"
     else:
         advice = "check the folder and its disk, then call again"
     return kind(f"cannot {doing} the store {folder}: {type(cause).__name__}: {text}. What was stored before is untouched. Likely: {advice}")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 
 import pytest
@@ -23,10 +24,14 @@ def whole(tmp_path_factory):
 
 def damage(folder, chance, what):
     """Damage one file of the store at random; its name and where."""
-    files = [folder / "cache.db"] if what != "value" else sorted(folder.rglob("*.val"))
+    if what == "lock":  # which hold no data
+        path = chance.choice(sorted(p for p in (folder / "locks").iterdir()))
+        path.write_bytes(chance.randbytes(chance.choice((0, 1, 40, 5000))))
+        return path.name
+    files = sorted(folder.rglob("*.val")) if what.startswith("value") else [folder / "cache.db"]
     path = chance.choice(files)
     offset = chance.randrange(path.stat().st_size)
-    if what == "cut":
+    if what.endswith("cut"):
         os.truncate(path, offset)
         return f"{path.name} cut at {offset}"
     with path.open("r+b") as file:
@@ -56,6 +61,8 @@ def look(whole, folder, chance, what):
         assert found == whole[1], f"{where}: a wrong value"
     else:
         assert str(folder) in error, where
+        assert re.search(r"cache\.db|\.val|record '|entry \d", error), f"{where}: {error}"
+        assert "hitl-nb" in error, f"{where}: {error}"  # the command that says what can still be read
         assert not check(folder).ok, f"{where}: the look did not find {error}"
     mend(whole, folder, where, right=found is not None)
     shutil.rmtree(folder.parent)
@@ -81,7 +88,7 @@ def mend(whole, folder, where, *, right):
     saver.close()
 
 
-@pytest.mark.parametrize(("what", "seeds"), [("bit", 14), ("cut", 5), ("page", 5), ("value", 4)])
+@pytest.mark.parametrize(("what", "seeds"), [("bit", 14), ("cut", 5), ("page", 5), ("value", 2), ("value cut", 2), ("lock", 2)])
 def test_a_damaged_store_answers_right_or_says_so(whole, tmp_path, what, seeds):
     for seed in range(seeds):
         look(whole, tmp_path / str(seed) / "store", random.Random(f"{what}{seed}"), what)
@@ -89,7 +96,7 @@ def test_a_damaged_store_answers_right_or_says_so(whole, tmp_path, what, seeds):
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("what", ["bit", "cut", "page", "value"])
+@pytest.mark.parametrize("what", ["bit", "cut", "page", "value", "value cut", "lock"])
 def test_a_damaged_store_answers_right_or_says_so_at_many_places(whole, tmp_path, what):
     for seed in range(500):
         look(whole, tmp_path / str(seed) / "store", random.Random(f"many {what}{seed}"), what)

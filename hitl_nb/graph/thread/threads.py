@@ -88,7 +88,7 @@ class Threads:
         for asked in run.ledger.asked.values():
             question = saver.question(asked.interrupt_id)
             if question is None:
-                raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from the store", thread_id=thread_id)
+                raise CorruptStoreError(f"question {asked.interrupt_id} of thread {thread_id!r} is missing from {saver.called}", thread_id=thread_id)
             run.questions[question.id] = question
             if question.quorum > 1 and run.ledger.is_open(question.id):
                 run.votes[question.id] = saver.standing_votes(question.id)
