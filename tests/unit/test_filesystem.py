@@ -5,6 +5,7 @@ import json
 import mmap
 import os
 import pickle
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -236,7 +237,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no SIGKILL here")
-def test_a_write_ahead_log_that_a_killed_process_left_is_taken_over_without_memory_that_is_shared(store):
+def test_a_write_ahead_log_that_a_killed_process_left_is_taken_over_without_memory_that_is_shared(store, monkeypatch):
     folder = store("wal")
     subprocess.run([sys.executable, "-c", KILLED, folder], check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (folder / "cache.db-wal").stat().st_size > 0
@@ -244,6 +245,7 @@ def test_a_write_ahead_log_that_a_killed_process_left_is_taken_over_without_memo
     (folder / "cache.db-shm").symlink_to(folder / "none" / "none")  # so that there is none
     with pytest.raises(StoreError):
         DiskCacheSaver(folder).head("t")
+    monkeypatch.setattr("hitl_nb.checkpoint.upkeep.journal.require_whole_log", lambda folder: None)  # it minds the link
     assert change_journal(folder, "delete")
     assert DiskCacheSaver(folder, journal="delete").keep("task", b"k", b"other") == b"kept"
     assert not (folder / "cache.db-wal").exists()
@@ -364,3 +366,18 @@ def test_looking_at_a_rollback_journal_drops_no_lock_that_this_process_has(store
         describe(folder)
         tried = subprocess.run([sys.executable, "-c", rival], capture_output=True, text=True, check=False)
         assert "database is locked" in tried.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which files are open")
+def test_databases_that_were_looked_at_and_deleted_do_not_stay_open(tmp_path):
+    def held():
+        return sum(path.is_symlink() and path.readlink().name == "cache.db (deleted)" for path in Path("/proc/self/fd").iterdir())
+
+    before = held()
+    for n in range(5):
+        saver = DiskCacheSaver(tmp_path / str(n), journal="delete")
+        saver.head("t")
+        saver.close()
+        assert describe(tmp_path / str(n)).journal_mode == "delete"
+        shutil.rmtree(tmp_path / str(n))
+    assert held() <= before + 1
