@@ -81,32 +81,25 @@ _OPEN: Final[WeakSet[FileIO]] = WeakSet()
 def _flock(path: str) -> Hold | None:
     while True:
         with _OPENING:
-            try:
-                file = FileIO(path, "r+", opener=_open)
-            except FileNotFoundError:
-                with suppress(FileExistsError):  # somebody else has just made it
-                    FileIO(path, "x").close()
-                continue
+            file = FileIO(path, "r+", opener=_open)
             _OPEN.add(file)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if os.fstat(file.fileno()).st_nlink:  # else it was removed before it was locked, and locks nobody out
+                with suppress(OSError):  # only for the message to others
+                    os.pwrite(file.fileno(), _signature(), 0)
+                return _Flock(file)
+        except BaseException as error:
             file.close()
-            if error.errno in _HELD_ELSEWHERE:
+            if isinstance(error, OSError) and error.errno in _HELD_ELSEWHERE:
                 return None
             raise
-        except BaseException:
-            file.close()
-            raise
-        if os.fstat(file.fileno()).st_nlink:  # else it was removed before it was locked, and locks nobody out
-            with suppress(OSError):  # only for the message to others
-                os.pwrite(file.fileno(), _signature(), 0)
-            return _Flock(file)
         file.close()
 
 
 def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a link or a pipe that somebody put there is not followed, nor waited for
+    # a link or a pipe that somebody put there is not followed, nor waited for
+    return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
 def _close_copies() -> None:
