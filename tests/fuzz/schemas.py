@@ -117,7 +117,7 @@ def _listed(chance: Random, made: dict[str, Any], _depth: int) -> None:
 
 
 def _referred(chance: Random, made: dict[str, Any], _depth: int) -> None:
-    made["$ref"] = chance.choice(("#", "#/$defs/A", "#/$defs/B", "#/$defs/none", "http://127.0.0.1:9/x.json", "file:///etc/passwd", "#/properties/a"))
+    made["$ref"] = chance.choice(("#", "#/$defs/A", "#/$defs/B", "#/$defs/none", "http://127.0.0.1:9/x.json", "file:/etc/passwd", "#/properties/a"))
 
 
 _RULES: Any = (_typed, _text, _text, _number, _object, _object, _object, _array, _union, _conditional, _listed, _listed, _referred)

@@ -343,7 +343,7 @@ class _Look:
         row = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
         reader = FolderReader(self.reader.folder, timeout_s=self.reader.timeout_s)
         try:
-            return reader.connection().execute(row, (key,)).fetchone() != self.connection.execute(row, (key,)).fetchone()
+            return bool(reader.connection().execute(row, (key,)).fetchone() != self.connection.execute(row, (key,)).fetchone())
         except (sqlite3.Error, StoreError):
             return False
         finally:
