@@ -179,8 +179,9 @@ def header(database: Path) -> bytes:
     handle = _HELD.get(which)
     if handle is not None:
         return os.pread(handle, 100, 0)
-    for gone in [which for which, held in _HELD.items() if not os.fstat(held).st_nlink]:  # deleted, so that nobody's locks matter
-        os.close(_HELD.pop(gone))
+    for other, held in list(_HELD.items()):
+        if not os.fstat(held).st_nlink and _HELD.pop(other, None) is not None:  # deleted, so that nobody's locks matter
+            os.close(held)
     handle = os.open(database, os.O_RDONLY)
     data = os.pread(handle, 100, 0)
     if _named(data) == "delete" or _is_in_use(database.parent):
