@@ -193,12 +193,12 @@ def imports(setting: Setting) -> Contest:
     def python(code: str) -> Run:
         return timed(lambda: fresh_python(setting.folder / "bytecode", "-c", code), 1)
 
-    runs = {"bare Python": python("pass"), "import hitl_nb": python("import hitl_nb")}
-    runs["from hitl_nb import …, DiskCacheSaver"] = python("from hitl_nb import END, START, Command, DiskCacheSaver, StateGraph, interrupt, review")
+    names = "END, START, Command, DiskCacheSaver, StateGraph, interrupt, review"
+    by_name = "from hitl_nb import …, DiskCacheSaver, review"
+    runs = {"bare Python": python("pass"), "import hitl_nb": python("import hitl_nb"), by_name: python(f"from hitl_nb import {names}")}
     loaded = probed(setting.folder / "bytecode", "loaded")
     heavy = [name for name in HEAVY if name in loaded]
-    goals = [Goal("import hitl_nb", "bare Python", -1 if heavy else 60, "difference")]
-    goals.append(Goal("from hitl_nb import …, DiskCacheSaver", "bare Python", None, "difference"))
+    goals = [Goal("import hitl_nb", "bare Python", -1 if heavy else 60, "difference"), Goal(by_name, "bare Python", None, "difference")]
     return Contest(runs, goals, "ms", notes=[f"of {', '.join(HEAVY)} it loads {', '.join(heavy) or 'none'}"])
 
 
