@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from hitl_nb import END, START, Command, Overwrite, Runtime, Send, StateGraph, get_runtime, interrupt, once
+from hitl_nb import END, START, Command, MemorySaver, Overwrite, Runtime, Send, StateGraph, get_runtime, interrupt, once
 from hitl_nb.errors import NoCheckpointerError, NodeOutputError, OutsideNodeError, RecursionLimitError, SwallowedInterruptError, UnknownNodeError
 
 
@@ -207,19 +207,20 @@ def test_each_node_has_a_context_a_runtime_and_a_task_of_its_own(line, run):
     assert len({s[3] for s in seen}) == 6
 
 
-def test_the_task_of_a_node_has_the_id_that_a_watched_run_tells(chain):
+def test_tasks_have_the_ids_that_a_watched_run_tells(run):
     ids = []
 
-    def a(state, runtime):
-        ids.append(runtime.task_id)
+    def look(state, runtime: Runtime):
+        ids.append((runtime.node, runtime.task_id))
 
-    def b(state, runtime):
-        ids.append(runtime.task_id)
-
-    graph = chain(None, a, b, new_nonce=lambda: "n0")
-    graph.invoke({"n": 0}, {})
-    told = [e["id"] for e in graph.stream({"n": 0}, {}, stream_mode="tasks") if "input" in e]
-    assert ids[:2] == told
+    builder = StateGraph()
+    for name in ("a", "b", "c", "left", "right", "d"):
+        builder.add_node(name, look)
+    builder.add_edge(START, "a").add_edge("a", "b").add_edge("b", "c").add_edge("c", "left").add_edge("c", "right").add_edge(["left", "right"], "d")
+    graph = builder.compile(new_nonce=lambda: "n0")
+    run(graph, {"n": 0}, {})
+    told = [(e["name"], e["id"]) for e in graph.stream({"n": 0}, {}, stream_mode="tasks") if "input" in e]
+    assert sorted(ids[:6]) == sorted(told)
 
 
 def test_a_python_thread_that_outlives_its_node_cannot_ask_while_a_later_node_runs(line, run):
@@ -275,6 +276,25 @@ def test_what_a_node_changes_in_place_is_seen_as_far_as_in_a_watched_run(line, r
     assert looked_at["n"] == 1
     assert looked_at["where"] == "None"
     assert looked_at["log"] == ["given", "a", "in place"]
+
+
+def test_what_a_path_function_changes_is_no_write(run):
+    def path(state):
+        state["n"] = 99
+        return "b"
+
+    builder = StateGraph(State)
+    builder.add_node("a", lambda s: {"n": 1}).add_node("b", lambda s: {"where": str(s["n"])}).add_node("c", lambda s: None)
+    builder.add_edge(START, "a").add_conditional_edges("a", path, ["b"]).add_edge("b", "c")
+    assert run(builder.compile(), {"n": 0}, {}) == {"n": 1, "log": [], "where": "1"}
+
+
+def test_a_node_of_a_stretch_counts_for_a_join_that_it_feeds_besides_its_edge(run):
+    builder = StateGraph(State)
+    for name in "abcd":
+        builder.add_node(name, lambda s: {"log": [get_runtime().node]})
+    builder.add_edge(START, "a").add_edge("a", "b").add_edge("b", "c").add_edge(["a", "c"], "d")
+    assert run(builder.compile(), {}, {})["log"] == ["a", "b", "c", "d"]
 
 
 def test_a_reducer_that_appends_in_place_changes_neither_the_input_nor_what_a_node_returned(run):
@@ -399,25 +419,63 @@ def test_nodes_that_wait_for_each_other_all_run(fan, run, count):
     assert result["log"] == list(range(count))
 
 
-def test_no_more_nodes_run_at_once_than_the_config_allows(run):
+@pytest.mark.parametrize("stored", [False, True])
+def test_no_more_nodes_run_at_once_than_the_config_allows(run, cfg, stored):
     at_once, most, lock = [0], [0], threading.Lock()
-    full = threading.Event()
+    three = threading.Barrier(3)
 
     def works(argument):
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
-            if at_once[0] == 3:
-                full.set()
-        assert full.wait(10)  # all three workers are there
+        three.wait(10)
         with lock:
             at_once[0] -= 1
         return {"log": ["x"]}
 
     builder = StateGraph(State)
-    builder.add_node("w", works).add_conditional_edges(START, lambda s: [Send("w", n) for n in range(20)], ["w"])
-    assert len(run(builder.compile(), {}, {"max_concurrency": 3})["log"]) == 20
+    builder.add_node("w", works).add_conditional_edges(START, lambda s: [Send("w", n) for n in range(30)], ["w"])
+    graph = builder.compile(MemorySaver() if stored else None)
+    assert len(run(graph, {}, {**cfg, "max_concurrency": 3})["log"]) == 30
     assert most[0] == 3
+
+
+@pytest.mark.parametrize("quick", [0, 1])
+def test_what_ended_is_stored_while_a_node_beside_still_runs(fan, saver, run, cfg, quick):
+    """Whichever of the two began first, or second, ends at once; the other waits until that result is in the store."""
+    graph, met = None, threading.Barrier(2)
+
+    def looks(name):
+        def fn(state):
+            if met.wait(10) == quick:
+                return {"log": [name]}
+            for _ in range(10_000):
+                if any(task.result for task in graph.get_state(cfg).tasks):
+                    return {"log": [name]}
+                threading.Event().wait(0.001)
+            raise AssertionError("the other result was not stored")
+
+        fn.__name__ = name
+        return fn
+
+    graph = fan(saver, looks("left"), looks("right"), schema=State)
+    assert sorted(run(graph, {}, cfg)["log"]) == ["left", "right"]
+
+
+def test_nodes_side_by_side_find_no_event_loop_of_the_caller(fan):
+    """So that what they do does not depend on which of them the caller's own Python thread would take."""
+
+    def awaits(name):
+        def fn(state):
+            return asyncio.run(later({"n": 0})) and {"log": [name]}
+
+        fn.__name__ = name
+        return fn
+
+    async def main():
+        return fan(None, *(awaits(name) for name in "abc"), schema=State).invoke({}, {})
+
+    assert asyncio.run(main())["log"] == ["a", "b", "c"]
 
 
 def test_workers_are_there_again_after_an_error_beside_others(fan):
