@@ -17,6 +17,7 @@ from hitl_nb.checkpoint.index import Execute, entries, find
 from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, TRIGGERS, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
+from hitl_nb.checkpoint.trouble import tells_of_damage
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, shown
 
@@ -126,7 +127,7 @@ def _roll_back(reader: FolderReader) -> None:
 def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
     """What to say of an error of SQLite while a folder was read."""
     text = str(error)
-    if "malformed" in text or "not a database" in text or "no such table" in text:
+    if tells_of_damage(text) or "no such table" in text:
         return CorruptStoreError(f"cannot read the store {folder}: its database {DATABASE} is damaged ({text}). {READABLE}")
     advice = "check the folder and its disk, then call again"
     with suppress(OSError):

@@ -13,6 +13,11 @@ _FULL: Final = (errno.ENOSPC, getattr(errno, "EDQUOT", None))
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+def tells_of_damage(text: str) -> bool:
+    """True for what SQLite says of a database whose bytes are not what was written."""
+    return any(words in text for words in ("malformed", "not a database", "decode to UTF-8"))
+
+
 def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: float, locked: bool = False, damaged: bool = False) -> StoreError:
     """The error to raise: what was being done, what came, and the likely way out. `locked`, `damaged`: the caller knows that it is this."""
     text = str(cause)
@@ -24,7 +29,7 @@ def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: fl
         advice = "the disk is full; free some space, then call again"
     elif "readonly" in text or "unable to open" in text or number in _DENIED:
         advice = "the folder cannot be written to; check its owner and permissions"
-    elif damaged or "malformed" in text or "not a database" in text:
+    elif damaged or tells_of_damage(text):
         kind = CorruptStoreError
         advice = f"its database {DATABASE} is damaged. {READABLE}"
     else:

@@ -90,6 +90,13 @@ def test_what_sqlite_would_do_by_itself_is_refused(folder, what):
     assert [d for d in check(folder).damages if "'harm'" in d.what]
 
 
+def test_a_key_that_is_no_text_is_damage_of_the_database(folder):
+    sql(folder, "UPDATE Cache SET key = CAST(X'682FFF77' AS TEXT) WHERE key = 'h/waits'")
+    with pytest.raises(CorruptStoreError, match=r"its database cache\.db is damaged"):
+        DiskCacheSaver(folder).head("waits")
+    assert not check(folder).ok
+
+
 def value_file(folder, thread_id):
     ((name,),) = sql(folder, "SELECT filename FROM Cache WHERE key LIKE ?", f"v/%/{thread_id}")
     return folder / name
