@@ -259,9 +259,9 @@ def question_profile(setting: Setting) -> str:
 class _Counting(DiskCacheSaver):
     transactions = 0
 
-    def _transaction(self) -> Any:
+    def _transaction(self, *, lazily: bool = False) -> Any:
         self.transactions += 1
-        return super()._transaction()
+        return super()._transaction(lazily=lazily)
 
 
 def long_threads(setting: Setting) -> Contest:

@@ -60,6 +60,18 @@ class _Faulty:
         super()._put(key, record)
         self.process.point()
 
+    def _put_value(self, key, *args):
+        self.process.point()
+        written = super()._put_value(key, *args)
+        self.process.point()
+        return written
+
+    def _swap(self, key, before, after):
+        self.process.point()
+        swapped = super()._swap(key, before, after)
+        self.process.point()
+        return swapped
+
     def _delete(self, key):
         self.process.point()
         super()._delete(key)
@@ -71,9 +83,9 @@ class _Faulty:
         self.process.point()
 
     @contextmanager
-    def _transaction(self):
+    def _transaction(self, **how):
         self.process.point()
-        with super()._transaction():
+        with super()._transaction(**how):
             self.process.point()
             yield
             self.process.point()
