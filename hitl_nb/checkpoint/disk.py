@@ -277,21 +277,26 @@ class DiskCacheSaver(Checkpointer):
 class _Transaction:
     """`with saver._transaction():`. Written out, not a generator: every superstep enters one."""
 
-    __slots__ = ("_lazily", "_rows", "_saver")
+    __slots__ = ("_ends", "_lazily", "_rows", "_saver")
 
     def __init__(self, saver: DiskCacheSaver, *, lazily: bool) -> None:
         self._saver = saver
         self._lazily = lazily
+        self._ends = True
+        """False from its beginning until `__exit__` has it in hand."""
 
     def __enter__(self) -> None:
         self._rows = self._saver._rows()
         try:
+            self._ends = False
             self._rows.begin(lazily=self._lazily)
         except BaseException as error:
+            self._ends = True
             self._end(error, certain=True)
             raise
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._ends = True
         if error is not None:
             self._end(error, certain=True)
             return
@@ -305,6 +310,11 @@ class _Transaction:
             self._end(failed, certain=certain)
             raise
         self._rows.remove_gone()
+
+    def __del__(self) -> None:
+        if not self._ends:  # a Ctrl-C came as the block was left, before `__exit__` began
+            self._rows.roll_back(certain=True)
+            self._saver._disconnect(forget=True)
 
     def _end(self, error: BaseException, *, certain: bool) -> None:
         """Roll back; raise what the error means, if it is not what is to be raised itself."""

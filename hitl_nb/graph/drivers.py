@@ -346,3 +346,6 @@ def exhaust(emitted: Generator[Emit, None, Any]) -> Any:
             next(iterator)
     except StopIteration as stop:
         return stop.value
+    except KeyboardInterrupt as pressed:  # now the driver's own frames have ended, too
+        let_go(pressed)
+        raise

@@ -4,6 +4,7 @@ import os
 import queue
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 from jupyter_client.kernelspec import KernelSpec
@@ -83,13 +84,22 @@ class Kernel:
             pytest.fail(why)
 
 
-@pytest.fixture
-def kernel(tmp_path):
+@contextmanager
+def started(folder):
+    """A kernel that works in this folder."""
     manager = Manager()
-    manager.start_kernel(cwd=str(tmp_path), env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.environ.get("HITL_NB_KERNEL_PATH", "")})
+    manager.start_kernel(cwd=str(folder), env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.environ.get("HITL_NB_KERNEL_PATH", "")})
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
-    yield Kernel(manager, client)
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+    try:
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    with started(tmp_path) as running:
+        yield running
