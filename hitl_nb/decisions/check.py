@@ -226,7 +226,7 @@ def _plain(question: Question, answer: Any) -> Any:
     def scalar(value: Any) -> Any:
         if callable(getattr(value, "tolist", None)):  # NumPy, without importing it
             made = value.tolist()
-            if not hasattr(made, "tolist"):  # a longdouble gives itself, over and over until the process ends
+            if not hasattr(made, "tolist"):  # a longdouble gives itself, and as a key of a dict over and over until the process ends
                 return made
         raise TypeError(type(value).__name__)
 

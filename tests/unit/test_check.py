@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, Field, field_validator
 
 from hitl_nb.checkpoint.records import Question
 from hitl_nb.decisions.check import answer_schema, check_answer, problems, remember_schema, typed_answer
-from hitl_nb.decisions.validator import ending
+from hitl_nb.decisions.validator import ending, validator_of
 from hitl_nb.errors import GraphError, InvalidAnswerError
 
 
@@ -286,7 +286,7 @@ def test_an_answer_that_cannot_be_worked_with_has_one_problem():
 
 
 def test_a_number_that_no_json_has_is_refused_and_does_not_end_the_process():
-    for odd in (np.longdouble(1), [np.clongdouble(1)], np.array([np.longdouble(1)])):
+    for odd in (np.longdouble(1), [np.clongdouble(1)], np.array([np.longdouble(1)]), {np.longdouble(1): 1}, {(np.longdouble(1), 2): 1}):
         with pytest.raises(InvalidAnswerError, match="cannot be written as JSON"):
             check_answer(asked({"type": "array"}), odd)
     assert check_answer(asked({"type": "array"}), np.array([np.float32(1.5)])) == [1.5]
@@ -300,6 +300,8 @@ def test_a_schema_that_has_no_end_for_an_answer_refuses_it_and_a_tree_has_one():
     with pytest.raises(InvalidAnswerError, match="refers to itself without end"):
         check_answer(asked(ENDLESS), "abc")
     assert problems(asked(ENDLESS), "abc")
+    with pytest.raises(RecursionError, match="'#' refers to itself without end"):  # found, and not run into
+        validator_of(ENDLESS).is_valid("abc")
     tree = {"type": "array", "items": {"$ref": "#"}}
     assert check_answer(asked(tree), [[], [[]], [[]]]) == [[], [[]], [[]]]
     with pytest.raises(InvalidAnswerError, match="is not of type 'array'"):
