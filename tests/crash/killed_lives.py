@@ -52,7 +52,7 @@ class Found:
     by: Counter[str] = field(default_factory=Counter)
     """Kills by kind of moment, kind of graph and durability."""
     at: Counter[str] = field(default_factory=Counter)
-    """Kills by what had been acknowledged until then: nothing, something, all."""
+    """Kills by what had been acknowledged until then, and by what they left."""
     acknowledged: int = 0
     """Checkpoints, answers, changes that were looked for after the kills, each after each."""
     wrong: list[str] = field(default_factory=list)
@@ -95,11 +95,13 @@ class Killer:
                 told.append(f"{where}: the process failed: {(folder / 'error').read_text()}")
                 break
             kills += 1
+            files = set((folder / "store").glob("??/??/*.val"))
             life = Life(folder, manner)
             lines = life.acknowledged.lines()
             told += [f"{where}: {problem}" for problem in self._look(life, seen)]
             self.found.by.update((by, manner.kind, f"store {manner.store}", f"run {manner.run}", "asyncio" if manner.loop else "sync"))
             self.found.at["something was acknowledged" if lines else "nothing was acknowledged yet"] += 1
+            self.found.at["it left value files that had to be removed"] += any(not file.exists() for file in files)
             self.found.acknowledged += len(lines)
             seen = len(lines)
         told += self._ends(folder, manner, whole)
