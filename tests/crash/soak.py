@@ -38,7 +38,7 @@ from hitl_nb.checkpoint.upkeep.backup import backup
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.checkpoint.verifying import verify
-from hitl_nb.errors import AnswerError, ThreadBusyError, UnknownThreadError
+from hitl_nb.errors import AnswerError, ThreadBusyError, ThreadMovedError, UnknownThreadError
 from tests.crash.kinds import BEGIN, HOUR, KINDS, Notes
 
 MOST_THREADS = 40
@@ -86,7 +86,7 @@ class Worker:
                 self.did[act.__name__] += 1
             except ThreadBusyError:
                 self.did["somebody else ran the thread"] += 1
-            except (AnswerError, UnknownThreadError) as error:  # somebody else was faster, or has deleted the thread
+            except (AnswerError, UnknownThreadError, ThreadMovedError) as error:  # somebody else was faster, or has deleted the thread
                 self.did[f"too late: {act.__name__}: {type(error).__name__}"] += 1
             if now > told_at + 1:
                 told_at = now
