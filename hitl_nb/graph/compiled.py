@@ -245,9 +245,9 @@ class CompiledGraph:
 
         The old decision stays in the record. If the thread has moved on, it goes back to where the question was open: nothing is deleted, results
         of other nodes of that superstep are kept. The node asks when the graph runs next (`advance`, `invoke(None, …)`). Raises
-        UnknownInterruptError for one that is not answered as the thread stands, UnknownThreadError, ThreadBusyError, and ThreadMovedError when another
-        question was answered at the same moment: that answer stands, nothing was reopened, look again. The config's `reviewer` is who did it, in the
-        decision log.
+        UnknownInterruptError for one that is not answered as the thread stands, UnknownThreadError, ThreadBusyError; ThreadMovedError when another
+        question was answered at the same moment: that answer stands, nothing was reopened, look again. The config's `reviewer` is who did it, in
+        the decision log.
         """
         whole = {"configurable": {"thread_id": thread_id_of(config)}}
         with acting(reviewer_name(configurable_of(config).get("reviewer"))):
