@@ -173,7 +173,8 @@ def _jsonable(value: Any) -> Any:
         case bytes():
             return base64.b64encode(value).decode("ascii")
     if hasattr(value, "tolist"):  # NumPy arrays and scalars, Series
-        return _jsonable(value.tolist())
+        made = value.tolist()
+        return str(value) if hasattr(made, "tolist") else _jsonable(made)  # a longdouble gives itself
     if hasattr(value, "to_dict"):  # DataFrames
         return _jsonable(value.to_dict())
     return str(value)

@@ -70,6 +70,7 @@ def test_an_interrupt_reads_as_a_mapping():
         (float("inf"), "inf"),
         (np.array([[1.5, float("nan")]]), [[1.5, "nan"]]),
         (np.bool_(True), True),
+        (np.longdouble(1.5), "1.5"),
         (pd.DataFrame({"a": [np.int64(1)]}), {"a": {"0": 1}}),
         (pd.Series([1, 2]), [1, 2]),
         (object, "<class 'object'>"),
