@@ -9,7 +9,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hitl_nb.checkpoint.audit import acting
 from hitl_nb.checkpoint.base import Checkpointer
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from hitl_nb.graph.drawing.picture import GraphPicture
 
 Input = Mapping[str, Any] | Command | None
+_AT_ONCE: Final = min(32, (os.cpu_count() or 1) + 4)
+"""How many nodes of one superstep run at the same time, unless the config says otherwise."""
 
 
 class CompiledGraph:
@@ -342,7 +344,8 @@ class CompiledGraph:
         """The call as a flow, and who else is told of its events: inside a node of another graph, whoever streams that one."""
         scope = current_scope.get()
         if scope is None or scope.host is None or self.checkpointer is not None:
-            call = replace(call, context=self._threads.schema.context(call.context))
+            context = self._threads.schema.context(call.context)
+            call = call if context is call.context else replace(call, context=context)
             return flow(self._threads, call), call, lambda event: None
         host, place = scope.host, place_of(scope.task)
         inner = inner_call(call, self._threads.schema, host)
@@ -371,7 +374,7 @@ class CompiledGraph:
         return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)
 
     def _setting(self, call: Call) -> Setting:
-        concurrency = call.config.get("max_concurrency") or min(32, (os.cpu_count() or 1) + 4)
+        concurrency = call.config.get("max_concurrency") or _AT_ONCE
         scope = current_scope.get()
         saver = self.checkpointer or (None if scope is None or scope.host is None else scope.host.saver)
         return Setting(
