@@ -88,7 +88,7 @@ class Thief:
 
     def watched(self, operation, folder, when):
         saver = DiskCacheSaver(folder)
-        for name in ("_put", "_read", "_delete", "_erase"):
+        for name in ("_put", "_put_value", "_swap", "_read", "_delete", "_erase"):
             setattr(saver, name, self.counted(getattr(saver, name)))
         self.folder, self.calls, self.when, self.on = folder.parent, 0, when, True
         try:

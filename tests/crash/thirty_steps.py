@@ -39,10 +39,21 @@ class KilledSaver(DiskCacheSaver):
     kill_at = 0
 
     def _put(self, key: str, record: bytes) -> None:
+        self._die_in_time()
+        super()._put(key, record)
+
+    def _put_value(self, key: str, record: bytes, digest: bytes) -> bytes:
+        self._die_in_time()
+        return super()._put_value(key, record, digest)
+
+    def _swap(self, key: str, before: bytes, after: bytes) -> bool:
+        self._die_in_time()
+        return super()._swap(key, before, after)
+
+    def _die_in_time(self) -> None:
         self.written += 1
         if self.written == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        super()._put(key, record)
 
 
 def build(saver: KilledSaver, counts: Path) -> Any:
