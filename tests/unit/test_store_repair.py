@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -12,6 +13,7 @@ from hitl_nb import Command, DiskCacheSaver
 from hitl_nb.checkpoint.sealing import PAGE
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.repairing import repair
+from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, StoreError, UnknownThreadError
 from tests.crash.whole_store import THREADS, config, graph_of, make, read, read_thread
@@ -197,3 +199,23 @@ def test_the_command_is_never_silently_content(folder, tmp_path):
     done = CliRunner().invoke(main, arguments)
     told = json.loads(done.stdout)
     assert (done.exit_code, told["health"]["ok"], told["dropped"], len(told["lost"])) == (1, True, ["waits"], 1)
+
+
+@pytest.mark.parametrize("room", [0, 5_000, 60_000, 130_000])
+def test_a_disk_that_gets_full_leaves_nothing_half_saved_and_the_damaged_store_as_it_is(folder, tmp_path, room):
+    resource = pytest.importorskip("resource")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=str(tmp_path)):
+            repair(folder, tmp_path / "saved", make=DiskCacheSaver)
+        if room == 0:
+            with pytest.raises(StoreError, match=str(folder)):
+                vacuum(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert {path: path.read_bytes() for path in before} == before
+    assert check(folder).ok
