@@ -52,6 +52,8 @@ class Branch:
 
     def resolve(self, chosen: Any, source: str) -> list[str | Send]:
         """The targets of what `path` returned. Raises UnknownNodeError when the mapping does not know it."""
+        if type(chosen) is str and self.mapping is not None and chosen in self.mapping:  # as nearly always
+            return [self.mapping[chosen]]
         several = [chosen] if isinstance(chosen, str) or not isinstance(chosen, (list, Sequence)) else chosen
         targets: list[str | Send] = []
         for choice in several:
