@@ -246,6 +246,26 @@ def test_a_lock_is_held_once_in_one_process_and_free_when_it_is_let_go_or_forgot
     hold(path).release()
 
 
+def test_a_lock_that_is_let_go_is_free_although_a_process_that_is_being_started_has_a_copy_of_the_file(tmp_path):
+    first = hold(tmp_path / "a.lock")
+    copy = os.dup(first._file.fileno())
+    first.release()
+    hold(tmp_path / "a.lock").release()
+    os.close(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_off_has_no_copy_so_that_its_parents_death_frees_the_lock(tmp_path):
+    first = hold(tmp_path / "a.lock")
+    child = os.fork()
+    if not child:
+        os._exit(0 if first._file.closed else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert hold(tmp_path / "a.lock") is None
+    first.release()
+
+
 def test_a_lock_and_one_of_filelock_keep_each_other_out(tmp_path):
     from filelock import FileLock, Timeout
 
