@@ -9,7 +9,7 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hitl_nb.checkpoint.audit import acting
 from hitl_nb.checkpoint.base import Checkpointer
