@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL", "pytest-xdist": "xdist"}
+IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL", "pytest-xdist": "xdist", "apache-burr": "burr", "locus-sdk": "locus"}
 BORROWED = {
     "traitlets": "ipywidgets",
     "numpy": "extra data",
@@ -87,8 +87,14 @@ def test_every_package_that_a_test_imports_is_declared():
     declared = {requirement_name(r) for requirements in (PYPROJECT["project"]["dependencies"], *extras) for r in requirements}
     known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in declared} | BORROWED.keys() | sys.stdlib_module_names | {"jupyter_client"}
     files = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "notebooks").glob("*.py")]
-    known |= {file.stem for file in files} | {"tests"}
+    known |= {file.stem for file in files} | {"tests"} | {IMPORTED_AS.get(name, name.replace("-", "_")) for name in compared_with()}
     assert {top for file in files for top in top_level_imports(file)} - known == set()
+
+
+def compared_with():
+    """The systems that tests/benchmarks compares with, laid over the environment for its one command."""
+    lines = (ROOT / "tests" / "benchmarks" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [requirement_name(line) for line in lines if not line.startswith("#")]
 
 
 def top_level_imports(file):

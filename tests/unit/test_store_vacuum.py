@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
 from hitl_nb.checkpoint.audit import log_entries
-from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.filesystem import file_system, is_network
+from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.describing import describe
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
