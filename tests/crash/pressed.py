@@ -182,6 +182,7 @@ class Clock:
             self.where = f"after {self.after_s:.6f} s"
             signal.raise_signal(signal.SIGINT)
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio leaves its own behind when a press meets the very end of its run
         signal.signal(signal.SIGALRM, press)
         signal.setitimer(signal.ITIMER_REAL, self.after_s)
         try:
@@ -196,7 +197,7 @@ def tried(run: Callable[[Work], None], make: Callable[[], Any], press: Any) -> l
     try:
         with press.pressing():
             run(work)
-    except KeyboardInterrupt as pressed:
+    except (KeyboardInterrupt, asyncio.CancelledError) as pressed:  # asyncio tells of a press at the very end of its run in the second way
         kept = pressed
     left: list[str] = []
     ran = work.ran.copy()
@@ -238,7 +239,6 @@ RUNS: dict[str, Callable[[Work], None]] = {
 
 
 def main(where: str, how: str, moments: int, seed: int, folder: Path) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background with Ctrl-C ignored
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda _: None  # Ctrl-C inside a finalizer: Python drops it
     numbers = iter(range(10**6))
