@@ -327,6 +327,11 @@ def test_a_model_that_needs_itself_without_end_still_has_a_form():
         draft.answer()
 
 
+def test_a_group_inside_itself_does_not_begin_with_its_default_without_end():
+    schema = {"type": "object", "properties": {"n": {"type": "string"}, "more": {"$ref": "#"}}, "default": {"n": "x"}}
+    assert Draft(field_of(schema)).answer() == {"n": "x"}
+
+
 def test_a_tuple_that_needs_itself_without_end_still_has_a_form():
     draft = Draft(field_of({"type": "array", "prefixItems": [{"$ref": "#"}, {"type": "string"}], "minItems": 2, "maxItems": 2}))
     assert [part.field.kind for part in draft.root.children()] == ["json", "text"]

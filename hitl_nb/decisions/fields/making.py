@@ -34,7 +34,7 @@ def make(shelf: Shelf, field: Field, parent: Node | None, *, required: bool = Tr
     explicit = value is not UNSET
     if explicit and not can_hold(shelf.rules, field, value):
         field = replace(field, kind="json")
-    elif not explicit and (field.default is not UNSET and not can_hold(shelf.rules, field, field.default)):
+    elif field.default is not UNSET and (not can_hold(shelf.rules, field, field.default) or _is_inside_itself(field, parent)):
         field = replace(field, default=UNSET)
     if field.kind in ("group", "tuple") and required and not field.nullable and _repeats(field, parent):
         field = replace(field, kind="json")
@@ -68,6 +68,15 @@ def can_hold(rules: Rules, field: Field, value: Any) -> bool:
         case "union":
             return any(rules.fits(v.schema, value) for v in field.variants)
     return raw_of(field, value) is not None
+
+
+def _is_inside_itself(field: Field, parent: Node | None) -> bool:
+    """A default there would begin another one inside it, without end."""
+    while parent is not None:
+        if parent.field.kind == field.kind and notes_off(parent.field.schema) == notes_off(field.schema):
+            return field.kind in ("group", "tuple")
+        parent = parent.parent
+    return False
 
 
 def _repeats(field: Field, parent: Node | None) -> bool:
