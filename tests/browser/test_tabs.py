@@ -1,4 +1,4 @@
-"""More than one tab: two on one notebook, and one that is closed while a cell waits. Two notebooks on one thread: tests/kernel/test_two_kernels.py."""
+"""More than one tab: two on one notebook, and one that is closed while a cell waits. Two notebooks: tests/kernel/test_two_kernels.py."""
 
 import pytest
 
