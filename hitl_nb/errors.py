@@ -349,3 +349,7 @@ class UnknownStateKeyWarning(HitlWarning):
 
 class NetworkFileSystemWarning(HitlWarning):
     """A store lies on a file system on which commits of another machine could be lost."""
+
+
+class LostCommitsWarning(HitlWarning):
+    """A store was in use when its machine lost power, and its latest commits had not reached the disk, as durability "normal" has it."""

@@ -22,6 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+_HAS_FLOCK: Final = fcntl is not None
 _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _SIZE: Final = 120
 _HELD_ELSEWHERE: Final = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
@@ -37,7 +38,7 @@ class Hold(Protocol):
 
 def hold(path: Path) -> Hold | None:
     """Take the lock; None when somebody holds it, be it in this process. Raises OSError."""
-    if fcntl is not None:
+    if _HAS_FLOCK:
         try:
             return _flock(str(path))
         except OSError as error:
@@ -80,9 +81,7 @@ _OPEN: Final[WeakSet[FileIO]] = WeakSet()
 
 def _flock(path: str) -> Hold | None:
     while True:
-        with _OPENING:
-            file = FileIO(path, "r+", opener=_open)
-            _OPEN.add(file)
+        file = _opened(path, "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(file.fileno()).st_nlink:  # else it was removed before it was locked, and locks nobody out
@@ -95,6 +94,13 @@ def _flock(path: str) -> Hold | None:
                 return None
             raise
         file.close()
+
+
+def _opened(path: str, mode: str) -> FileIO:
+    with _OPENING:
+        file = FileIO(path, mode, opener=_open)
+        _OPEN.add(file)
+    return file
 
 
 def _open(path: str, flags: int) -> int:
@@ -111,8 +117,39 @@ def _close_copies() -> None:
         _OPENING.release()
 
 
-if fcntl is not None:
+if _HAS_FLOCK:
     os.register_at_fork(before=_OPENING.acquire, after_in_parent=_OPENING.release, after_in_child=_close_copies)
+
+
+def share(path: Path) -> Hold | None:
+    """Hold the file together with others, for as long as what is returned lives. None where there is no flock. Raises OSError."""
+    if not _HAS_FLOCK:
+        return None
+    file = _opened(str(path), "r")
+    return _Flock(file) if _try(file, fcntl.LOCK_SH) else None
+
+
+def is_shared(path: Path) -> bool:
+    """True when somebody holds the file by `share`, be it in this process. False where that cannot be told."""
+    if not _HAS_FLOCK or not path.exists():
+        return False
+    try:
+        file = _opened(str(path), "r")
+    except OSError:
+        return False
+    try:
+        return _try(file, fcntl.LOCK_EX) is False
+    finally:
+        file.close()
+
+
+def _try(file: FileIO, way: int) -> bool | None:
+    """True: the lock is held now. False: somebody else holds it. None: there are no such locks."""
+    try:
+        fcntl.flock(file, way | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _HELD_ELSEWHERE else None
+    return True
 
 
 # -- without -----------------------------------------------------------------------------------------------------------------------------

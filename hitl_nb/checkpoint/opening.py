@@ -15,7 +15,7 @@ import diskcache
 from hitl_nb.checkpoint.bytes_disk import BytesDisk
 from hitl_nb.checkpoint.filesystem import Journal, concern, journal_for, mount_of
 from hitl_nb.checkpoint.folder import identity, require_format, require_only_tables, was_used
-from hitl_nb.checkpoint.holding import hold_within
+from hitl_nb.checkpoint.holding import Hold, hold_within, share
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
 from hitl_nb.checkpoint.rows import Rows
 from hitl_nb.checkpoint.sealing import (
@@ -28,6 +28,7 @@ from hitl_nb.checkpoint.sealing import (
     PAGE,
     READABLE,
     SETTINGS,
+    USERS,
     DamagedError,
     unseal,
 )
@@ -64,6 +65,8 @@ class Opened:
     file: tuple[int, int]
     """Which file the database is. SQLite goes on writing into one that was deleted, and what it is told then is lost."""
     journal: Journal
+    used: Hold | None
+    """Says to others that somebody has the store open."""
     here: local = field(default_factory=local)
     """`rows` in each Python thread whose connection is set up."""
 
@@ -93,6 +96,7 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
                 rows.commit()
             rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
             rows.remove_left()
+            used = share(folder / LOCKS / USERS)
         finally:
             held.release()
     except HitlError:
@@ -105,7 +109,7 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
         if worry:
             failure.add_note(worry)
         raise failure from error
-    return Opened(cache, identity(folder / DATABASE), journal)
+    return Opened(cache, identity(folder / DATABASE), journal, used)
 
 
 def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -> Rows:

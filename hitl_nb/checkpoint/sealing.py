@@ -12,6 +12,8 @@ from hitl_nb.errors import CorruptStoreError
 
 DATABASE: Final = "cache.db"
 LOCKS: Final = "locks"
+USERS: Final = "users"
+"""In the folder of the locks: shared by all who have the store open."""
 FORMAT_KEY: Final = "!format"
 FIRST_FORMAT: Final = 1
 FORMAT_VERSION: Final = 2

@@ -4,6 +4,9 @@ A killed writer leaves at most one frame that is not whole, the last one, and no
 one that ends a commit was damaged, and that commit was acknowledged: it is gone, and pages that were copied into the database meanwhile may be read
 as they were earlier. What cannot be told from a killed writer: damage of the very last commit's last frame, a log that was cut off, or one that is
 gone as a whole.
+
+After a power cut it is no damage: pages that nobody had waited for reached the disk in another order. What SQLite drops then was promised by
+durability "normal" to survive a killed process only, and by "full" not yet.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from __future__ import annotations
 import os
 import struct
 import time
+import warnings
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Final
 
-from hitl_nb.checkpoint.sealing import DATABASE, READABLE
-from hitl_nb.errors import CorruptStoreError
+from hitl_nb.checkpoint.holding import is_shared
+from hitl_nb.checkpoint.sealing import DATABASE, LOCKS, READABLE, USERS
+from hitl_nb.errors import CorruptStoreError, LostCommitsWarning
 
 LOG: Final = f"{DATABASE}-wal"
 _MAGIC: Final = {0x377F0682: "<", 0x377F0683: ">"}
@@ -28,6 +33,7 @@ _LOOKS: Final = 3
 _PAUSE_S: Final = 0.02
 _MOST: Final = 32 << 20
 """Bytes of a log that opening reads through, in half a second; one that a long reader lets grow beyond them is looked at by `store check`."""
+_BOOTED: Final = Path("/proc/stat")
 _BESIDE: Final = (LOG, f"{DATABASE}-shm", f"{DATABASE}-journal")
 
 
@@ -36,8 +42,17 @@ def require_whole_log(folder: Path) -> None:
     for name in _BESIDE:
         if not _is_ordinary(folder / name):  # a link leads anywhere
             raise CorruptStoreError(f"{name} of the store {folder} is no ordinary file, as SQLite makes it. {READABLE}")
+    if is_shared(folder / LOCKS / USERS):  # SQLite looked at the log when the first of them opened it, and would not do so again
+        return
     lost = lost_commits(folder, most=_MOST)
-    if lost:
+    if lost and _was_restarted_since(folder / LOG):
+        warnings.warn(
+            f"this machine stopped while the store {folder} was in use, and not all of its log had reached the disk: {lost}. The store goes on from "
+            f"before them. That is what durability='normal' allows; with durability='full' nothing is among them that a call had returned for",
+            LostCommitsWarning,
+            stacklevel=2,
+        )
+    elif lost:
         raise CorruptStoreError(
             f"the latest commits of the store {folder} are lost: {lost}. Everything before them can still be read: hitl-nb store check says what, "
             f"hitl-nb store repair --to DIR takes it over. Or restore the folder from a backup"
@@ -59,6 +74,15 @@ def lost_commits(folder: Path, *, most: int | None = None) -> str:
         if not found or (look and found != before):
             return ""
     return found
+
+
+def _was_restarted_since(path: Path) -> bool:
+    """True when the machine was started after the file was last written, as far as Linux says so."""
+    try:
+        booted = next(int(line.split()[1]) for line in _BOOTED.read_text(encoding="ascii").splitlines() if line.startswith("btime "))
+        return path.stat().st_mtime < booted
+    except (OSError, ValueError, StopIteration):
+        return False
 
 
 def _is_ordinary(path: Path) -> bool:

@@ -12,12 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import DiskCacheSaver
+from hitl_nb.checkpoint.holding import is_shared
+from hitl_nb.checkpoint.sealing import LOCKS, USERS
 from hitl_nb.checkpoint.upkeep.backup import backup
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.checkpoint.write_ahead import LOG, lost_commits
 from hitl_nb.cli import main
-from hitl_nb.errors import CorruptStoreError, StoreError
+from hitl_nb.errors import CorruptStoreError, LostCommitsWarning, StoreError
 from tests.crash.whole_store import read_thread
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
@@ -148,6 +150,31 @@ def test_a_damaged_header_of_the_log_loses_all_of_it_and_says_so(killed, tmp_pat
         folder = flipped(killed, tmp_path / str(offset), offset, 0)
         assert look(killed, folder, offset) == "damaged"
         assert "the header of cache.db-wal is damaged" in lost_commits(folder)
+
+
+def test_a_log_that_was_written_before_the_machine_was_started_was_cut_off_by_that_and_is_told(killed, tmp_path):
+    folder = flipped(killed, tmp_path / "store", 20_000, 3)
+    os.utime(folder / LOG, (1, 1))
+    if not Path("/proc/stat").exists():
+        pytest.skip("the system does not say when it was started")
+    with pytest.warns(LostCommitsWarning, match=r"frame \d+ of cache.db-wal is damaged, and SQLite drops \d+ commits"):
+        assert read(folder) in killed[1]
+    assert check(folder).ok
+
+
+def test_a_log_is_looked_at_by_the_first_who_opens_the_store(killed, tmp_path):
+    users = killed[0] / LOCKS / USERS
+    assert users.exists()
+    assert not is_shared(users)  # who held it was killed
+    folder = shutil.copytree(killed[0], tmp_path / "store")
+    one, two = DiskCacheSaver(folder), DiskCacheSaver(folder)
+    for saver in (one, two):
+        saver.open_questions()
+        assert is_shared(folder / LOCKS / USERS)
+    one.close()
+    assert is_shared(folder / LOCKS / USERS)
+    two.close()
+    assert not is_shared(folder / LOCKS / USERS)
 
 
 def test_what_a_killed_writer_leaves_behind_its_last_commit_is_no_damage(killed, tmp_path):
