@@ -42,7 +42,7 @@ UNSET: Final = _Unset()
 
 def fingerprint(*parts: str | bytes | int, size: int = 16) -> str:
     """Hex digest of the parts, each length-prefixed so that no two lists of parts collide by concatenation."""
-    return blake2b(b"".join(map(_prefixed, parts)), digest_size=size).hexdigest()
+    return blake2b(b"".join([_prefixed(part) for part in parts]), digest_size=size).hexdigest()
 
 
 def fingerprints(*parts: str | bytes | int) -> Callable[[str | int], str]:
@@ -59,6 +59,8 @@ def fingerprints(*parts: str | bytes | int) -> Callable[[str | int], str]:
 
 
 def _prefixed(part: str | bytes | int) -> bytes:
+    if type(part) is str and part.isascii():  # as nearly always
+        return f"{len(part)}:{part}".encode()
     data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
     return b"%d:%b" % (len(data), data)
 
@@ -110,9 +112,9 @@ def from_epoch(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen, which would take five times as long to make: there is one for each key of a state
 class ValueRef:
-    """Where the value of a state key lies."""
+    """Where the value of a state key lies. Never changed, but for a digest that is made while it is written."""
 
     seq: int
     """The checkpoint that wrote it."""
@@ -127,7 +129,7 @@ class ValueRef:
 
     def was_written(self, digest: bytes) -> None:
         """The value is written; for its commit only."""
-        object.__setattr__(self, "digest", digest)
+        self.digest = digest
 
 
 @dataclass(slots=True, unsafe_hash=True)  # not frozen, which would take five times as long: there is one for each item of a fan-out

@@ -29,6 +29,7 @@ _OPTION: Final = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 _SORTED: Final = _OPTION | ormsgpack.OPT_SORT_KEYS
+_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
 _FRAMED: Final = b"\xc1"
 """The one byte that begins no MessagePack document begins a value of several."""
 _DEPTH_MAX: Final = 200
@@ -93,6 +94,11 @@ class Serde:
             raise CorruptStoreError(f"a stored value of {len(data)} bytes cannot be read: {type(cause).__name__}: {cause}") from cause
 
     def _encode(self, value: Any, path: str, option: int) -> bytes:
+        if type(value) in _SCALARS:  # one that MessagePack has no form for (an int of more than 64 bits, half a surrogate pair) goes on below
+            try:
+                return ormsgpack.packb(value)
+            except TypeError:
+                pass
         try:
             return _Encoder(self._classes, option).run(value)
         except TypeError as error:

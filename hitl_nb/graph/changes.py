@@ -39,13 +39,15 @@ def changed_values(
     Raises NotSerializableError naming the path of a value that cannot be stored.
     """
     refs, inline, large, small = dict(versions), dict[str, bytes](), dict[int, bytes](), dict(known)
-    # a key that goes on under a new name is in the store under its old one
-    renamed = (key for key, ref in versions.items() if ref.slot < 0 and key not in known)
-    for key in sorted({*written, *renamed}):
+    here = ValueRef(seq)
+    keys = set(written)
+    if not versions.keys() <= known.keys():  # a key that goes on under a new name is in the store under its old one
+        keys.update(key for key, ref in versions.items() if ref.slot < 0 and key not in known)
+    for key in sorted(keys):
         data = serde.dumps(values[key], f"state[{key!r}]")
         if len(data) <= INLINE_MAX:
             if small.get(key) != data:
-                refs[key] = ValueRef(seq)
+                refs[key] = here
                 inline[key] = small[key] = data
             continue
         small.pop(key, None)

@@ -10,14 +10,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import Answered, Checkpoint, Decision, Event, PlannedTask, Source, boundary_id
+from hitl_nb.checkpoint.records import Answered, Decision, Event, PlannedTask, Source, boundary_id
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, StoreError, ThreadMovedError
 from hitl_nb.graph import stream
 from hitl_nb.graph.asking.boundaries import boundary_payload, boundary_question
 from hitl_nb.graph.asking.interrupt import Scope
-from hitl_nb.graph.changes import Changed, changed_values
 from hitl_nb.graph.effects import Commit, Effect, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Raised
@@ -322,23 +320,8 @@ def move(
     input_digest: str | None = None,
 ) -> Steps:
     """Make the next checkpoint and go there. Only values that changed are written; the rest is referenced."""
-    last, seq = run.checkpoint, run.next_seq
-    changed = _changed(run, values, written, seq)
-    new = Checkpoint(
-        seq=seq,
-        nonce=last.nonce,
-        parent=parent,
-        step=last.step + 1,
-        source=source,
-        created_at=run.now(),
-        versions=changed.versions,
-        tasks=tasks,
-        arrived=arrived,
-        wrote=wrote,
-        graph=run.shape.fingerprint,
-        inline=changed.inline,
-        begun=input_digest or "" if run.path and source == "input" else "",
-    )
+    begun = input_digest or "" if run.path and source == "input" else ""
+    new, changed = run.ahead(values, written, tasks, arrived, source=source, wrote=wrote, parent=parent, begun=begun)
     if run.serde is not None:
         run.head = yield Commit(
             {
@@ -352,16 +335,5 @@ def move(
                 "graph": run.shape.record,
             }
         )
-    run.checkpoint, run.values = new, values
-    run.inline = changed.known
-    run.ledger = Ledger(events)
-    run.questions = {i: q for i, q in run.questions.items() if i in run.ledger.asked}
-    run.results = {i: done for i, done in run.results.items() if i in run.ledger.finished}
-    run.closing.clear()
+    run.arrive(new, values, changed, events)
     stream.moved(run)
-
-
-def _changed(run: Run, values: Mapping[str, Any], written: Iterable[str], seq: int) -> Changed:
-    if run.serde is None:
-        return Changed({}, {}, {}, {})
-    return changed_values(run.serde, values, written, seq, run.checkpoint.versions, run.inline, at_once=run.held is None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.ledger import Ledger
-from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Waits, Withdrawn
+from hitl_nb.checkpoint.records import Asked, Checkpoint, Decision, Event, Failed, Finished, Head, PlannedTask, Question, Source, Waits, Withdrawn
 from hitl_nb.checkpoint.serde import Serde
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.errors import said
+from hitl_nb.graph.changes import Changed, changed_values
 from hitl_nb.graph.durability import Held
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Done, Raised
@@ -172,6 +173,45 @@ class Run:
             else value
             for key, value in self.values.items()
         }
+
+    # -- the next checkpoint -------------------------------------------------------------------------------------------------------
+
+    def ahead(
+        self,
+        values: Mapping[str, Any],
+        written: Iterable[str],
+        tasks: tuple[PlannedTask, ...],
+        arrived: Mapping[str, tuple[str, ...]],
+        *,
+        source: Source,
+        wrote: tuple[str, ...],
+        parent: int | None,
+        begun: str = "",
+    ) -> tuple[Checkpoint, Changed]:
+        """The next checkpoint, and what of the state it has to write: only values that changed, the rest is referenced.
+
+        Raises NotSerializableError.
+        """
+        last, seq, saver = self.checkpoint, self.next_seq, self.saver
+        if saver is None:
+            changed = Changed({}, {}, {}, {})
+        else:
+            changed = changed_values(saver.serde, values, written, seq, last.versions, self.inline, at_once=self.held is None)
+        new = Checkpoint(
+            seq, last.nonce, parent, last.step + 1, source, self.now(), changed.versions, tasks, arrived, wrote, self.shape.fingerprint, 0,
+            changed.inline, begun,
+        )  # fmt: skip
+        return new, changed
+
+    def arrive(self, new: Checkpoint, values: dict[str, Any], changed: Changed, events: Sequence[Event] = ()) -> None:
+        """Go to the checkpoint, which is stored now with these events."""
+        self.checkpoint, self.values, self.inline = new, values, changed.known
+        self.ledger = Ledger(events)
+        if self.questions:
+            self.questions = {i: q for i, q in self.questions.items() if i in self.ledger.asked}
+        if self.results:
+            self.results = {i: done for i, done in self.results.items() if i in self.ledger.finished}
+        self.closing.clear()
 
     # -- what there is to store ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
-"""A straight stretch of a run: one simple node after another, while nothing is stored and nobody looks on.
+"""A straight stretch of a run: one simple node after another, while nobody looks on.
 
-Between such nodes the loop has nothing to decide, so they are called in one go. What each of them is given, what it returned, which values come of
-that and where it leads is found by the same functions as everywhere; whatever those functions do not answer with a plain "and now this node" ends
-the stretch, and the loop goes on from there.
+Between such nodes the loop has nothing to decide, so they are called in one go, and where the run is stored, each superstep is before the next
+begins. What each of them is given, what it returned, which values come of that, where it leads and what is stored is found by the same functions as
+everywhere; whatever those functions do not answer with a plain "and now this node" ends the stretch, and the loop goes on from there.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hitl_nb.checkpoint.records import PlannedTask
+from hitl_nb.errors import StoreError, ThreadMovedError
 from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.node.attempt import Begun, Done, Job, Outcome, at_once
+from hitl_nb.graph.topology import pulled_task
 
 if TYPE_CHECKING:
     from hitl_nb.graph.run import Run
@@ -23,12 +25,27 @@ if TYPE_CHECKING:
 def is_straight(run: Run, tasks: Sequence[PlannedTask]) -> bool:
     """Whether a stretch can begin with these tasks."""
     return (
-        run.unseen
-        and len(run.checkpoint.tasks) == len(tasks) == 1
+        len(run.checkpoint.tasks) == len(tasks) == 1
+        and not run.modes
+        and run.watch is None
         and tasks[0].arg is None
         and tasks[0].node in run.topology.simple
         and not run.checkpoint.arrived
         and not run.ledger.handled
+        and (run.saver is None or _only_moves(run, tasks[0]))
+    )
+
+
+def _only_moves(run: Run, task: PlannedTask) -> bool:
+    """Whether all that there is to store of a stored run's next superstep is the checkpoint that it comes to, at once."""
+    return (
+        run.held is None
+        and not run.path
+        and not run.before
+        and not run.after
+        and not run.closing
+        and run.ledger.is_quiet
+        and task.seq == run.checkpoint.seq
     )
 
 
@@ -47,22 +64,28 @@ class Stretch:
     def go(self) -> Outcome | Job:
         """Called once, in a Python thread where all nodes of the stretch may run."""
         run = self._run
-        topology, schema, seq = run.topology, run.schema, run.checkpoint.seq
+        topology, schema, seq, stored = run.topology, run.schema, run.checkpoint.seq, run.saver is not None
         (task,) = run.checkpoint.tasks
         node, by = task.node, task.by
         while True:
-            values, context, scope = run.values, copy_context(), Scope(run, seq, (node, by))
-            made = context.run(at_once, node, scope, dict(values), values, topology, schema)
+            values, context, scope = run.values, copy_context(), Scope(run, seq, task if stored else (node, by))
+            made = context.run(at_once, node, scope, run.own_state() if stored else dict(values), values, topology, schema)
             if not isinstance(made, tuple):
                 break
             update, goto, after = made
             onward = topology.after(node, goto)
             if onward not in topology.simple or self.passed + 1 == self._limit or self._stopped:
                 break
-            run.values = schema.alone(values, node, update) if after is None else after
+            if stored:
+                moved = self._store(task, update, after, onward)
+                if moved is None:
+                    break
+                task = moved
+            else:
+                run.values = schema.alone(values, node, update) if after is None else after
             self.passed += 1
             seq, node, by = seq + 1, onward, (node,)
-        if self.passed:
+        if self.passed and not stored:
             self._arrive(scope, by)
         if isinstance(made, tuple):
             return Done(scope.task, made[0], made[1])
@@ -71,6 +94,28 @@ class Stretch:
     def stop(self) -> None:
         """Let no further node begin; from any Python thread."""
         self._stopped = True
+
+    def _store(self, done: PlannedTask, update: Sequence[tuple[str, Any]], after: dict[str, Any] | None, onward: str) -> PlannedTask | None:
+        """Store the superstep of this task, and go to the next one, whose task it returns; None when its results cannot be combined or stored."""
+        run, head, saver = self._run, self._run.head, self._run.saver
+        if head is None or saver is None:
+            return None
+        seq, parent = head.seq + 1, run.checkpoint.seq
+        try:
+            after = run.schema.simply(run.values, update) if after is None else after
+            if after is None:
+                values, written = run.schema.apply(run.values, [(done.id, done.node, key, value) for key, value in update])
+            else:
+                values, written = after, {key for key, _ in update}
+            task = pulled_task(run.checkpoint.nonce, seq, onward, (done.node,))
+            new, changed = run.ahead(values, written, (task,), {}, source="loop", wrote=(done.node,), parent=parent)
+            run.head = saver.commit(run.key, head, checkpoint=new, large=changed.large, graph=run.shape.record)
+        except (ThreadMovedError, StoreError):
+            raise
+        except Exception:  # noqa: BLE001  # the loop comes to the same, and records it
+            return None
+        run.arrive(new, values, changed)
+        return task
 
     def _arrive(self, scope: Scope, wrote: tuple[str, ...]) -> None:
         """Put the run where it stands. Nobody could see the checkpoints between."""
