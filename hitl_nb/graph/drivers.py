@@ -171,7 +171,6 @@ class Crew:
         self._setting = setting
         self._working: list[Event] = []
         """What each worker sets when it has ended."""
-        self._todo: SimpleQueue[Job] = SimpleQueue()
         self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
         self._stopped = False
         self._context = Context()
@@ -181,16 +180,17 @@ class Crew:
             self._done.put((jobs[0].context or copy_context()).run(self._attempt, jobs[0]))
             return self.more()
         self._context = holding_up()
+        todo: SimpleQueue[Job] = SimpleQueue()  # of its own: a worker that comes late to these jobs must not add to those of the next superstep
         for job in jobs:
-            self._todo.put(job)
+            todo.put(job)
         begin, others = WORKERS.begin, min(len(jobs), self._setting.max_concurrency) - 1
         here = together and running_loop() is None  # else nodes would find an event loop or not, as it happens
         if not here:
-            begin(self._pull)
+            begin(partial(self._pull, todo))
         if others:
-            begin(partial(self._join_in, others))
+            begin(partial(self._join_in, todo, others))
         if here:
-            self._pull()
+            self._pull(todo)
         return self.more()
 
     def more(self) -> list[Outcome | Emit]:
@@ -200,23 +200,23 @@ class Crew:
             found.append(self._done.get())
         return _outcomes(found, self._done.put)
 
-    def _join_in(self, workers: int) -> None:
+    def _join_in(self, todo: SimpleQueue[Job], workers: int) -> None:
         """Help with what is not done in a moment: nodes that wait, maybe for each other."""
         sleep(_ALONE_S)
-        if not self._todo.empty():
+        if not todo.empty():
             for _ in range(workers - 1):
-                WORKERS.begin(self._pull)
-            self._pull()
+                WORKERS.begin(partial(self._pull, todo))
+            self._pull(todo)
 
-    def _pull(self) -> None:
+    def _pull(self, todo: SimpleQueue[Job]) -> None:
         ended = Event()
         self._working.append(ended)  # first, so that `stop` either waits for this worker, or this worker sees that it came
         thread = current_thread()
         idle, thread.name = thread.name, "hitl-nb-node"
         try:
-            while not self._stopped and not self._todo.empty():
+            while not self._stopped and not todo.empty():
                 try:
-                    job = self._todo.get_nowait()
+                    job = todo.get_nowait()
                 except Empty:  # another worker was faster
                     return
                 try:

@@ -124,7 +124,8 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
         goto: list[str | Send] = []
         if not job.routes_only:
             node = topology.nodes[task.node]
-            if task.arg is None and node.subgraph is None:
+            # not for a call that was made: the node may have changed what it was given, so that its class would refuse it now
+            if task.arg is None and node.subgraph is None and job.begun is None:
                 given = schema.for_node(job.state, node.input, "node", task.node)
                 job = job if given is job.state else replace(job, state=given)
             returned = yield from _returned(job, node, schema)

@@ -6,7 +6,7 @@ import asyncio
 import operator
 import threading
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -400,6 +400,38 @@ def test_the_nodes_of_an_async_run_leave_the_event_loop_free(line):
     assert asyncio.run(main())["n"] == 2
 
 
+@dataclass
+class Counted:
+    """A state that refuses what its node makes of it."""
+
+    n: int = 0
+    items: list[int] = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.items:
+            raise ValueError("expected no items")
+
+
+def test_the_class_of_the_state_is_not_made_again_of_what_a_node_that_asks_has_changed(run, cfg, saver):
+    def asks(state):
+        state.items.append(1)
+        return {"n": interrupt("how many?"), "items": []}
+
+    builder = StateGraph(Counted).add_node("asks", asks).add_edge(START, "asks")
+    graph = builder.compile(saver)
+    assert [i.value for i in run(graph, {"n": 1}, cfg)["__interrupt__"]] == ["how many?"]
+    assert run(graph, Command(resume=3), cfg)["n"] == 3
+
+
+def test_an_error_is_told_as_it_was_raised_although_the_class_of_the_state_would_refuse_what_the_node_changed(line, run):
+    def fails(state):
+        state.items.append(1)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(line(fails, schema=Counted), {"n": 1}, {})
+
+
 # -- side by side --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -438,6 +470,32 @@ def test_no_more_nodes_run_at_once_than_the_config_allows(run, cfg, stored):
     graph = builder.compile(MemorySaver() if stored else None)
     assert len(run(graph, {}, {**cfg, "max_concurrency": 3})["log"]) == 30
     assert most[0] == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_workers_that_come_late_to_a_superstep_do_not_add_to_those_of_the_next(run, cfg, stored):
+    live, most, lock = 0, 0, threading.Lock()
+    done = threading.Event()
+
+    def quick(state):
+        return None
+
+    def slow(state):
+        nonlocal live, most
+        with lock:
+            live += 1
+            most = max(most, live)
+        done.wait(0.005)  # longer than the moment after which further workers join in
+        with lock:
+            live -= 1
+
+    builder = StateGraph(State)
+    for n in range(5):
+        builder.add_node(f"quick{n}", quick).add_node(f"slow{n}", slow).add_edge(START, f"quick{n}").add_edge(f"quick{n}", f"slow{n}")
+    graph = builder.compile(checkpointer=MemorySaver() if stored else None)
+    for n in range(10):
+        run(graph, {"n": 0}, {"max_concurrency": 2, "configurable": {"thread_id": str(n)}})
+    assert most == 2
 
 
 @pytest.mark.parametrize("quick", [0, 1])
