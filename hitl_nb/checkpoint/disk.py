@@ -213,10 +213,10 @@ class DiskCacheSaver(Checkpointer):
         if view is not None:
             view.close()
 
-    def _disconnect(self, *, forget: bool) -> None:
-        """Close this Python thread's connection; `forget`: open the folder anew at the next use."""
+    def _disconnect(self, *, forget: bool, only: Rows | None = None) -> None:
+        """Close this Python thread's connection, if it is that of `only`; `forget`: open the folder anew at the next use."""
         opened = self._opened.get(os.getpid())
-        if opened is not None:
+        if opened is not None and (only is None or getattr(opened.here, "rows", None) is only):
             opened.cache.close()
             opened.here.__dict__.clear()
             if forget:
@@ -277,52 +277,57 @@ class DiskCacheSaver(Checkpointer):
 class _Transaction:
     """`with saver._transaction():`. Written out, not a generator: every superstep enters one."""
 
-    __slots__ = ("_ends", "_lazily", "_rows", "_saver")
+    __slots__ = ("_certain", "_is_open", "_lazily", "_number", "_rows", "_saver")
 
     def __init__(self, saver: DiskCacheSaver, *, lazily: bool) -> None:
+        self._is_open = False
+        """True from its beginning until it is committed or rolled back."""
         self._saver = saver
         self._lazily = lazily
-        self._ends = True
-        """False from its beginning until `__exit__` has it in hand."""
+        self._certain = True
+        """That it cannot have been committed: after a failed commit nobody knows."""
 
     def __enter__(self) -> None:
         self._rows = self._saver._rows()
+        self._number = self._rows.number + 1
+        self._is_open = True
         try:
-            self._ends = False
             self._rows.begin(lazily=self._lazily)
         except BaseException as error:
-            self._ends = True
-            self._end(error, certain=True)
+            self._end(error)
             raise
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._ends = True
         if error is not None:
-            self._end(error, certain=True)
+            self._end(error)
             return
-        certain = True
         try:
             self._rows.note_gone()
             self._saver._require_same_file()
-            certain = False  # after a failed commit nobody knows
+            self._certain = False
             self._rows.commit()
         except BaseException as failed:
-            self._end(failed, certain=certain)
+            self._end(failed)
             raise
+        self._is_open = False
         self._rows.remove_gone()
 
     def __del__(self) -> None:
-        if not self._ends:  # a Ctrl-C came as the block was left, before `__exit__` began
-            self._rows.roll_back(certain=True)
-            self._saver._disconnect(forget=True)
+        # A Ctrl-C came as the block was left, before `__exit__` began, or as it was rolled back. Unless somebody rolled it back since, as the next
+        # transaction of this Python thread does.
+        if getattr(self, "_is_open", False) and self._rows.number == self._number:
+            self._rows.roll_back(certain=self._certain)
+            self._saver._disconnect(forget=True, only=self._rows)
 
-    def _end(self, error: BaseException, *, certain: bool) -> None:
+    def _end(self, error: BaseException) -> None:
         """Roll back; raise what the error means, if it is not what is to be raised itself."""
-        usable = self._rows.roll_back(certain=certain)
+        usable = self._rows.roll_back(certain=self._certain)
         if isinstance(error, HitlError) and usable:
+            self._is_open = False
             return
         # After a failed COMMIT the connection may still hold its transaction, and after a Ctrl-C inside BEGIN too.
         self._saver._disconnect(forget=not isinstance(error, Exception))
+        self._is_open = False
         if isinstance(error, (sqlite3.Error, OSError, DamagedError)):
             raise self._saver._failed("write to", error) from error
 

@@ -90,12 +90,16 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
                 wrong.setdefault("sqlite_journal_mode", actual)
                 raise StoreError(f"the store {folder} does not keep its settings: it answers {wrong}; is another program writing to it?")
             rows = Rows(cache._con, folder, called, durable=True)
-            if rows.read(FORMAT_KEY) is None:
-                rows.begin()
-                rows.add(FORMAT_KEY, pack([FIRST_FORMAT]))
-                rows.commit()
-            rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
-            rows.remove_left()
+            try:
+                if rows.read(FORMAT_KEY) is None:
+                    rows.begin()
+                    rows.add(FORMAT_KEY, pack([FIRST_FORMAT]))
+                    rows.commit()
+                rows.remove_gone(key.removeprefix(GONE_PREFIX) for key, *_ in rows.scan(GONE_PREFIX))
+                rows.remove_left()
+            except BaseException:
+                cache.close()  # and with it the transaction, which a traceback that somebody keeps would hold open
+                raise
             used = share(folder / LOCKS / USERS)
         finally:
             held.release()

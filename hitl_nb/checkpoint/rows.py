@@ -34,7 +34,7 @@ _REMOVE: Final = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 class Rows:
     """What one Python thread has open of a store's database. Not for other threads, nor for a process that was forked off."""
 
-    __slots__ = ("_called", "_connection", "_defers", "_durable", "_execute", "_folder", "_gone", "_lazily", "_pid", "_written", "inside")
+    __slots__ = ("_called", "_connection", "_defers", "_durable", "_execute", "_folder", "_gone", "_lazily", "_pid", "_written", "inside", "number")
 
     def __init__(self, connection: sqlite3.Connection, folder: Path, called: str, *, durable: bool, log: bool = False) -> None:
         self._connection = connection
@@ -53,6 +53,8 @@ class Rows:
         """The value files whose records it has removed."""
         self.inside = False
         """True in a transaction."""
+        self.number = 0
+        """Of the latest transaction."""
 
     # -- reading -----------------------------------------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class Rows:
         """`lazily`: the commit need not wait for the disk, as the next one that does takes it along."""
         if self.inside:
             raise RuntimeError("a transaction began inside another one")
+        self.number += 1
         self._written, self._gone = [], []
         if lazily and self._defers:
             self._lazily = True
@@ -113,9 +116,12 @@ class Rows:
 
     def remove_gone(self, names: Iterable[str] | None = None) -> None:
         """After a transaction: remove the files whose records are gone. Where that fails (Windows, while it is read), an opening does it."""
+        names = self._gone if names is None else names
+        if not names:
+            return
         try:
             removed = []
-            for name in self._gone if names is None else names:
+            for name in names:
                 with suppress(OSError):
                     self._unlink(name)
                     removed.append(name)
@@ -124,8 +130,10 @@ class Rows:
                 for name in removed:
                     self.remove(GONE_PREFIX + name)
                 self.commit()
-        except (sqlite3.Error, DamagedError):  # nothing is lost: whoever opens the store next tries again
-            self.roll_back(certain=False)
+        except (sqlite3.Error, DamagedError):
+            pass  # nothing is lost: whoever opens the store next tries again
+        finally:
+            self.roll_back(certain=False)  # what failed, or a Ctrl-C cut off; else there is nothing to roll back
 
     def remove_left(self) -> None:
         """Remove the value files that a killed writer left. Where that fails, whoever comes next does it."""
@@ -135,6 +143,8 @@ class Rows:
                 leftovers.remove(self._folder, self._execute)
                 self.commit()
         except (sqlite3.Error, OSError):
+            pass
+        finally:
             self.roll_back(certain=False)
 
     # -- writing: only in a transaction --------------------------------------------------------------------------------------------

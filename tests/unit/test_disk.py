@@ -21,6 +21,7 @@ from hitl_nb.checkpoint.records import Checkpoint, ValueRef
 from hitl_nb.checkpoint.sealing import FORMAT_VERSION, SETTINGS, seal
 from hitl_nb.checkpoint.serde import pack
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, ThreadBusyError
+from hitl_nb.plain.tracebacks import let_go
 
 BIG = 200_000
 
@@ -259,6 +260,50 @@ def test_after_ctrl_c_in_a_transaction_the_store_takes_the_next_one(saver):
     assert (saver._read("half"), saver._read("whole")) == (None, b"x")
 
 
+def test_after_ctrl_c_as_the_files_of_a_deleted_record_go_nobody_is_locked_out(folder, saver):
+    put(saver, **{"v/large": b"x" * BIG})
+
+    def press(frame, event, arg):
+        if event == "c_return" and frame.f_code.co_name == "begin" and frame.f_back.f_code.co_name == "remove_gone":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    def erase():
+        with saver._transaction():
+            saver._erase("v/large")
+            sys.setprofile(press)
+
+    with pytest.raises(KeyboardInterrupt) as kept:  # by a notebook, with all its frames
+        erase()
+    with sqlite3.connect(folder / "cache.db", timeout=0) as other:
+        other.execute("BEGIN IMMEDIATE")
+    assert value_files(folder) == []
+    put(saver, after=b"x")
+    assert (saver._read("v/large"), saver._read("after")) == (None, b"x")
+    assert kept
+
+
+def test_a_transaction_whose_rolling_back_a_ctrl_c_cut_off_is_rolled_back_when_it_is_forgotten(folder, saver):
+    def press(frame, event, arg):
+        if event == "call" and frame.f_code.co_name == "roll_back":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    def cut_off():
+        with saver._transaction():
+            saver._put("half", b"x")
+            sys.setprofile(press)
+            raise StoreError("not this")
+
+    with pytest.raises(KeyboardInterrupt) as pressed:
+        cut_off()
+    let_go(pressed.value)
+    with sqlite3.connect(folder / "cache.db", timeout=0) as other:
+        other.execute("BEGIN IMMEDIATE")
+    put(saver, after=b"x")
+    assert (saver._read("half"), saver._read("after")) == (None, b"x")
+
+
 # -- the real cause ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -419,13 +464,13 @@ def test_a_large_value_is_synced_with_the_names_that_lead_to_it(folder, monkeypa
 @pytest.mark.parametrize("thread_id", ["../../x", "a/b", ".", "CON", "ü" * 512])
 def test_a_lock_file_lies_in_the_locks_folder_whatever_the_thread_is_called(folder, saver, thread_id):
     with saver.guard(thread_id):
-        locks = {p.name for p in (folder / "locks").iterdir()} - {"open.lock"}
+        locks = {p.name for p in (folder / "locks").iterdir()} - {"open.lock", "users"}
     assert len(locks) == 1
 
 
 def test_what_somebody_wrote_into_a_lock_file_is_not_repeated(folder, saver):
     with saver.guard("t"):
-        (lock,) = [p for p in (folder / "locks").iterdir() if p.name != "open.lock"]
+        (lock,) = [p for p in (folder / "locks").iterdir() if p.name not in ("open.lock", "users")]
         lock.write_text("<script>\x1b[31m", encoding="utf-8")
         with pytest.raises(ThreadBusyError, match="run by another process"), saver.guard("t"):
             pass
