@@ -162,7 +162,7 @@ class Checkpoint:
     source: Source
     created_at: datetime
     versions: Mapping[str, ValueRef]
-    tasks: tuple[PlannedTask, ...] = ()
+    tasks: Sequence[PlannedTask] = ()
     arrived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each list-join edge that waits: the sources that finished. And the deferred nodes that wait, see `topology.DEFERRED`."""
     wrote: tuple[str, ...] = ()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from queue import Empty, SimpleQueue
+from operator import length_hint
+from queue import SimpleQueue
 from threading import Event, current_thread
 from time import sleep
 from typing import Any, Final
 
+from hitl_nb.graph.abreast import Abreast
 from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.crossing import WORKERS, holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
@@ -55,6 +57,8 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
                 match step.effect:
                     case Start(jobs, together):
                         reply = crew.start(jobs, together=together)
+                    case Abreast() as wide:
+                        reply = crew.abreast(wide)
                     case More():
                         reply = crew.more()
                     case Stretch() as stretch:
@@ -95,6 +99,8 @@ async def adrive(flow: Flow, setting: Setting, ended: Callable[[Any], None]) -> 
                 match step.effect:
                     case Start(jobs):
                         reply = await crew.start(jobs)
+                    case Abreast() as wide:
+                        reply = await crew.start(wide.jobs())
                     case More():
                         reply = await crew.more()
                     case Stretch() as stretch:
@@ -165,33 +171,61 @@ def _outcomes(found: Sequence[Outcome | Emit | BaseException], put_back: Callabl
 
 
 class Crew:
-    """Runs jobs: a single one in the calling thread, several in worker threads that pull from one queue."""
+    """Runs jobs: a single one in the calling thread, several in worker threads that take them from one line."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._working: list[Event] = []
         """What each worker sets when it has ended."""
+        self._todo: Iterator[Any] = iter(())
+        """What has yet to begin. Taking from it is one step, whichever Python thread does it."""
         self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
-        self._stopped = False
-        self._context = Context()
 
     def start(self, jobs: Sequence[Job], *, together: bool) -> list[Outcome | Emit]:
         if len(jobs) == 1 and not self._setting.live:
             self._done.put((jobs[0].context or copy_context()).run(self._attempt, jobs[0]))
             return self.more()
-        self._context = holding_up()
-        todo: SimpleQueue[Job] = SimpleQueue()  # of its own: a worker that comes late to these jobs must not add to those of the next superstep
-        for job in jobs:
-            todo.put(job)
-        begin, others = WORKERS.begin, min(len(jobs), self._setting.max_concurrency) - 1
-        here = together and running_loop() is None  # else nodes would find an event loop or not, as it happens
-        if not here:
-            begin(partial(self._pull, todo))
-        if others:
-            begin(partial(self._join_in, todo, others))
-        if here:
-            self._pull(todo)
+        todo, within = iter(jobs), holding_up()
+
+        def work() -> None:
+            for job in todo:
+                try:
+                    self._done.put(within.copy().run(self._attempt, job))
+                except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, which this one need not be the first to know
+                    self._done.put(error)
+                    return
+
+        self._share(todo, len(jobs), work, here=together)
         return self.more()
+
+    def abreast(self, wide: Abreast) -> list[Outcome]:
+        within, ends = holding_up(), SimpleQueue[BaseException | None]()
+
+        def work() -> None:
+            try:
+                wide.go(within, self._attempt)
+            except BaseException as error:  # noqa: BLE001  # as above
+                ends.put(error)
+            else:
+                ends.put(None)
+
+        self._share(wide.left, len(wide.tasks), work, here=True)
+        while not wide.ended() or not ends.empty():  # a Ctrl-C can come after the last of them has ended
+            if (error := ends.get()) is not None:
+                raise error
+        return wide.outcomes()
+
+    def _share(self, todo: Iterator[Any], size: int, work: Callable[[], None], *, here: bool) -> None:
+        """Let workers do this, each until nothing is left to do. `here`: the calling thread may be the first."""
+        self._todo = todo
+        begin, others = WORKERS.begin, min(size, self._setting.max_concurrency) - 1
+        here = here and running_loop() is None  # else nodes would find an event loop or not, as it happens
+        if not here:
+            begin(partial(self._pull, work))
+        if others:
+            begin(partial(self._join_in, others, todo, work))
+        if here:
+            self._pull(work)
 
     def more(self) -> list[Outcome | Emit]:
         """At least one outcome or event; all that are there, so that one transaction stores them."""
@@ -200,30 +234,21 @@ class Crew:
             found.append(self._done.get())
         return _outcomes(found, self._done.put)
 
-    def _join_in(self, todo: SimpleQueue[Job], workers: int) -> None:
+    def _join_in(self, workers: int, todo: Iterator[Any], work: Callable[[], None]) -> None:
         """Help with what is not done in a moment: nodes that wait, maybe for each other."""
         sleep(_ALONE_S)
-        if not todo.empty():
+        if length_hint(todo):
             for _ in range(workers - 1):
-                WORKERS.begin(partial(self._pull, todo))
-            self._pull(todo)
+                WORKERS.begin(partial(self._pull, work))
+            self._pull(work)
 
-    def _pull(self, todo: SimpleQueue[Job]) -> None:
+    def _pull(self, work: Callable[[], None]) -> None:
         ended = Event()
         self._working.append(ended)  # first, so that `stop` either waits for this worker, or this worker sees that it came
         thread = current_thread()
         idle, thread.name = thread.name, "hitl-nb-node"
         try:
-            while not self._stopped and not todo.empty():
-                try:
-                    job = todo.get_nowait()
-                except Empty:  # another worker was faster
-                    return
-                try:
-                    self._done.put(self._context.copy().run(self._attempt, job))
-                except BaseException as error:  # noqa: BLE001  # SystemExit in a node ends the run, which this one need not be the first to know
-                    self._done.put(error)
-                    return
+            work()
         finally:
             thread.name = idle
             self._working.remove(ended)
@@ -257,7 +282,8 @@ class Crew:
 
     def stop(self) -> None:
         """Start nothing more and wait for what runs: a node must not go on after its thread was given free."""
-        self._stopped = True
+        for _ in self._todo:  # nobody takes from it any more
+            pass
         for ended in tuple(self._working):
             ended.wait()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hitl_nb.graph.abreast import Abreast
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Job
 from hitl_nb.graph.stretch import Stretch
@@ -47,8 +48,8 @@ class Io:
     call: Callable[[], Any]
 
 
-Effect = Start | Stretch | More | Commit | Reload | Emit
+Effect = Start | Stretch | Abreast | More | Commit | Reload | Emit
 Steps = Generator[Effect, Any, None]
 """What the loop yields."""
-Flow = Generator[Start | Stretch | More | Io | Emit, Any, Any]
+Flow = Generator[Start | Stretch | Abreast | More | Io | Emit, Any, Any]
 """What a driver carries out: the loop's own store effects have become Io."""

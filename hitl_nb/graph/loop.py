@@ -7,13 +7,15 @@ decides does not depend on which driver runs it.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from itertools import takewhile
+from functools import partial
+from itertools import count, takewhile
 from typing import Any
 
 from hitl_nb.checkpoint.records import Answered, Decision, Event, PlannedTask, Source, boundary_id
 from hitl_nb.decisions.check import check_answer
 from hitl_nb.errors import GraphError, NotSerializableError, RecursionLimitError, StoreError, ThreadMovedError
 from hitl_nb.graph import stream
+from hitl_nb.graph.abreast import Abreast, is_wide
 from hitl_nb.graph.asking.boundaries import boundary_payload, boundary_question
 from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.effects import Commit, Effect, More, Reload, Start, Steps
@@ -21,6 +23,7 @@ from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Raised
 from hitl_nb.graph.node.failure import node_error
 from hitl_nb.graph.run import Run
+from hitl_nb.graph.state.schema import Write
 from hitl_nb.graph.stretch import Stretch, is_straight
 from hitl_nb.graph.topology import Exit, Target
 from hitl_nb.graph.types import START, Command
@@ -36,23 +39,31 @@ def supersteps(run: Run) -> Steps:
             return
         if (yield from pause_at_boundary(run)):
             return
+        plain = None
         while tasks := run.runnable():
             if is_straight(run, tasks):
                 stretch = Stretch(run, left)
                 begun = yield stretch
                 left -= stretch.passed
-                yield from _wave(run, run.checkpoint.tasks, begun)
+                yield from _wave(run, run.checkpoint.tasks, begun if isinstance(begun, Job) else [begun])
+            elif is_wide(tasks, run):
+                wide = Abreast(run, tasks, partial(_job, run))
+                found = yield wide
+                if wide.plain:
+                    plain = wide
+                    break
+                yield from _wave(run, tasks, found)
             else:
                 yield from _wave(run, tasks)
             if run.up:
                 return
             if not (yield from _answer_further(run)) and not (yield from _catch_up(run)):
                 break
-        if len(run.results) < len(run.checkpoint.tasks):
+        if plain is None and len(run.results) < len(run.checkpoint.tasks):
             yield from flush(run)
             yield from stream.waiting(run)
             return
-        yield from _advance(run)
+        yield from _advance(run, plain)
         left -= 1
     if run.checkpoint.tasks:
         raise RecursionLimitError(
@@ -92,10 +103,10 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
 # -- one superstep -----------------------------------------------------------------------------------------------------------------------
 
 
-def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = None) -> Steps:
+def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Job | Sequence[Outcome | Emit] | None = None) -> Steps:
     """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile.
 
-    `begun`: how far a stretch came with the one task.
+    `begun`: what came of them already; or of the one task, how far a stretch came with it.
     """
     found: Sequence[Outcome | Emit]
     if begun is None or isinstance(begun, Job):
@@ -105,7 +116,7 @@ def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Outcome | Job | None = 
         yield from stream.started(run, jobs)
         found = yield Start(jobs, together=run.unseen)
     else:
-        found = [begun]
+        found = begun
     missing = len(tasks)
     errors: dict[str, BaseException] = {}
     while True:
@@ -265,6 +276,8 @@ def _reload(run: Run) -> Steps:
 
 def pause_at_boundary(run: Run) -> Generator[Effect, Any, bool]:
     """True when the run stops at this checkpoint by `interrupt_before` or `interrupt_after`."""
+    if not (run.before or run.after):
+        return False
     payload = boundary_payload(run.checkpoint, run.ledger, run.results, run.before, run.after)
     if payload is None or run.serde is None:
         return False
@@ -281,15 +294,26 @@ def pause_at_boundary(run: Run) -> Generator[Effect, Any, bool]:
 # -- the next checkpoint -------------------------------------------------------------------------------------------------------------------
 
 
-def _advance(run: Run) -> Steps:
-    """All tasks of the superstep finished: combine what they wrote, plan what comes next, store it in one transaction."""
-    done = [run.results[t.id] for t in run.checkpoint.tasks]
+def _advance(run: Run, plain: Abreast | None = None) -> Steps:
+    """All tasks of the superstep finished: combine what they wrote, plan what comes next, store it in one transaction.
+
+    `plain`: what ran them, where their results are kept there.
+    """
+    done = [run.results[t.id] for t in run.checkpoint.tasks] if plain is None else []
     seq = run.next_seq
+    writes: Iterable[Write]
+    exits: Iterable[tuple[str, Sequence[Target], bool]]
     try:
-        values, written = run.schema.apply(run.values, ((d.task.id, d.task.node, key, value) for d in done for key, value in d.update))
-        exits = (Exit(d.task.node, run.targets(d.goto) if d.goto else (), d.instead) for d in done)
+        if plain is None:
+            nodes = tuple([d.task.node for d in done])
+            writes = ((d.task.id, d.task.node, key, value) for d in done for key, value in d.update)
+            exits = (Exit(d.task.node, run.targets(d.goto) if d.goto else (), d.instead) for d in done)
+        else:
+            nodes = tuple(plain.tasks.nodes)
+            writes = ((n, node, key, value) for n, node, (update, _, _) in zip(count(), nodes, plain.made, strict=False) for key, value in update)
+            exits = ((node, run.targets(goto) if goto else (), False) for node, (_, goto, _) in zip(nodes, plain.made, strict=True))
+        values, written = run.schema.apply(run.values, writes)
         tasks, arrived = run.topology.plan(exits, run.checkpoint.arrived, run.checkpoint.nonce, seq)
-        nodes = tuple(d.task.node for d in done)
         yield from move(run, values, written, tasks, arrived, source="loop", wrote=nodes, parent=run.checkpoint.seq)
     except (ThreadMovedError, StoreError):  # the results are good, and those that are stored already count
         raise
@@ -309,7 +333,7 @@ def move(
     run: Run,
     values: dict[str, Any],
     written: Iterable[str],
-    tasks: tuple[PlannedTask, ...],
+    tasks: Sequence[PlannedTask],
     arrived: Mapping[str, tuple[str, ...]],
     *,
     source: Source,

@@ -149,8 +149,10 @@ class Run:
         values = self.schema.preview(self.values, writes) if writes else self.values
         return {key: values[key] for key in self.schema.keys or values if key in values}
 
-    def runnable(self) -> list[PlannedTask]:
+    def runnable(self) -> Sequence[PlannedTask]:
         """The tasks of the superstep that have neither finished nor wait for an answer."""
+        if not self.results and self.ledger.is_quiet:
+            return self.checkpoint.tasks
         left = [t for t in self.checkpoint.tasks if t.id not in self.results]
         return left if self.ledger.is_quiet else [t for t in left if not self.ledger.waits(t.id)]
 
@@ -180,7 +182,7 @@ class Run:
         self,
         values: Mapping[str, Any],
         written: Iterable[str],
-        tasks: tuple[PlannedTask, ...],
+        tasks: Sequence[PlannedTask],
         arrived: Mapping[str, tuple[str, ...]],
         *,
         source: Source,
@@ -198,8 +200,8 @@ class Run:
         else:
             changed = changed_values(saver.serde, values, written, seq, last.versions, self.inline, at_once=self.held is None)
         new = Checkpoint(
-            seq, last.nonce, parent, last.step + 1, source, self.now(), changed.versions, tasks, arrived, wrote, self.shape.fingerprint, 0,
-            changed.inline, begun,
+            seq, last.nonce, parent, last.step + 1, source, self.now(), changed.versions, tasks if self.unseen else tuple(tasks), arrived, wrote,
+            self.shape.fingerprint, 0, changed.inline, begun,
         )  # fmt: skip
         return new, changed
 

@@ -15,6 +15,7 @@ from hitl_nb.checkpoint.voting import Recorded
 from hitl_nb.decisions.reviewer import checked_name, reviewer_name
 from hitl_nb.errors import EmptyInputError, NoCheckpointerError, ThreadBusyError, ThreadWaitingError, UnusedAnswersWarning, shown
 from hitl_nb.graph import durability
+from hitl_nb.graph.abreast import Abreast
 from hitl_nb.graph.asking import answers
 from hitl_nb.graph.asking.interrupt import node_scope
 from hitl_nb.graph.durability import DURABILITIES, Durability
@@ -274,7 +275,7 @@ def perform(steps: Steps, saver: Checkpointer | None, run: Run, commit: Callable
                         reply = yield from commit(saver, run, effect)
                     case Reload() if saver is not None:
                         reply = yield Io(partial(_reload, saver, run))
-                    case Start() | Stretch() | More() | Emit():
+                    case Start() | Stretch() | Abreast() | More() | Emit():
                         reply = yield effect
             except Exception as raised:  # noqa: BLE001  # the loop decides what an error means
                 error = raised

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 from hitl_nb.checkpoint.records import PlannedTask, fingerprints, task_id
 from hitl_nb.errors import UnknownNodeError, shown
@@ -84,6 +84,49 @@ class Exit(NamedTuple):
     """True: these only, the edges of the node do not count."""
 
 
+class Planned(Sequence[PlannedTask]):
+    """The tasks of a superstep. They are made when somebody looks, for where nothing is stored nobody may."""
+
+    def __init__(
+        self, nonce: str, seq: int, pulled: Mapping[str, Sequence[str]], sent_to: Sequence[str], by: Sequence[tuple[str, ...]], sent: Sequence[Any]
+    ) -> None:
+        """`pulled`: the nodes that edges led to, each with where those began. The others: of each Send its node, who chose it, its value."""
+        self.nodes = [*pulled, *sent_to]
+        """Of each task."""
+        self.args = [None] * len(pulled) + [*sent]
+        """Of each task: the argument of a Send."""
+        self._of = (nonce, seq, pulled, by)
+        self._tasks: tuple[PlannedTask, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[PlannedTask]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, n: int) -> PlannedTask: ...
+    @overload
+    def __getitem__(self, n: slice) -> Sequence[PlannedTask]: ...
+    def __getitem__(self, n: int | slice) -> PlannedTask | Sequence[PlannedTask]:
+        return self._all()[n]
+
+    def _all(self) -> tuple[PlannedTask, ...]:
+        if self._tasks is None:
+            nonce, seq, pulled, sent_by = self._of
+            if len(pulled) == 1:
+                tasks = [pulled_task(nonce, seq, name, tuple(dict.fromkeys(by))) for name, by in pulled.items()]
+            else:
+                ids = fingerprints(nonce, seq, "pull")
+                tasks = [PlannedTask(ids(name), name, seq, ("pull", name), tuple(dict.fromkeys(by))) for name, by in pulled.items()]
+            if sent_by:
+                ids, first = fingerprints(nonce, seq, "push"), len(pulled)
+                sent = zip(self.nodes[first:], sent_by, self.args[first:], strict=True)
+                tasks += [PlannedTask(ids(n), name, seq, ("push", n), by, arg) for n, (name, by, arg) in enumerate(sent)]
+            self._tasks = tuple(tasks)
+        return self._tasks
+
+
 @dataclass
 class Topology:
     """Nodes and edges, checked. What follows from them is found once, so they stay as they are once it is used."""
@@ -111,44 +154,46 @@ class Topology:
         return target  # type: ignore[return-value]  # both kinds were just checked
 
     def plan(
-        self, done: Iterable[Exit], arrived: Mapping[str, tuple[str, ...]], nonce: str, seq: int, *, busy: bool = False
-    ) -> tuple[tuple[PlannedTask, ...], dict[str, tuple[str, ...]]]:
+        self,
+        done: Iterable[Exit | tuple[str, Sequence[Target], bool]],
+        arrived: Mapping[str, tuple[str, ...]],
+        nonce: str,
+        seq: int,
+        *,
+        busy: bool = False,
+    ) -> tuple[Planned, dict[str, tuple[str, ...]]]:
         """The tasks of the superstep after `done`, and what waits for later: the list-joins with what they have seen, and the deferred nodes.
 
         `done`: one for each finished task, in task order. Edges that meet at one node give one task; each Send one of its own.
         `busy`: other tasks are planned already.
         """
         pulled: dict[str, list[str]] = {}
-        pushed: list[tuple[str, Any, str]] = []
+        sent: tuple[list[str], list[tuple[str, ...]], list[Any]] = ([], [], [])
         waiting = {k: set(v) for k, v in arrived.items()}
+        edges, feeds = self.edges, self._feeds
         for node, chosen, instead in done:
             if not instead:
-                for target in self.edges.get(node, ()):
+                for target in edges.get(node, ()):
                     pulled.setdefault(target, []).append(node)
-                for key in self._feeds.get(node, ()):
+                for key in feeds.get(node, ()):
                     waiting.setdefault(key, set()).add(node)
+            by = (node,) if chosen else ()
             for target, arg in chosen:
                 if arg is None:
                     pulled.setdefault(target, []).append(node)
                 elif target != END:
-                    pushed.append((target, arg, node))
+                    sent[0].append(target)
+                    sent[1].append(by)
+                    sent[2].append(arg)
         for key, (sources, target) in self._joins.items() if waiting else ():
             if key in waiting and waiting[key] == set(sources):
                 del waiting[key]
                 pulled.setdefault(target, []).extend(sources)
         pulled.pop(END, None)
         if self._deferred or DEFERRED in waiting:
-            self._defer(pulled, waiting, others=busy or bool(pushed))
-        if len(pulled) > 1:
-            ids = fingerprints(nonce, seq, "pull")
-            names = sorted(pulled, key=self._order.__getitem__)
-            tasks = [PlannedTask(ids(name), name, seq, ("pull", name), tuple(dict.fromkeys(pulled[name]))) for name in names]
-        else:
-            tasks = [pulled_task(nonce, seq, name, tuple(dict.fromkeys(by))) for name, by in pulled.items()]
-        if pushed:
-            ids = fingerprints(nonce, seq, "push")
-            tasks += [PlannedTask(ids(n), name, seq, ("push", n), (by,), arg) for n, (name, arg, by) in enumerate(pushed)]
-        return tuple(tasks), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
+            self._defer(pulled, waiting, others=busy or bool(sent[0]))
+        names = sorted(pulled, key=self._order.__getitem__) if len(pulled) > 1 else list(pulled)
+        return Planned(nonce, seq, {name: pulled[name] for name in names}, *sent), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
 
     def after(self, node: str, chosen: Sequence[str | Send]) -> str | None:
         """The one node that runs next when this one finished, alone and with nothing waiting. None: that takes a plan."""

@@ -26,7 +26,7 @@ from hitl_nb.graph.crossing import current_task
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.kept import Kept, once_running
 from hitl_nb.graph.node.runtime import Runtime
-from hitl_nb.graph.topology import pulled_task
+from hitl_nb.graph.topology import Planned, pulled_task
 from hitl_nb.graph.types import Command
 
 if TYPE_CHECKING:
@@ -128,20 +128,22 @@ class Scope:
     running: Mapping[Future[None], asyncio.Task[Any]] = MappingProxyType({})
     """Graphs that run inside the node as asyncio tasks of their own: what ends with each."""
 
-    def __init__(self, run: Run, seq: int, task: PlannedTask | tuple[str, tuple[str, ...]]) -> None:
-        """`task`: or its node and the nodes whose edges led there, of which it is made when somebody looks."""
+    def __init__(self, run: Run, seq: int, task: PlannedTask | tuple[str, tuple[str, ...]] | tuple[Planned, int]) -> None:
+        """`task`: or of what it is made when somebody looks: its node and the nodes whose edges led there, or its place in a superstep."""
         self.run = run
         self.seq = seq
         self.ledger = run.ledger
         self.questions: Mapping[str, Question] = run.questions
         """What the tasks have asked so far, by id."""
-        self._task = task
+        self._task: Any = task
 
     @property
     def task(self) -> PlannedTask:
         if isinstance(self._task, tuple):
-            self._task = pulled_task(self.run.checkpoint.nonce, self.seq, *self._task)
-        return self._task
+            of, which = self._task
+            self._task = of[which] if isinstance(of, Planned) else pulled_task(self.run.checkpoint.nonce, self.seq, of, which)
+        task: PlannedTask = self._task
+        return task
 
     @property
     def host(self) -> Run | None:

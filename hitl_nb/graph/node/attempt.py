@@ -105,6 +105,8 @@ class ParentCommand(BaseException):
 _FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 """What stops the run, not the task."""
 Outcome = Done | Paused | Raised
+Made = tuple[list[tuple[str, Any]], list[str | Send], dict[str, Any] | None]
+"""What a simple node came to: its update, its targets, and the values after it when they are known."""
 Call = tuple[Any, tuple[Any, ...]]
 """What to call, a function or what has `invoke` and `ainvoke`; and the arguments."""
 Calls = Generator[Call, Any, Any]
@@ -158,9 +160,8 @@ def attempt_at_once(job: Job, topology: Topology, schema: StateSchema) -> Outcom
 
 def at_once(
     name: str, scope: Scope, state: Any, values: Mapping[str, Any], topology: Topology, schema: StateSchema, *, sent: bool = False
-) -> tuple[list[tuple[str, Any]], list[str | Send], dict[str, Any] | None] | Begun | Paused | Raised:
-    """The update and the targets of a simple node, in the context this is called in; an outcome when it has others, or where its call was left.
-    The values after it come with them when they are known.
+) -> Made | Begun | Paused | Raised:
+    """What a simple node came to, in the context this is called in; an outcome when it is another one, or where its call was left.
 
     `sent`: the state is the argument of a Send.
     """

@@ -13,8 +13,8 @@ from hitl_nb.graph.state.state_class import Key, Reducer, StateClass, as_context
 from hitl_nb.graph.state.state_model import complaint
 from hitl_nb.graph.types import Overwrite
 
-Write = tuple[str, str, str, Any]
-"""`(task id, node, key, value)`"""
+Write = tuple[str | int, str, str, Any]
+"""`(task, node, key, value)`; the task by its id, or its place in the superstep."""
 _OVERWRITE: Final = "__overwrite__"
 _MAY_REPLACE: Final = (Overwrite, dict)
 

@@ -217,7 +217,7 @@ def fork(run: Run, head_ledger: Ledger) -> Steps:
     yield from return_to(run, head_ledger, tasks, [])
 
 
-def return_to(run: Run, head_ledger: Ledger, tasks: tuple[PlannedTask, ...], events: Sequence[Event]) -> Steps:
+def return_to(run: Run, head_ledger: Ledger, tasks: Sequence[PlannedTask], events: Sequence[Event]) -> Steps:
     kept = Ledger(events)
     for asked in head_ledger.open():
         if not kept.is_open(asked.interrupt_id):

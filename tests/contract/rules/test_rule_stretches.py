@@ -1,4 +1,4 @@
-"""Nodes one after another in a run that nothing stores: they are called in one go, and nobody can tell."""
+"""Nodes one after another, or side by side, in a run that nothing stores: they are called in one go, and nobody can tell."""
 
 from __future__ import annotations
 
@@ -561,3 +561,91 @@ def test_a_question_swallowed_by_a_path_function_is_found(run):
     builder.add_node("a", plus).add_node("b", plus).add_edge(START, "a").add_conditional_edges("a", path, ["b"])
     with pytest.raises((NoCheckpointerError, SwallowedInterruptError)):
         run(builder.compile(), {"n": 0}, {})
+
+
+# -- side by side --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::hitl_nb.errors.UnknownStateKeyWarning")
+@pytest.mark.parametrize("sent", [False, True], ids=["edges", "Send"])
+@pytest.mark.parametrize("schema", [State, Part], ids=["reducers", "instances"])
+@pytest.mark.parametrize("what", OUT_OF_THE_ORDINARY)
+def test_whatever_a_node_does_beside_others_comes_to_the_same_as_in_a_run_that_is_watched(run, what, schema, sent):
+    calls, n = [], (lambda state: state.n if isinstance(state, Part) else state["n"])
+
+    def second(state):
+        calls.append(n(state))
+        return OUT_OF_THE_ORDINARY[what](state)
+
+    builder = StateGraph(schema)
+    builder.add_node("a", lambda state: {"log": [n(state)]} if schema is State else None).add_node("b", second).add_node("c", lambda state: None)
+    builder.add_node("d", lambda state: {"n": n(state) + 1})
+    if sent:
+        to = [Send(name, {"n": number}) for number, name in enumerate("abc")]
+        builder.add_node("go", lambda state: None).add_edge(START, "go").add_conditional_edges("go", lambda state: to, list("abc"))
+    else:
+        builder.add_edge(START, "a").add_edge(START, "b").add_edge(START, "c")
+    builder.add_edge("a", "d").add_edge("c", "d")
+    graph = builder.compile()
+    looked_at = outcome(lambda: list(graph.stream({"n": 0}, {}, stream_mode="values"))[-1])
+    assert outcome(lambda: run(graph, {"n": 0}, {})) == looked_at
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["edges", "Send"])
+def test_tasks_side_by_side_have_the_ids_and_runtimes_that_a_watched_run_tells(run, sent):
+    seen, mine = [], ContextVar("mine", default="unset")
+
+    def look(state, runtime: Runtime):
+        seen.append((runtime.node, runtime.task_id, get_runtime().task_id, mine.get()))
+        mine.set("set")
+        return Command(goto="f") if runtime.node == "d" else None
+
+    builder = StateGraph()
+    for name in "abcdef":
+        builder.add_node(name, look)
+    builder.add_edge(START, "a")
+    if sent:
+        builder.add_conditional_edges("a", lambda state: [Send("c", 1), "b", Send("c", 2), "d", Send("e", 3)], list("bcde"))
+    else:
+        builder.add_edge("a", "b").add_edge("a", "c").add_edge("a", "d")
+    graph = builder.compile(new_nonce=lambda: "n0")
+    run(graph, {"n": 0}, {})
+    told = [(e["name"], e["id"], e["id"], "unset") for e in graph.stream({"n": 0}, {}, stream_mode="tasks") if "input" in e]
+    assert sorted(seen[: len(told)]) == sorted(told)
+    assert len(told) == (7 if sent else 5)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_stops_a_run_side_by_side_is_raised_once_the_others_have_ended(fan, run, error):
+    go_on, ended = threading.Event(), []
+
+    def stops(state):
+        go_on.set()
+        raise error
+
+    def slow(state):
+        assert go_on.wait(10)
+        ended.append("slow")
+
+    with pytest.raises(error):
+        run(fan(None, slow, stops), {}, {})
+    assert ended == ["slow"]
+
+
+def test_nodes_side_by_side_leave_together_and_each_finds_its_own_question_refused(run):
+    builder = StateGraph(State)
+    refused = []
+
+    def asks(state):
+        try:
+            interrupt(get_runtime().node)
+        except NoCheckpointerError as error:
+            refused.append(error.node)
+
+    for name in "abc":
+        builder.add_node(name, asks).add_edge(START, name)
+    with pytest.raises(NoCheckpointerError) as raised:
+        run(builder.compile(), {}, {})
+    assert raised.value.node == "a"
+    assert sorted(refused) == ["a", "b", "c"]
