@@ -64,7 +64,6 @@ class Opened:
     cache: diskcache.Cache
     file: tuple[int, int]
     """Which file the database is. SQLite goes on writing into one that was deleted, and what it is told then is lost."""
-    journal: Journal
     used: Hold | None
     """Says to others that somebody has the store open."""
     here: local = field(default_factory=local)
@@ -113,15 +112,18 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
         if worry:
             failure.add_note(worry)
         raise failure from error
-    return Opened(cache, identity(folder / DATABASE), journal, used)
+    return Opened(cache, identity(folder / DATABASE), used)
 
 
 def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -> Rows:
     """What this Python thread reads and writes by, its connection set up. Raises sqlite3.Error."""
     opened.cache._con.execute(f"PRAGMA wal_autocheckpoint = {4 * _MIB // PAGE}")
+    # Not the journal that it had when it was opened: it may be changed while this process has no connection, as its Python threads have ended.
+    ((now,),) = opened.cache._con.execute("PRAGMA journal_mode").fetchall()
+    journal: Journal = "wal" if now == "wal" else "delete"
     # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
-    opened.cache.reset("sqlite_synchronous", _SYNC[opened.journal, durability], update=False)
-    return Rows(opened.cache._con, folder, called, durable=durability == "full", log=opened.journal == "wal")
+    opened.cache.reset("sqlite_synchronous", _SYNC[journal, durability], update=False)
+    return Rows(opened.cache._con, folder, called, durable=durability == "full", log=journal == "wal")
 
 
 def _begin_database(database: Path, timeout_s: float) -> None:

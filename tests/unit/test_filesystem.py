@@ -1,6 +1,7 @@
 """A store on a network file system: what is found at opening, which journal it gets, and that no opener changes another one's."""
 
 import errno
+import gc
 import json
 import mmap
 import os
@@ -226,6 +227,17 @@ def test_who_has_it_open_meanwhile_goes_on_with_the_journal_it_was_given_in_new_
     saver.delete_thread("many-1")
     saver.close()
     assert (journal(folder), check(folder).ok) == ("wal", True)
+
+
+def test_after_the_threads_that_used_it_ended_and_its_journal_was_changed_it_waits_for_the_disk_as_the_new_one_needs(store):
+    folder = store("wal")
+    saver = DiskCacheSaver(folder)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(saver.open_questions).result()
+    gc.collect()  # the connection of the thread that ended
+    assert change_journal(folder, "delete")
+    sql = saver._cache()._sql
+    assert (sql("PRAGMA journal_mode").fetchone()[0], sql("PRAGMA synchronous").fetchone()[0]) == ("delete", 2)
 
 
 KILLED = """
