@@ -82,6 +82,11 @@ class Serde:
 
         Raises CorruptStoreError for bytes that `dumps` did not make, UnknownTypeError for a class that is not loaded here.
         """
+        if data[:1] != _FRAMED:
+            try:
+                return ormsgpack.unpackb(data)  # nothing but JSON types and bytes, as nearly always
+            except ValueError:
+                pass
         decoder = _Decoder(self._classes)
         try:
             return decoder.run(data)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 
 from hitl_nb import END, START, Command, MemorySaver, Overwrite, Send, StateGraph, interrupt, once
-from hitl_nb.errors import NotSerializableError, RecursionLimitError, ThreadMovedError
+from hitl_nb.errors import NotSerializableError, RecursionLimitError, StoreError, ThreadMovedError
 
 
 class State(TypedDict, total=False):
@@ -218,3 +218,43 @@ def test_a_cancelled_ainvoke_lets_the_node_end_and_begins_no_other(saver, cfg):
     asyncio.run(main())
     assert graph.get_state(cfg).next == ("c",)
     assert graph.invoke(None, cfg)["n"] == 4
+
+
+def test_a_commit_that_failed_is_not_tried_again(saver, run, cfg, monkeypatch):
+    """It may count all the same, and then a second one would find the thread elsewhere, and say so instead of what is wrong."""
+    ran, real, calls = [], saver.commit, []
+
+    def fails(*args, **arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise StoreError("the disk is full")
+        return real(*args, **arguments)
+
+    graph = line(saver, ran.append)
+    monkeypatch.setattr(saver, "commit", fails)
+    with pytest.raises(StoreError, match="the disk is full"):
+        run(graph, {"n": 0}, cfg)
+    assert (len(calls), ran) == (3, [])
+    monkeypatch.undo()
+    assert run(graph, None, cfg)["n"] == 4
+
+
+def test_a_question_after_an_update_of_the_state_has_the_id_that_a_watched_run_gives_it(saver, run, cfg):
+    """The task was planned before the update; what it asks is another question than it would have been."""
+
+    def asks(state):
+        return {"text": interrupt("Go on?")}
+
+    ids = []
+    for where, watched in ((saver, False), (MemorySaver(), True)):
+        graph = line(where, asks)
+        with pytest.raises(RecursionLimitError):
+            run(graph, {"n": 0}, {**cfg, "recursion_limit": 2})
+        graph.update_state(cfg, {"n": 5}, as_node="e")
+        graph.update_state(cfg, {"n": 6})
+        if watched:
+            list(graph.stream(None, cfg, stream_mode="values"))
+        else:
+            run(graph, None, cfg)
+        ids.append([i.id for i in graph.get_state(cfg).interrupts])
+    assert ids[0] == ids[1] != []
