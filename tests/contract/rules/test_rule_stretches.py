@@ -649,3 +649,16 @@ def test_nodes_side_by_side_leave_together_and_each_finds_its_own_question_refus
         run(builder.compile(), {}, {})
     assert raised.value.node == "a"
     assert sorted(refused) == ["a", "b", "c"]
+
+
+def test_a_key_that_a_node_sets_in_the_state_it_was_given_is_not_there_for_those_beside_it(run):
+    builder, seen = StateGraph(State), []
+
+    def sets(state):
+        seen.append(state.get("where"))
+        state["where"] = "never written"
+
+    for name in "abc":
+        builder.add_node(name, sets).add_edge(START, name)
+    assert "where" not in run(builder.compile(), {"n": 0}, {})
+    assert seen == [None] * 3
