@@ -27,6 +27,9 @@ _HOLDER: Final = re.compile(r"process (\d{1,10}) on ([\w.-]{1,80}) *\Z")
 _SIZE: Final = 120
 _HELD_ELSEWHERE: Final = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
 _LOOK_EVERY_S: Final = 0.01
+_TRIES: Final = 500
+_LOOKS_FOR_S: Final = 0.001
+"""Longer than whoever looks whether a file is shared has it to himself."""
 _NO_FLOCK: Final = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
@@ -126,7 +129,12 @@ def share(path: Path) -> Hold | None:
     if not _HAS_FLOCK:
         return None
     file = _opened(str(path), "r")
-    return _Flock(file) if _try(file, fcntl.LOCK_SH) else None
+    for _ in range(_TRIES):
+        held = _try(file, fcntl.LOCK_SH)
+        if held is not False:
+            break
+        sleep(_LOOKS_FOR_S)
+    return _Flock(file) if held else None
 
 
 def is_shared(path: Path) -> bool:
@@ -138,7 +146,13 @@ def is_shared(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return _try(file, fcntl.LOCK_EX) is False
+        for _ in range(_TRIES):
+            if _try(file, fcntl.LOCK_EX) is not False:
+                return False
+            if _try(file, fcntl.LOCK_SH):  # so nobody else is just looking, as here
+                return _try(file, fcntl.LOCK_EX) is False
+            sleep(_LOOKS_FOR_S)
+        return True
     finally:
         file.close()
 

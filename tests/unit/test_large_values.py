@@ -92,3 +92,15 @@ def test_a_value_under_another_key_or_with_other_content_is_refused(tmp_path):
 def test_a_file_with_the_seal_of_an_earlier_store_is_read():
     record = b"x" * 200_000
     assert unseal("v/0/t", seal("v/0/t", record) + record, "the store") == record
+
+
+def test_where_no_thread_can_be_started_a_large_value_is_stored_all_the_same(tmp_path, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(value_files.Thread, "start", start)
+    saver = DiskCacheSaver(tmp_path)
+    with saver._transaction():
+        saver._put("v/large", b"x" * (1 << 20))
+    monkeypatch.undo()
+    assert saver._read("v/large") == b"x" * (1 << 20)
