@@ -36,6 +36,7 @@ from hitl_nb.graph.thread.threads import Threads, configurable_of, named_checkpo
 from hitl_nb.graph.topology import Topology
 from hitl_nb.graph.types import START, Command, Config, GraphResult, StateSnapshot, StateUpdate
 from hitl_nb.graph.watch import Watcher
+from hitl_nb.plain.tracebacks import LettingGo
 
 if TYPE_CHECKING:
     from hitl_nb.graph.drawing.picture import GraphPicture
@@ -155,7 +156,7 @@ class CompiledGraph:
         Events are the caller's own. To stop, break off or close the iterator: nothing goes on in the background, what was told and done is stored.
         """
         modes, pick = modes_of(stream_mode, subgraphs=subgraphs)
-        with closing(self._driven(self._call(input, config, context, modes, durability))) as events:
+        with LettingGo(), closing(self._driven(self._call(input, config, context, modes, durability))) as events:
             for emitted in events:
                 yield pick(emitted)
 

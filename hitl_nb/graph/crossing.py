@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -73,6 +74,64 @@ class _Workers:
 WORKERS: Final = _Workers()
 
 
+class Ending:
+    """The end of what another Python thread does, waited for however often somebody presses Ctrl-C; the first one is raised when it is over.
+
+    No Event and no Future: a Ctrl-C inside their `wait` can leave a lock of theirs taken, and who wants to tell the end then hangs.
+    """
+
+    __slots__ = ("_wake",)
+
+    def __init__(self) -> None:
+        self._wake: SimpleQueue[None] = SimpleQueue()
+
+    def tell(self) -> None:
+        """Have the one who waits look again."""
+        self._wake.put(None)
+
+    def wait(self, is_over: Callable[[], Any], pressed: Callable[[], object] = lambda: None) -> None:
+        """Return once `is_over()`; whoever makes it true tells that afterwards. `pressed` is called at each Ctrl-C.
+
+        One that comes as this begins is the caller's: `except KeyboardInterrupt`, wait again, raise.
+        """
+        first: KeyboardInterrupt | None = None
+        while True:
+            try:
+                while not is_over():
+                    self._wake.get()
+                break
+            except KeyboardInterrupt as again:
+                first = first or again
+                pressed()
+        if first is not None:
+            raise first
+
+
+def uncut(call: Callable[[], None]) -> None:
+    """Make this call, which raises nothing, where no Ctrl-C can cut it off, and wait for its end."""
+    if sys.is_finalizing():  # no other Python thread runs any more
+        call()
+        return
+    todo, done, ending = [call], [], Ending()
+
+    def make() -> None:
+        try:
+            made = todo.pop()
+        except IndexError:  # begun twice
+            return
+        made()
+        done.append(True)
+        ending.tell()
+
+    try:
+        WORKERS.begin(make)
+        ending.wait(lambda: done)
+    except KeyboardInterrupt:  # it may have come before anything was begun
+        WORKERS.begin(make)
+        ending.wait(lambda: done)
+        raise
+
+
 class _Background:
     """One event loop in a daemon thread, for async nodes of sync runs; started at first use, and again after a fork."""
 
@@ -96,44 +155,47 @@ _held_up: ContextVar[bool] = ContextVar("hitl_nb_held_up", default=False)
 
 def in_background(awaitable: Awaitable[Any]) -> Any:
     """What the awaitable gives, awaited in the background loop; in a loop of its own while that waits for this call."""
-    ended: Future[tuple[Any, BaseException | None]] = Future()
+    found: list[tuple[Any, BaseException | None]] = []
+    ending = Ending()
     tasks: list[asyncio.Task[None]] = []
+
+    def finish(outcome: tuple[Any, BaseException | None]) -> None:
+        if not found:
+            found.append(outcome)
+        ending.tell()
 
     async def run() -> None:
         try:
             outcome: tuple[Any, BaseException | None] = (await awaitable, None)
         except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread; a SystemExit would end the loop
             outcome = (None, error)
-        ended.set_result(outcome)
-
-    def finish(_: object) -> None:
-        if not ended.done():  # cancelled before it began
-            ended.set_result((None, asyncio.CancelledError()))
+        finish(outcome)
 
     def stop() -> None:
         for task in tasks:
             task.cancel()
         if not tasks:
-            finish(None)
+            finish((None, asyncio.CancelledError()))
 
     def start() -> None:
         tasks.append(asyncio.get_running_loop().create_task(run()))
-        tasks[0].add_done_callback(finish)
+        tasks[0].add_done_callback(lambda _: finish((None, asyncio.CancelledError())))  # counts when it was cancelled before it began
 
     loop = _BACKGROUND.loop()
     if _held_up.get() or running_loop() is loop:
         context = copy_context()
         context.run(_held_up.set, True)
         threading.Thread(target=context.run, args=(asyncio.run, run()), daemon=True).start()
-        value, error = ended.result()
+        ending.wait(lambda: found)
     else:
         try:
             loop.call_soon_threadsafe(start)
-            value, error = ended.result()
+            ending.wait(lambda: found, partial(loop.call_soon_threadsafe, stop))
         except BaseException:  # Ctrl-C: the node must have ended before its thread is given free
             loop.call_soon_threadsafe(stop)
-            ended.exception()
+            ending.wait(lambda: found)
             raise
+    value, error = found[0]
     if error is not None:
         raise error
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from operator import length_hint
 from queue import SimpleQueue
-from threading import Event, current_thread
+from threading import current_thread
 from time import sleep
 from typing import Any, Final
 
 from hitl_nb.graph.abreast import Abreast
 from hitl_nb.graph.asking.interrupt import current_scope
-from hitl_nb.graph.crossing import WORKERS, holding_up, in_background, running_loop, to_thread
+from hitl_nb.graph.crossing import WORKERS, Ending, holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Job, Outcome, attempt, attempt_at_once, is_simple
@@ -24,7 +25,7 @@ from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
-from hitl_nb.plain.tracebacks import let_go
+from hitl_nb.plain.tracebacks import LettingGo, let_go
 
 _ALONE_S: Final = 0.001
 """Seconds that the first worker has for itself: another one costs as much as many a node, and they share one processor."""
@@ -78,6 +79,9 @@ def drive(flow: Flow, setting: Setting) -> Generator[Emit, None, Any]:
     finally:
         try:
             crew.stop()
+        except KeyboardInterrupt:  # it may have come before anything was waited for
+            crew.stop()
+            raise
         finally:
             flow.close()
 
@@ -175,8 +179,9 @@ class Crew:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._working: list[Event] = []
-        """What each worker sets when it has ended."""
+        self._working: list[object] = []
+        """One for each worker that does something."""
+        self._ending = Ending()
         self._todo: Iterator[Any] = iter(())
         """What has yet to begin. Taking from it is one step, whichever Python thread does it."""
         self._done: SimpleQueue[Outcome | Emit | BaseException] = SimpleQueue()
@@ -225,7 +230,7 @@ class Crew:
         if others:
             begin(partial(self._join_in, others, todo, work))
         if here:
-            self._pull(work)
+            work()
 
     def more(self) -> list[Outcome | Emit]:
         """At least one outcome or event; all that are there, so that one transaction stores them."""
@@ -243,16 +248,17 @@ class Crew:
             self._pull(work)
 
     def _pull(self, work: Callable[[], None]) -> None:
-        ended = Event()
-        self._working.append(ended)  # first, so that `stop` either waits for this worker, or this worker sees that it came
+        """Do it in a thread where no Ctrl-C comes."""
+        me = object()
+        self._working.append(me)  # first, so that `stop` either waits for this worker, or this worker sees that it came
         thread = current_thread()
         idle, thread.name = thread.name, "hitl-nb-node"
         try:
             work()
         finally:
             thread.name = idle
-            self._working.remove(ended)
-            ended.set()
+            self._working.remove(me)
+            self._ending.tell()
 
     def _attempt(self, job: Job) -> Outcome:
         if self._setting.live:
@@ -281,11 +287,18 @@ class Crew:
             return ended
 
     def stop(self) -> None:
-        """Start nothing more and wait for what runs: a node must not go on after its thread was given free."""
+        """Start nothing more and wait for what runs, whoever is impatient: a node must not go on after its thread was given free."""
         for _ in self._todo:  # nobody takes from it any more
             pass
-        for ended in tuple(self._working):
-            ended.wait()
+        self._ending.wait(lambda: not self._working, self._say_who_works)
+
+    def _say_who_works(self) -> None:
+        if not self._working:  # it has just ended
+            return
+        nodes = "A node" if len(self._working) == 1 else f"{len(self._working)} nodes"
+        whose = f" of thread {self._setting.thread_id!r}" if self._setting.thread_id else ""
+        told = f"{nodes}{whose} cannot be cut off and must end first. To stop at once, restart the kernel or kill the process."
+        print(told, file=sys.stderr, flush=True)  # noqa: T201  # to whoever presses Ctrl-C once more; a warning is shown only once
 
 
 class AsyncCrew:
@@ -368,10 +381,8 @@ def exhaust(emitted: Generator[Emit, None, Any]) -> Any:
     """Run a driven flow to its end; what it returns."""
     iterator: Iterator[Emit] = emitted
     try:
-        while True:
-            next(iterator)
+        with LettingGo():  # now the driver's own frames have ended, too
+            while True:
+                next(iterator)
     except StopIteration as stop:
         return stop.value
-    except KeyboardInterrupt as pressed:  # now the driver's own frames have ended, too
-        let_go(pressed)
-        raise

@@ -7,14 +7,16 @@ held back. So the store always holds the thread as it was at some moment of its 
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, current_thread
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.committing import head_after
 from hitl_nb.checkpoint.records import Checkpoint, Event, Failed, Finished, Head
+from hitl_nb.graph.crossing import WORKERS, uncut
 from hitl_nb.graph.effects import Commit, Flow, Io
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ _WAITING_MAX: Final = 200
 class Held:
     """The commits that the run of a thread has made and the store does not have yet. Any Python thread may settle.
 
-    `background`: a Python thread of its own writes them as they come; else they wait until somebody settles.
+    `background`: they are written as they come; else they wait until somebody settles. They are written by Python threads of our own, where no Ctrl-C
+    cuts a write off, and at the latest when the process exits.
     """
 
     def __init__(self, saver: Checkpointer, thread_id: str, *, background: bool) -> None:
@@ -37,26 +40,32 @@ class Held:
         self._thread_id = thread_id
         self._waiting: list[Mapping[str, Any]] = []
         self._writing = Lock()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="hitl-nb-store") if background else None
+        self._background = background
+        self._is_called = False
+        """A writer will see what waits."""
         self._failure: BaseException | None = None
         """What a write raised. From then on nothing more of this run is written, as it would go on from what is not there."""
         self._told = False
+        self._pid = os.getpid()
+        atexit.register(self._leave)
 
     def hold(self, arguments: Mapping[str, Any]) -> Head:
         """Take a commit; the head that the thread will have with it."""
         self._raise_failure()
         self._waiting.append(arguments)
-        if self._writer is not None:
-            self._writer.submit(self._write)
+        if self._background and not self._is_called:
+            self._is_called = True
+            WORKERS.begin(self._write)
         return head_after(**arguments)
 
     def is_full(self) -> bool:
         """True when the writer is so far behind that the run should wait for it: else a long run would take more and more memory."""
-        return self._writer is not None and len(self._waiting) >= _WAITING_MAX
+        return self._background and len(self._waiting) >= _WAITING_MAX
 
     def settle(self) -> None:
         """Write what is held back, in one transaction; it is stored when this returns. Raises what a write raised, here or in the background."""
-        self._write()
+        if self._waiting:
+            uncut(self._write)
         self._raise_failure()
 
     def close(self) -> None:
@@ -65,19 +74,27 @@ class Held:
             if not self._told:
                 self.settle()
         finally:
-            if self._writer is not None:
-                self._writer.shutdown()
+            atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        """The process exits, and what runs in a daemon thread ends with it."""
+        if self._pid == os.getpid():  # in a process that was forked off, the run is its parent's
+            uncut(self._write)
 
     def _write(self) -> None:
         with self._writing:
+            self._is_called = False
             commits = list(self._waiting)
             if not commits or self._failure is not None:
                 return
+            thread = current_thread()
+            idle, thread.name = thread.name, "hitl-nb-store"
             try:
                 self._saver.commit_all(self._thread_id, commits)
             except BaseException as error:  # noqa: BLE001  # raised where the run hears of it
-                self._failure = error
+                thread.name, self._failure = idle, error
             else:
+                thread.name = idle
                 del self._waiting[: len(commits)]
 
     def _raise_failure(self) -> None:
@@ -124,7 +141,11 @@ def settled(steps: Flow, held: Held | None) -> Flow:
         yield Io(held.settle)
         return ended
     finally:
-        held.close()
+        try:
+            held.close()
+        except KeyboardInterrupt:  # it may have come before anything was written
+            held.close()
+            raise
 
 
 def _only_begins(run: Run, *, checkpoint: Checkpoint | None = None, decisions: Sequence[Any] = (), **_: Any) -> bool:

@@ -33,6 +33,19 @@ def let_go(error: BaseException) -> None:
     gc.collect()  # what refers to itself, as a half-opened store does
 
 
+class LettingGo:
+    """Around what a Ctrl-C may cut off: one that passes has let go of what it holds."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            let_go(error)
+
+
 def theirs(error: BaseException, *, below: str) -> TracebackType | None:
     """The part of the traceback that begins in a function of the user's that was called from `below` (a package of ours); None where none was."""
     inside = False

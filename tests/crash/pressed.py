@@ -2,10 +2,10 @@
 
     python pressed.py WHERE:HOW,WHERE:HOW,… MOMENTS SEED FOLDER
 
-WHERE: `graph` (invoke), `exit`, `async` (the same with another durability), `memory` (the same in memory), `session` (review() and result(), somebody
-else answers meanwhile), `asyncio` (ainvoke). HOW: `each` raises KeyboardInterrupt where Python would look for a signal: as a function is entered, and
-as one written in C has returned; `clock` sends a real SIGINT after a random time. Prints a line of JSON for each moment that left something behind,
-and at last how many moments there were and how many of them met the run.
+WHERE: `graph` (invoke), `exit`, `async` (the same with another durability), `memory` (the same in memory), `stream`, `asyncio` (ainvoke), `session`
+(review() and result(), somebody else answers meanwhile). HOW: `each` raises KeyboardInterrupt where Python would look for a signal: as a function is
+entered, and as one written in C has returned; `clock` sends a real SIGINT after a random time. Prints a line of JSON for each moment that left
+something behind, and at last how many moments there were and how many of them met the run.
 
 As in a notebook, the exception is kept while it is looked what is left: nothing may stay held because of that.
 """
@@ -113,6 +113,12 @@ class Colleague(View):
 def in_graph(work: Work, durability: Any) -> None:
     for given in ({}, Command(resume=True), Command(resume=True)):
         work.graph.invoke(given, CONFIG, durability=durability)
+
+
+def in_stream(work: Work) -> None:
+    for given in ({}, Command(resume=True), Command(resume=True)):
+        for _ in work.graph.stream(given, CONFIG, stream_mode=["updates", "custom"]):
+            pass
 
 
 def in_asyncio(work: Work) -> None:
@@ -233,6 +239,7 @@ RUNS: dict[str, Callable[[Work], None]] = {
     "memory": lambda work: in_graph(work, "sync"),
     "exit": lambda work: in_graph(work, "exit"),
     "async": lambda work: in_graph(work, "async"),
+    "stream": in_stream,
     "asyncio": in_asyncio,
     "session": in_session,
 }

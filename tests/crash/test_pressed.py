@@ -13,9 +13,9 @@ import pytest
 
 pytestmark = pytest.mark.crash
 HERE = Path(__file__).parents[2]
-EACH = ("graph:each", "memory:each", "exit:each", "session:each")
+EACH = ("graph:each", "stream:each", "memory:each", "exit:each", "session:each")
 CLOCK = ("graph:clock", "session:clock")
-MORE = ("asyncio:clock", "async:clock")
+MORE = ("stream:clock", "asyncio:clock", "async:clock", "async:each")
 IMPORTING = """
 import asyncio, sys  # a kernel has it; Python cannot import it again after a Ctrl-C in the middle of it
 def cell():

@@ -404,20 +404,14 @@ def test_an_error_of_the_store_and_one_of_a_node_are_both_told(chain, saver, cfg
 
 def test_a_run_that_is_faster_than_its_writer_waits_for_it_so_that_memory_stays_flat(saver, run, cfg, monkeypatch):
     class Idle:
-        """A writer that never gets round to it."""
+        """Workers that never get round to it."""
 
-        def __init__(self, *_, **__):
-            pass
-
-        def submit(self, call):
-            pass
-
-        def shutdown(self):
+        def begin(self, work):
             pass
 
     sizes = []
     write = saver.commit_all
-    monkeypatch.setattr("hitl_nb.graph.durability.ThreadPoolExecutor", Idle)
+    monkeypatch.setattr("hitl_nb.graph.durability.WORKERS", Idle())
     monkeypatch.setattr(saver, "commit_all", lambda thread_id, commits: (sizes.append(len(commits)), write(thread_id, commits))[1])
     graph = StateGraph().add_node("step", lambda state: {"n": state["n"] + 1}).add_edge(START, "step")
     graph = graph.add_conditional_edges("step", lambda state: "step" if state["n"] < 500 else END).compile(checkpointer=saver)
