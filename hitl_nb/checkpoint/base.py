@@ -76,7 +76,7 @@ def check_thread_id(thread_id: object) -> str:
         raise TypeError(f"thread_id is {shown(thread_id)} ({type(thread_id).__name__}); expected a non-empty str such as 'article-1', or a UUID")
     if not thread_id or len(thread_id) > 512:
         raise ValueError(f"thread_id has {len(thread_id)} characters; expected 1 to 512")
-    if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in thread_id):
+    if not thread_id.isprintable() and any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in thread_id):  # what is printable has neither
         raise ValueError(f"thread_id {shown(thread_id)} holds a control character or half a surrogate pair; expected printable text")
     return thread_id
 

@@ -228,8 +228,8 @@ def return_to(run: Run, head_ledger: Ledger, tasks: Sequence[PlannedTask], event
 
 def configurable_of(config: Config) -> Mapping[str, Any]:
     """What a config names. Raises TypeError for what is no config."""
-    named = config.get("configurable", {}) if isinstance(config, Mapping) else None
-    if not isinstance(named, Mapping):
+    named = config.get("configurable", {}) if isinstance(config, (dict, Mapping)) else None  # dict first: the check against the ABC is the slow one
+    if not isinstance(named, (dict, Mapping)):
         raise TypeError(f'config is {shown(config)}; expected {{"configurable": {{"thread_id": "…"}}}} to name the thread')
     return named
 
