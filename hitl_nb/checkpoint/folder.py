@@ -21,7 +21,7 @@ from hitl_nb.checkpoint.trouble import tells_of_damage
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, shown
 
-_NONE: Final[tuple[sqlite3.Connection | None, int, bool, tuple[int, int]]] = (None, 0, False, (0, 0))
+_NONE: Final[tuple[sqlite3.Connection | None, int, tuple[int, ...], tuple[int, int]]] = (None, 0, (), (0, 0))
 
 
 class FolderReader(ThreadReader):
@@ -50,7 +50,8 @@ class FolderReader(ThreadReader):
 
     def _scan(self, prefix: str) -> Iterator[tuple[str, bytes]]:
         try:
-            for key, *row in entries(self.connection().execute, prefix):
+            # each page through the connection that is right then: somebody may begin to write to what nobody had open
+            for key, *row in entries(lambda *query: self.connection().execute(*query), prefix):
                 yield key, unseal(key, fetch(self.folder, *row), self.called, row[1])
         except DamagedError as error:
             raise CorruptStoreError(f"{self.called} was altered: its {DATABASE} holds {error}. {READABLE}") from error
@@ -63,10 +64,12 @@ class FolderReader(ThreadReader):
         """The connection of this Python thread, which cannot write."""
         held, pid, unchanging, file = getattr(self._local, "held", _NONE)
         there = identity(self.folder / DATABASE)
-        if held is not None and (pid, file) == (os.getpid(), there) and not (unchanging and _is_in_use(self.folder)):
+        if held is not None and (pid, file) == (os.getpid(), there) and not (unchanging and unchanging != _unchanging(self.folder)):
             return held
-        unchanging = not _is_in_use(self.folder) and journal_of(self.folder / DATABASE) == "wal"
-        held = _connect(self, unchanging=unchanging)
+        unchanging = _unchanging(self.folder)
+        if unchanging and journal_of(self.folder / DATABASE) != "wal":
+            unchanging = ()
+        held = _connect(self, unchanging=bool(unchanging))
         self._local.held = held, os.getpid(), unchanging, there
         return held
 
@@ -213,6 +216,17 @@ def is_writable(path: Path) -> bool:
 def _is_in_use(folder: Path) -> bool:
     """True when somebody has the database open, or was killed while he had: the latest commits may lie beside it then."""
     return (folder / f"{DATABASE}-shm").exists() or _size(folder / f"{DATABASE}-wal") > 0
+
+
+def _unchanging(folder: Path) -> tuple[int, ...]:
+    """When the database was last written, and its size, while nobody has it open; empty: somebody has."""
+    if _is_in_use(folder):
+        return ()
+    try:
+        found = (folder / DATABASE).stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size
 
 
 def _size(path: Path) -> int:

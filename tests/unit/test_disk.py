@@ -17,6 +17,7 @@ import pytest
 
 from hitl_nb.checkpoint import index
 from hitl_nb.checkpoint.disk import DiskCacheSaver
+from hitl_nb.checkpoint.folder import FolderReader
 from hitl_nb.checkpoint.records import Checkpoint, ValueRef
 from hitl_nb.checkpoint.sealing import FORMAT_VERSION, SETTINGS, seal
 from hitl_nb.checkpoint.serde import pack
@@ -302,6 +303,23 @@ def test_a_transaction_whose_rolling_back_a_ctrl_c_cut_off_is_rolled_back_when_i
         other.execute("BEGIN IMMEDIATE")
     put(saver, after=b"x")
     assert (saver._read("half"), saver._read("after")) == (None, b"x")
+
+
+def test_who_only_reads_goes_on_when_somebody_writes_to_what_nobody_had_open(folder, saver):
+    keys = [f"k/t/{n:06d}" for n in range(600)]
+    put(saver, **dict.fromkeys(keys, bytes(1500)))
+    saver.close()
+    reader = FolderReader(folder)
+    found = reader._scan("k/")
+    seen = [next(found)[0]]
+    with saver._transaction():
+        for key in keys[::2]:
+            saver._erase(key)
+    put(saver, **{f"g/{n}": bytes([n]) * 3000 for n in range(200)})
+    saver.close()  # nobody has it open again, and it is another one
+    seen += [key for key, _ in found]
+    assert {*keys[1::2]} <= {*seen} <= {*keys}
+    assert [key for key, _ in reader._scan("k/")] == keys[1::2]
 
 
 # -- the real cause ---------------------------------------------------------------------------------------------------------------------
