@@ -118,6 +118,7 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
 def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -> Rows:
     """What this Python thread reads and writes by, its connection set up. Raises sqlite3.Error."""
     opened.cache._con.execute(f"PRAGMA wal_autocheckpoint = {4 * _MIB // PAGE}")
+    opened.cache._con.execute(f"PRAGMA journal_size_limit = {8 * _MIB}")  # one that a vacuum or a long reader let grow gives its space back
     # Not the journal that it had when it was opened: it may be changed while this process has no connection, as its Python threads have ended.
     ((now,),) = opened.cache._con.execute("PRAGMA journal_mode").fetchall()
     journal: Journal = "wal" if now == "wal" else "delete"

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from hitl_nb.checkpoint import leftovers, value_files
+from hitl_nb.checkpoint.holding import is_shared
 from hitl_nb.checkpoint.index import entries, find
-from hitl_nb.checkpoint.sealing import FILE_MIN, GONE_PREFIX, IN_FILE, INLINE, SEAL, DamagedError, seal, value_path
+from hitl_nb.checkpoint.sealing import COPYING, FILE_MIN, GONE_PREFIX, IN_FILE, INLINE, LOCKS, SEAL, DamagedError, seal, value_path
 from hitl_nb.errors import StoreError
 
 _ADD: Final = (
@@ -115,9 +116,9 @@ class Rows:
             self._lazily = False
 
     def remove_gone(self, names: Iterable[str] | None = None) -> None:
-        """After a transaction: remove the files whose records are gone. Where that fails (Windows, while it is read), an opening does it."""
+        """After a transaction: remove the files whose records are gone. Where that fails, or a backup has yet to copy them, an opening does it."""
         names = self._gone if names is None else names
-        if not names:
+        if not names or is_shared(self._folder / LOCKS / COPYING):
             return
         try:
             removed = []

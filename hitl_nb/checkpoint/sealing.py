@@ -12,6 +12,8 @@ from hitl_nb.errors import CorruptStoreError
 
 DATABASE: Final = "cache.db"
 LOCKS: Final = "locks"
+COPYING: Final = "copying"
+"""In the folder of the locks: shared by backups, which have yet to copy the value files of records that are deleted meanwhile."""
 USERS: Final = "users"
 """In the folder of the locks: shared by all who have the store open."""
 FORMAT_KEY: Final = "!format"

@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-IMPORTED_AS = {"pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL", "pytest-xdist": "xdist", "apache-burr": "burr", "locus-sdk": "locus"}
+IMPORTED_AS = {
+    "pyyaml": "yaml", "markdown-it-py": "markdown_it", "pillow": "PIL", "pytest-xdist": "xdist", "apache-burr": "burr", "locus-sdk": "locus",
+}  # fmt: skip
 BORROWED = {
     "traitlets": "ipywidgets",
     "numpy": "extra data",

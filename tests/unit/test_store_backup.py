@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hitl_nb import Command, DiskCacheSaver
 from hitl_nb.checkpoint.upkeep import backup as backing_up
 from hitl_nb.checkpoint.upkeep.backup import backup
 from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import HitlError, StoreError
 from tests.crash.whole_store import BIG, config, graph_of, make, read
@@ -67,8 +69,28 @@ def test_a_backup_of_a_store_that_others_write_to_and_delete_from_is_of_one_mome
     assert sorted(p.name for p in tmp_path.iterdir()) == ["copy-0", "copy-1", "copy-2", "copy-3", "store"]
 
 
-def test_a_thread_that_is_deleted_while_its_values_are_copied_begins_the_copy_again(whole, tmp_path, monkeypatch):
+def test_the_files_of_a_thread_that_is_deleted_stay_while_a_backup_copies_them(whole, tmp_path, monkeypatch):
+    folder, copy = shutil.copytree(whole, tmp_path / "store"), shutil.copyfile
+
+    def copyfile(source, target):
+        for thread_id in ("waits", "done", "side-by-side", "nested"):
+            DiskCacheSaver(folder).delete_thread(thread_id)
+        vacuum(folder, now=lambda: time.time() + 1e6)
+        return copy(source, target)
+
+    before = {p.name for p in folder.rglob("*.val")}
+    monkeypatch.setattr(backing_up.shutil, "copyfile", copyfile)
+    assert backup(folder, tmp_path / "copy").ok
+    assert DiskCacheSaver(tmp_path / "copy").head("waits") is not None  # as it was when the backup began
+    assert {p.name for p in (tmp_path / "copy").rglob("*.val")} == {p.name for p in folder.rglob("*.val")} == before
+    DiskCacheSaver(folder).open_questions()
+    assert {p.name for p in folder.rglob("*.val")} < before
+    assert check(folder).ok
+
+
+def test_without_such_locks_a_thread_that_is_deleted_while_its_values_are_copied_begins_the_copy_again(whole, tmp_path, monkeypatch):
     folder, copied = shutil.copytree(whole, tmp_path / "store"), []
+    monkeypatch.setattr("hitl_nb.checkpoint.holding._HAS_FLOCK", False)
     copy = shutil.copyfile
 
     def copyfile(source, target):

@@ -7,14 +7,15 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from hitl_nb.checkpoint.folder import FolderReader, require_store
+from hitl_nb.checkpoint.holding import share
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
-from hitl_nb.checkpoint.sealing import DATABASE, LOCKS, value_path
+from hitl_nb.checkpoint.sealing import COPYING, DATABASE, LOCKS, value_path
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.health import Health, files
@@ -38,7 +39,8 @@ def backup(folder: str | os.PathLike[str], target: str | os.PathLike[str], *, ti
     partial = goal.with_name(f"{goal.name}.partial-{secrets.token_hex(4)}")
     try:
         (partial / LOCKS).mkdir(parents=True)
-        _copy(reader, partial)
+        with _keeping_files(reader.folder):
+            _copy(reader, partial)
         health = check(partial, timeout_s=timeout_s)
         if not health.ok:
             raise CorruptStoreError(
@@ -59,6 +61,19 @@ def backup(folder: str | os.PathLike[str], target: str | os.PathLike[str], *, ti
         shutil.rmtree(partial, ignore_errors=True)
     health.folder = str(goal)
     return health
+
+
+@contextmanager
+def _keeping_files(folder: Path) -> Iterator[None]:
+    """Meanwhile nobody removes the value files of a thread that is deleted, or all of them would have to be copied between two deletions."""
+    held = None
+    with suppress(OSError):  # a folder that cannot be written to
+        held = share(folder / LOCKS / COPYING)
+    try:
+        yield
+    finally:
+        if held is not None:
+            held.release()
 
 
 def _copy(reader: FolderReader, partial: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from hitl_nb.checkpoint.folder import FolderReader, require_store
-from hitl_nb.checkpoint.sealing import DATABASE, VALUE_FILE
+from hitl_nb.checkpoint.holding import is_shared
+from hitl_nb.checkpoint.sealing import COPYING, DATABASE, LOCKS, VALUE_FILE
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.health import files
 from hitl_nb.checkpoint.write_ahead import require_whole_log
@@ -50,7 +51,7 @@ def vacuum(
     before = _bytes(place)
     try:
         with closing(sqlite3.connect(place / DATABASE, timeout=timeout_s, isolation_level=None)) as connection:
-            removed = _remove_orphans(connection, place, now() - _AGE_S)
+            removed = 0 if is_shared(place / LOCKS / COPYING) else _remove_orphans(connection, place, now() - _AGE_S)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("VACUUM")
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
