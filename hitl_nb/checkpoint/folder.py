@@ -80,11 +80,15 @@ class FolderReader(ThreadReader):
             yield self
             return
         connection.execute("BEGIN")
+        self._local.moment = connection
         try:
             yield self
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+
+    def was_one_moment(self) -> bool:
+        return self.connection() is getattr(self._local, "moment", None)
 
     def close(self) -> None:
         """Free this Python thread's connection. The reader can be used again afterwards."""

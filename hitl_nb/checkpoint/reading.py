@@ -73,6 +73,10 @@ class ThreadReader(ABC):
         """What reads the store as it is at one moment, however many write meanwhile."""
         yield self
 
+    def was_one_moment(self) -> bool:
+        """Inside `at_one_moment`: False when somebody began to write to what nobody had open, so that it has to be read again."""
+        return True
+
     # -- reading -----------------------------------------------------------------------------------------------------------------
 
     def head(self, thread_id: str) -> Head | None:

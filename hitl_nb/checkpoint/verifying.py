@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hitl_nb.checkpoint.audit import LogEntry, digest, log_head
 from hitl_nb.checkpoint.keys import decided_key, decision_key, head_key, log_key, question_key, vote_key
@@ -16,6 +16,8 @@ from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.voting import latest
 from hitl_nb.errors import CorruptStoreError
+
+_LOOKS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,12 @@ def verify(store: ThreadReader, head: str | None = None) -> Verification:
 
     One entry is in memory at a time. `head`: a hash that was noted earlier, hex, of which the log has to be a continuation.
     """
-    with store.at_one_moment() as now:
-        return _verify(now, head)
+    for _ in range(_LOOKS):
+        with store.at_one_moment() as now:
+            found = _verify(now, head)
+            if now.was_one_moment():
+                break
+    return found
 
 
 def _verify(store: ThreadReader, head: str | None) -> Verification:

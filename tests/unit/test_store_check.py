@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import Command, DiskCacheSaver
+from hitl_nb.checkpoint import verifying
 from hitl_nb.checkpoint.audit import log_head
+from hitl_nb.checkpoint.folder import FolderReader
 from hitl_nb.checkpoint.sealing import FORMAT_VERSION, seal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.upkeep.checking import check
@@ -302,3 +304,21 @@ def test_what_is_deleted_while_it_is_looked_at_is_no_damage(tmp_path, monkeypatc
     monkeypatch.setattr("hitl_nb.checkpoint.upkeep.checking.every_row", first_deleted)
     assert check(saver.folder).damages == []
     assert len(list(saver.folder.glob("??/??/*.val"))) < before
+
+
+def test_a_log_to_which_somebody_begins_to_write_while_it_is_verified_is_whole(folder, monkeypatch):
+    read_log, saver, thread = verifying._chain, DiskCacheSaver(folder), config("new")
+
+    def interrupted(store, count, newest):
+        for entry in read_log(store, count, newest):
+            if len(saver.decisions("new")) == 0:
+                graph_of(saver).invoke(Command(resume=" yes"), thread)
+            saver.close()
+            yield entry
+
+    graph_of(saver).invoke({"x": 1}, thread)
+    saver.close()
+    count = verify(FolderReader(folder)).count
+    monkeypatch.setattr(verifying, "_chain", interrupted)
+    found = verify(FolderReader(folder))
+    assert (found.problems, found.count) == ((), count + 1)
