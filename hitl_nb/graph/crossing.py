@@ -59,16 +59,17 @@ class _Workers:
         try:
             self._idle.pop().put(work)
         except IndexError:
-            threading.Thread(target=self._serve, args=(work, self._idle), name="hitl-nb-idle", daemon=True).start()
+            mine = SimpleQueue[Callable[[], None]]()
+            mine.put(work)  # not as an argument, which the thread would keep, and with it the state of that run
+            threading.Thread(target=self._serve, args=(mine, self._idle), name="hitl-nb-idle", daemon=True).start()
 
     @staticmethod
-    def _serve(work: Callable[[], None], idle: list[SimpleQueue[Callable[[], None]]]) -> None:
-        mine: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    def _serve(mine: SimpleQueue[Callable[[], None]], idle: list[SimpleQueue[Callable[[], None]]]) -> None:
         while True:
+            work = mine.get()
             work()
             del work  # with all that it refers to
             idle.append(mine)
-            work = mine.get()
 
 
 WORKERS: Final = _Workers()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import operator
 import threading
+import time
+import weakref
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypedDict
@@ -518,6 +521,33 @@ def test_what_ended_is_stored_while_a_node_beside_still_runs(fan, saver, run, cf
 
     graph = fan(saver, looks("left"), looks("right"), schema=State)
     assert sorted(run(graph, {}, cfg)["log"]) == ["left", "right"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_workers_that_are_kept_keep_nothing_of_the_run_that_they_began_for(cfg, monkeypatch, stored):
+    monkeypatch.setattr("hitl_nb.graph.crossing.WORKERS._idle", [])  # so that all of them begin here
+    refs: list[weakref.ref[Any]] = []
+    together = threading.Barrier(3)
+
+    class Kept:
+        pass
+
+    def holds(state):
+        mine = Kept()
+        refs.append(weakref.ref(mine))
+        together.wait(10)
+        return {} if stored else {"held": [mine]}
+
+    builder = StateGraph()
+    for n in range(3):
+        builder.add_node(f"n{n}", lambda state, n=n: {f"held{n}": made} if (made := holds(state).get("held")) else None).add_edge(START, f"n{n}")
+    graph = builder.compile(checkpointer=MemorySaver() if stored else None)
+    assert graph.invoke({}, {**cfg, "max_concurrency": 3}) is not None
+    until = time.monotonic() + 10
+    while any(ref() is not None for ref in refs) and time.monotonic() < until:  # a worker may not be back yet
+        gc.collect()
+        time.sleep(0.001)
+    assert [ref() for ref in refs] == [None] * 3
 
 
 def test_nodes_side_by_side_find_no_event_loop_of_the_caller(fan):
