@@ -85,21 +85,29 @@ class Kernel:
 
 
 @contextmanager
-def started(folder):
-    """A kernel that works in this folder."""
-    manager = Manager()
-    manager.start_kernel(cwd=str(folder), env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.environ.get("HITL_NB_KERNEL_PATH", "")})
-    client = manager.client()
-    client.start_channels()
-    client.wait_for_ready(timeout=60)
+def started(folder, many=1):
+    """Kernels that work in this folder, started side by side."""
+    managers = [Manager() for _ in range(many)]
+    kernels = []
     try:
-        yield Kernel(manager, client)
+        for manager in managers:
+            manager.start_kernel(
+                cwd=str(folder), env={**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.environ.get("HITL_NB_KERNEL_PATH", "")}
+            )
+            client = manager.client()
+            client.start_channels()
+            kernels.append(Kernel(manager, client))
+        for one in kernels:
+            one.client.wait_for_ready(timeout=60)
+        yield kernels
     finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        for one in kernels:
+            one.client.stop_channels()
+        for manager in managers:
+            manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture
 def kernel(tmp_path):
-    with started(tmp_path) as running:
+    with started(tmp_path) as (running,):
         yield running

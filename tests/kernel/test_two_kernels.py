@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,9 +20,9 @@ from hitl_nb import DiskCacheSaver, StateGraph, interrupt, review
 
 def publish(state):
     answer = interrupt({"question": "Publish?", "options": ["approve", "reject"]})
-    with Path("ran").open("a") as f:
+    with Path(state["thread"] + "-ran").open("a") as f:
         f.write(f"{os.getpid()} {answer}\\n")
-    while Path("slow").exists():
+    while Path(state["thread"] + "-slow").exists():
         time.sleep(0.01)
     return {"status": answer}
 
@@ -34,23 +35,39 @@ print(os.getpid())
 def kernels(tmp_path_factory):
     """Two kernels in one folder, for all tests here: each test has a thread of its own."""
     folder = tmp_path_factory.mktemp("two")
-    with started(folder) as one, started(folder) as two:
-        for kernel in (one, two):
-            kernel.folder, kernel.pid = folder, int(kernel.run(SETUP))
-        yield one, two
+    with started(folder, 2) as both:
+        asked = [kernel.send(SETUP) for kernel in both]
+        for kernel, request in zip(both, asked, strict=True):
+            kernel.folder, kernel.pid = folder, int(kernel.printed(request))
+        yield both
 
 
 def opened(kernel: Kernel, thread_id: str, reviewer: str) -> Page:
     kernel.outputs.clear()
-    kernel.run(f"session = review(graph, {{'topic': 'tea'}}, thread_id={thread_id!r}, reviewer={reviewer!r})")
+    kernel.run(f"session = review(graph, {{'thread': {thread_id!r}}}, thread_id={thread_id!r}, reviewer={reviewer!r})")
     return Page(kernel)
 
 
-def ran(kernel):
-    path = kernel.folder / "ran"
-    told = path.read_text().splitlines() if path.exists() else []
-    path.unlink(missing_ok=True)
-    return told
+def ran(kernel, thread_id):
+    """Which process ran the node of this thread, with which answer; a line each time."""
+    return (kernel.folder / f"{thread_id}-ran").read_text().splitlines()
+
+
+@contextmanager
+def slow(kernel, thread_id):
+    """The node of this thread does not end meanwhile."""
+    path = kernel.folder / f"{thread_id}-slow"
+    path.touch()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def until_it_runs(kernel, thread_id):
+    """Wait until the node has written its line: a file that is there may be empty yet."""
+    kernel.run(f"ran = Path('{thread_id}-ran')")
+    kernel.run("from hitl_nb.responders.plain import wait_by_looking\nassert wait_by_looking(lambda: ran.exists() and ran.stat().st_size, 30)")
 
 
 def test_one_answers_and_the_cell_that_waits_in_the_other_goes_on_with_that(kernels):
@@ -59,7 +76,7 @@ def test_one_answers_and_the_cell_that_waits_in_the_other_goes_on_with_that(kern
     pages[1].draw()
     pages[0].click("Approve")
     assert kernels[1].printed(waiting) == "approve ['dana']\n"
-    assert len(ran(kernels[0])) == 1
+    assert len(ran(kernels[0], "waits")) == 1
 
 
 def test_both_click_and_exactly_one_counts(kernels):
@@ -71,40 +88,31 @@ def test_both_click_and_exactly_one_counts(kernels):
         told = [k.run("print(session.result(20)['status'], [(d.reviewer, d.answer) for d in session.decisions])") for k in kernels]
         assert told[0] == told[1]
         assert told[0] in ("approve [('dana', 'approve')]\n", "reject [('sam', 'reject')]\n")
-        assert len(ran(kernels[0])) == 1
+        assert len(ran(kernels[0], thread_id)) == 1
 
 
 def test_what_runs_in_one_is_waited_for_in_the_other_and_a_run_from_code_is_told_who_runs_it(kernels):
-    slow = kernels[0].folder / "slow"
-    slow.touch()
-    try:
+    with slow(kernels[0], "busy"):
         pages = opened(kernels[0], "busy", "dana"), opened(kernels[1], "busy", "sam")
         pages[0].click("Approve")
-        kernels[1].run("from hitl_nb.responders.plain import wait_by_looking\nassert wait_by_looking(Path('ran').exists, 30)")
-        tries = kernels[1].send("graph.invoke(None, {'configurable': {'thread_id': 'busy'}})")
-        reply = kernels[1].reply(tries)
-        assert reply["ename"] == "ThreadBusyError"
+        until_it_runs(kernels[1], "busy")
+        reply = kernels[1].reply(kernels[1].send("graph.invoke(None, {'configurable': {'thread_id': 'busy'}})"))
+        assert reply["ename"] == "ThreadBusyError", reply
         assert f"thread 'busy' is being run by process {kernels[0].pid}" in reply["evalue"]
         waiting = kernels[1].send("print(session.result()['status'])")
         pages[1].draw()
         kernels[1].until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
-    finally:
-        slow.unlink()
     assert kernels[1].printed(waiting) == "approve\n"
-    assert len(ran(kernels[0])) == 1
+    assert len(ran(kernels[0], "busy")) == 1
 
 
 def test_a_kernel_that_is_killed_while_its_node_runs_is_followed_by_the_other(kernels):
-    slow = kernels[0].folder / "slow"
-    slow.touch()
-    opened(kernels[1], "killed", "sam")
-    page = opened(kernels[0], "killed", "dana")
-    page.click("Approve")
-    kernels[1].run("assert wait_by_looking(Path('ran').exists, 30)")
-    os.kill(kernels[0].pid, signal.SIGKILL)
-    slow.unlink()
-    assert (
-        kernels[1].run("print(session.result(20)['status'], [(d.reviewer, d.answer) for d in session.decisions])")
-        == "approve [('dana', 'approve')]\n"
-    )
-    assert [line.split()[0] for line in ran(kernels[1])] == [str(kernels[0].pid), str(kernels[1].pid)]
+    with slow(kernels[0], "killed"):
+        opened(kernels[1], "killed", "sam")
+        page = opened(kernels[0], "killed", "dana")
+        page.click("Approve")
+        until_it_runs(kernels[1], "killed")
+        os.kill(kernels[0].pid, signal.SIGKILL)
+    told = kernels[1].run("print(session.result(20)['status'], [(d.reviewer, d.answer) for d in session.decisions])")
+    assert told == "approve [('dana', 'approve')]\n"
+    assert [line.split()[0] for line in ran(kernels[1], "killed")] == [str(kernels[0].pid), str(kernels[1].pid)]
