@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hitl_nb.checkpoint.audit import acting
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.decisions.reviewer import reviewer_name
-from hitl_nb.errors import ThreadMovedError
 from hitl_nb.graph.asking.expiry import Expiry, expire
 from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.drivers import Setting, adrive, drive, exhaust
@@ -368,13 +367,9 @@ class CompiledGraph:
 
         def changed() -> Flow:
             with saver.guard(thread_id):
-                while True:
-                    fresh = begins and saver.head(thread_id) is None
-                    run = self._threads.fresh(thread_id, config) if fresh else self._threads.must_load(thread_id, config)
-                    try:
-                        return (yield from change(saver, run))
-                    except ThreadMovedError:  # somebody has answered one of its questions meanwhile, and nothing was written
-                        continue
+                fresh = begins and saver.head(thread_id) is None
+                run = self._threads.fresh(thread_id, config) if fresh else self._threads.must_load(thread_id, config)
+                return (yield from change(saver, run))
 
         run: Run = exhaust(drive(changed(), self._setting(Call(None, config))))
         return checkpoint_config(thread_id, run.checkpoint.nonce, run.checkpoint.seq)

@@ -158,31 +158,6 @@ def test_whose_run_is_over_is_not_told_that_somebody_else_runs_the_thread_now(fa
     assert graph.advance(cfg) == {"slow": "S", "quick": "Q"}
 
 
-def test_a_question_is_reopened_although_another_one_is_answered_at_that_moment(fan, saver, cfg, monkeypatch):
-    def slow(state):
-        return {"slow": interrupt("slow?")}
-
-    def quick(state):
-        return {"quick": interrupt("quick?")}
-
-    graph = fan(saver, slow, quick)
-    first, second = (i.id for i in graph.invoke({}, cfg).interrupts)
-    graph.invoke(Command(resume={first: "S"}), cfg)
-    commit_all = saver.commit_all
-
-    def after_an_answer(thread_id, commits):
-        monkeypatch.undo()
-        question = saver.question(second)
-        saver.answer(thread_id, [Decision(second, thread_id, question.node, -1, "Q", "bob", utc_now(), "test", question.digest)])
-        return commit_all(thread_id, commits)
-
-    monkeypatch.setattr(saver, "commit_all", after_an_answer)
-    graph.reopen(cfg, first)
-    result = graph.advance(cfg)
-    assert [i.value for i in result.interrupts] == ["slow?"]
-    assert graph.invoke(Command(resume="again"), cfg) == {"slow": "again", "quick": "Q"}
-
-
 def test_a_double_resume_after_the_end_does_not_repeat_the_action(chain, saver, run, cfg):
     effects = []
 
