@@ -31,7 +31,7 @@ from hitl_nb import START, Command, DiskCacheSaver, Send, StateGraph, interrupt
 from hitl_nb.checkpoint.audit import log_entries
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.verifying import verify
-from hitl_nb.errors import AlreadyAnsweredError, AnswerError, ThreadBusyError
+from hitl_nb.errors import AlreadyAnsweredError, AnswerError, ThreadBusyError, ThreadMovedError
 from tests.crash.kinds import BEGIN, HOUR, LARGE, Notes, State
 
 SHARED = "shared"
@@ -221,7 +221,7 @@ class Mixed(Task):
                 act(chance, name, turn)
             except ThreadBusyError as busy:
                 self.said(f"busy {act.__name__} {'recorded' if busy.answer_recorded else ''}")
-            except AnswerError as error:  # who reopens, or answers, comes too late
+            except (AnswerError, ThreadMovedError) as error:  # who reopens, or answers, comes too late
                 self.said(f"late {act.__name__} {type(error).__name__}")
 
     def _answer(self, chance: random.Random, name: str, turn: int) -> None:
