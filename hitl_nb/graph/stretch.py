@@ -7,6 +7,7 @@ everywhere; whatever those functions do not answer with a plain "and now this no
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import replace
@@ -85,6 +86,8 @@ class Stretch:
                 run.values = schema.alone(values, node, update) if after is None else after
             self.passed += 1
             seq, node, by = seq + 1, onward, (node,)
+            if self._stopped:  # while the superstep was stored
+                raise CancelledError
         if self.passed and not stored:
             self._arrive(scope, by)
         if isinstance(made, tuple):

@@ -258,3 +258,32 @@ def test_a_question_after_an_update_of_the_state_has_the_id_that_a_watched_run_g
             run(graph, None, cfg)
         ids.append([i.id for i in graph.get_state(cfg).interrupts])
     assert ids[0] == ids[1] != []
+
+
+def test_a_run_that_is_cancelled_while_a_superstep_is_stored_begins_no_further_node(cfg):
+    ran, storing, go_on = [], threading.Event(), threading.Event()
+
+    class Slow(MemorySaver):
+        def commit(self, *arguments, **more):
+            if ran and not storing.is_set():
+                storing.set()
+                assert go_on.wait(10)
+            return super().commit(*arguments, **more)
+
+    builder = StateGraph().add_sequence([(name, lambda state, name=name: ran.append(name)) for name in "abc"]).add_edge(START, "a")
+    graph = builder.compile(checkpointer=Slow())
+
+    async def main():
+        task = asyncio.create_task(graph.ainvoke({}, cfg))
+        await asyncio.to_thread(storing.wait, 10)
+        task.cancel()
+        for _ in range(10):  # turns of the event loop, in which the run hears of it
+            await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert ran == ["a"]
+    graph.invoke(None, cfg)
+    assert ran == ["a", "b", "c"]
