@@ -38,7 +38,9 @@ def press(frame, event, arg):
 sys.setprofile(press)
 try:
     ended = cell()
-except KeyboardInterrupt as pressed:
+except (KeyboardInterrupt, RuntimeError) as pressed:
+    if not isinstance(pressed.__cause__ or pressed, KeyboardInterrupt):  # Python 3.11 makes another error of one inside __set_name__
+        raise
     sys.last_value = pressed  # as a notebook keeps it
     ended = cell()
 sys.setprofile(None)

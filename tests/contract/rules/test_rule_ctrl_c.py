@@ -116,6 +116,25 @@ def test_an_async_node_is_waited_for_however_often_ctrl_c_is_pressed(chain, save
     assert free(saver)
 
 
+@pytest.mark.parametrize("call", ["invoke", "stream"])
+def test_ctrl_c_as_the_thread_is_taken_leaves_it_free_although_the_traceback_is_kept(chain, saver, cfg, call):
+    def press(frame, event, arg):
+        if event == "call" and frame.f_code.co_name == "_push_cm_exit":  # the thread is taken, and nobody knows yet
+            sys.setprofile(None)
+            del frame, arg  # else the traceback would keep what they are
+            raise KeyboardInterrupt
+
+    graph = chain(saver, logs("a"), schema=Log)
+    sys.setprofile(press)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            list(getattr(graph, call)({"log": []}, cfg))
+    finally:
+        sys.setprofile(None)
+    assert free(saver), caught
+    assert graph.invoke({"log": []}, cfg) == {"log": ["a"]}
+
+
 @LATER
 def test_ctrl_c_while_results_are_being_stored_comes_when_they_are(chain, saver, cfg, durability, monkeypatch):
     real, ran = saver.commit_all, []
