@@ -28,7 +28,7 @@ def machine(folder: Path) -> dict[str, str]:
 
     said = {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "file system": file_system(folder) or "unknown",
         "Python": f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}",
     }
