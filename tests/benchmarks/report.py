@@ -15,7 +15,7 @@ from hitl_nb.checkpoint.filesystem import file_system
 from tests.benchmarks.measuring import Result, Verdict
 
 _PACKAGES: Final = (
-    "hitl-nb", "diskcache", "ormsgpack", "numpy",
+    "hitl_nb", "diskcache", "ormsgpack", "numpy",
     "langgraph", "langgraph-checkpoint-sqlite", "upsonic", "locus-sdk", "apache-burr", "pydantic-graph",
 )  # fmt: skip
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"

@@ -27,8 +27,8 @@ class Kernel:
         self.manager, self.client = manager, client
         self.replies, self.outputs = {}, []
 
-    def send(self, code, *, allow_stdin=True):
-        return self.client.execute(code, allow_stdin=allow_stdin)
+    def send(self, code, *, allow_stdin=True, **options):
+        return self.client.execute(code, allow_stdin=allow_stdin, **options)
 
     def message(self, kind, **content):
         made = self.client.session.msg(kind, content)
