@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from threading import local
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -79,6 +80,8 @@ class DiskCacheSaver(Checkpointer):
         self.timeout_s = timeout_s
         self._opened: dict[int, Opened] = {}
         """By process id: an SQLite connection must not be used, nor closed, on the other side of a fork."""
+        self._begun = local()
+        """`rows`: what the transaction of this Python thread reads and writes by, to its end."""
         self._views: dict[int, FolderReader] = {}
         """By process id: what reads a folder that cannot be written to."""
 
@@ -231,6 +234,9 @@ class DiskCacheSaver(Checkpointer):
 
     def _rows(self) -> Rows:
         """What this Python thread reads and writes by. It is looked at whether the file is still there, in a transaction only at its end."""
+        begun: Rows | None = getattr(self._begun, "rows", None)
+        if begun is not None and begun.inside and begun.is_own:  # also when another Python thread, which a Ctrl-C cut off, has forgotten the store
+            return begun
         opened = self._opened.get(os.getpid())
         rows: Rows | None = None if opened is None else getattr(opened.here, "rows", None)
         if opened is None or rows is None:
@@ -293,6 +299,7 @@ class _Transaction:
         self._is_open = True
         try:
             self._rows.begin(lazily=self._lazily)
+            self._saver._begun.rows = self._rows
         except BaseException as error:
             self._end(error)
             raise
@@ -309,7 +316,7 @@ class _Transaction:
         except BaseException as failed:
             self._end(failed)
             raise
-        self._is_open = False
+        self._is_open, self._saver._begun.rows = False, None
         self._rows.remove_gone()
 
     def __del__(self) -> None:
@@ -321,6 +328,7 @@ class _Transaction:
 
     def _end(self, error: BaseException) -> None:
         """Roll back; raise what the error means, if it is not what is to be raised itself."""
+        self._saver._begun.rows = None
         usable = self._rows.roll_back(certain=self._certain)
         if isinstance(error, HitlError) and usable:
             self._is_open = False

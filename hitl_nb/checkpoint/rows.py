@@ -198,6 +198,11 @@ class Rows:
                 value_path(self._folder, row[0])
                 self._gone.append(row[0])
 
+    @property
+    def is_own(self) -> bool:
+        """False in a process that was forked off."""
+        return os.getpid() == self._pid
+
     def _require_begun(self) -> None:
         if not self.inside:
             raise RuntimeError("a record was written outside a transaction")

@@ -335,3 +335,26 @@ def test_many_python_threads_that_want_a_new_thread_get_it_one_at_a_time(saver):
     for thread in threads:
         thread.join()
     assert (twice, len(had) >= 200) == ([], True)
+
+
+def test_a_transaction_goes_to_its_end_although_another_python_thread_forgets_the_store(tmp_path):
+    saver, begun, forgotten, failed = DiskCacheSaver(tmp_path / "store"), threading.Event(), threading.Event(), []
+
+    def work():
+        try:
+            with saver._transaction():
+                begun.set()
+                forgotten.wait(30)
+                assert saver._read("k/1/0") is None
+                saver._put("k/1/0", b"kept")
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(30)
+    saver.close()  # as a Ctrl-C in a transaction of this one makes it
+    forgotten.set()
+    thread.join()
+    assert failed == []
+    assert saver._read("k/1/0") == b"kept"
