@@ -166,13 +166,24 @@ class ThreadReader(ABC):
         return [q for q in self.open_questions() if q.overdue(now)]
 
     def history(self, thread_id: str, *, before: int | None = None, limit: int | None = None) -> Iterator[Checkpoint]:
-        """The thread's checkpoints, the newest first, by computed keys: the cost is that of the ones read."""
+        """The thread's checkpoints, the newest first, by computed keys: the cost is that of the ones read.
+
+        Ends where the thread was pruned meanwhile, or when it was deleted.
+        """
         head = self.head(thread_id)
-        top = -1 if head is None else head.seq if before is None else min(head.seq, before - 1)
-        end = -1 if head is None else head.first - 1
-        low = end if limit is None else max(end, top - limit)
-        for seq in range(top, low, -1):
-            yield self.checkpoint(thread_id, seq)
+        if head is None:
+            return
+        top = head.seq if before is None else min(head.seq, before - 1)
+        end = head.first - 1
+        for seq in range(top, end if limit is None else max(end, top - limit), -1):
+            try:
+                found = self.checkpoint(thread_id, seq)
+            except CorruptStoreError:
+                now = self.head(thread_id)
+                if now is not None and now.nonce == head.nonce and now.first <= seq:
+                    raise
+                return
+            yield found
 
     def beginning(self, thread_id: str, checkpoint: Checkpoint) -> Checkpoint | None:
         """The input that led to a checkpoint; None when that was pruned."""

@@ -416,6 +416,14 @@ def test_a_copy_to_the_name_of_a_deleted_thread_numbers_its_decisions_on(graph, 
 # -- prune ----------------------------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("change", ["prune", "delete_thread"])
+def test_a_history_ends_where_its_thread_was_pruned_or_deleted_while_it_is_read(graph, saver, waiting, change):
+    history = saver.history("t")
+    next(history)
+    saver.prune(["t"]) if change == "prune" else saver.delete_thread("t")
+    assert list(history) == []
+
+
 def test_a_pruned_thread_begins_where_it_stands(graph, saver, waiting, call):
     before = graph.get_state(waiting)
     call("prune", ["t"])
