@@ -83,7 +83,7 @@ class Rows:
 
     def commit(self) -> None:
         """Raises sqlite3.Error; whether the transaction counts is not certain then."""
-        if os.getpid() != self._pid:
+        if not self.is_own:
             raise StoreError(f"this process was forked off inside a transaction of {self._called}, which only its parent can end")
         self._execute("COMMIT")
         self.inside = False
@@ -97,7 +97,7 @@ class Rows:
     def roll_back(self, *, certain: bool) -> bool:
         """End the transaction with nothing. `certain`: it cannot have been committed, so its files go too. True: the connection can be used again."""
         self.inside = False
-        if os.getpid() != self._pid:
+        if not self.is_own:
             return False
         if certain:
             for name in self._written:
