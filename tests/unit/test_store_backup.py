@@ -17,14 +17,7 @@ from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import HitlError, StoreError
-from tests.crash.whole_store import BIG, config, graph_of, make, read
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "store"
-    make(folder)
-    return folder
+from tests.crash.whole_store import BIG, config, graph_of, read
 
 
 def test_a_backup_is_a_store_that_says_the_same(whole, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import os
 import pickle
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,18 +23,6 @@ from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.cli import main
 from hitl_nb.errors import StoreError, StoreVersionError
 from tests.crash.whole_store import config, graph_of, make, read
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "store"
-    make(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "store")
 
 
 def sql(folder, statement, *values):

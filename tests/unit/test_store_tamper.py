@@ -1,7 +1,6 @@
 """A store that somebody tampered with who knows how: refused in words, soon and in little memory, and nothing outside of it is read or written."""
 
 import os
-import shutil
 import threading
 import tracemalloc
 
@@ -15,21 +14,8 @@ from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError
-from tests.crash.whole_store import THREADS, config, graph_of, make, read, read_thread
+from tests.crash.whole_store import THREADS, config, graph_of, read, read_thread
 from tests.unit.test_store_check import keys, put, sql
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "store"
-    make(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "store")
-
 
 NONSENSE = [None, 5, "x", [], {}, [None] * 20, ["x"] * 9, [[], {}, None], {"a": 1}, [2**63, -1, 0.5], [b"", b"", b""], True]
 

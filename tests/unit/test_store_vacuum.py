@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import threading
 import time
@@ -19,19 +18,7 @@ from hitl_nb.checkpoint.upkeep.describing import describe
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
-from tests.crash.whole_store import BIG, config, damage_index, graph_of, make, read
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "store"
-    make(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "store")
+from tests.crash.whole_store import BIG, config, damage_index, graph_of, read
 
 
 def orphan(folder, age_s):
