@@ -163,18 +163,21 @@ def nested(notes: Notes) -> StateGraph:
 
 
 def deadlines(notes: Notes) -> StateGraph:
-    """Questions whose deadlines pass: one gets its default, one is handed on first."""
+    """Questions whose deadlines pass: one gets its default, one is handed on first, and one beside it has no deadline."""
+
+    def until(name: str) -> dict[str, Any]:
+        return {"deadline": BEGIN + HOUR, "default": f"default {name}"}
 
     def pay(name: str, **terms: Any) -> Callable[[State], State]:
         def node(state: State) -> State:
-            said = interrupt({"question": f"Pay {name}?", "type": "text"}, deadline=BEGIN + HOUR, default=f"default {name}", **terms)
+            said = interrupt({"question": f"Pay {name}?", "type": "text"}, **terms)
             notes(f"pay {name} {said}")
             return {"log": [f"{name}:{said}"]} | ({} if name == "side" else {"large": said.encode() * (LARGE // 10)})
 
         return node
 
-    builder = StateGraph(State).add_node("plain", pay("plain")).add_node("handed", pay("handed", assignee="ada", escalate_to="bob"))
-    builder.add_node("side", pay("side"))
+    builder = StateGraph(State).add_node("plain", pay("plain", **until("plain")))
+    builder.add_node("handed", pay("handed", **until("handed"), assignee="ada", escalate_to="bob")).add_node("side", pay("side"))
     return builder.add_edge(START, "plain").add_edge("plain", "handed").add_edge("plain", "side")
 
 

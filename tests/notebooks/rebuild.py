@@ -67,6 +67,12 @@ def rebuilt(folder: Path, name: str) -> str:
     return normalised(notebook)
 
 
+def shown(notebook: Any) -> list[str]:
+    """What each code cell but the one that papermill adds shows, as text, in however many pieces it came: a kernel may send half a line first."""
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "injected-parameters" not in c.metadata.get("tags", ())]
+    return ["".join(o.get("text", o.get("data", {}).get("text/plain", "")) for o in c.outputs) for c in cells]
+
+
 def normalised(notebook: Any) -> str:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"

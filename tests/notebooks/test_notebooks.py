@@ -8,7 +8,7 @@ import time
 
 import nbformat
 import pytest
-from rebuild import NAMES, NOTEBOOKS, copy_notebooks, headless_env, rebuilt
+from rebuild import NAMES, NOTEBOOKS, copy_notebooks, headless_env, rebuilt, shown
 
 SEVERAL_RUNS = ("10_scripted_answers", "12_batch_and_inbox")
 """Those that run notebooks themselves. Each of their runs is three to five, so here they run once, under nbval, the strictest of all."""
@@ -151,10 +151,7 @@ def test_papermill_runs_it_with_the_answers_as_a_parameter(name, folder):
     assert done.returncode == 0, done.stderr
     executed = nbformat.read(folder / "out.ipynb", as_version=4)
     assert (folder / "fresh").is_dir(), "the store is where the parameter said"
-    shown = [c.outputs for c in code_cells(executed) if "injected-parameters" not in c.metadata.get("tags", [])]
-    assert [[o.get("text", o.get("data", {}).get("text/plain")) for o in outputs] for outputs in shown] == [
-        [o.get("text", o.get("data", {}).get("text/plain")) for o in c.outputs] for c in code_cells(read(name))
-    ]
+    assert shown(executed) == shown(read(name))
 
 
 @pytest.mark.notebook
