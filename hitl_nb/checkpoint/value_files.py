@@ -6,11 +6,11 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 from hitl_nb.checkpoint import leftovers
 from hitl_nb.checkpoint.sealing import SEAL, digest_of, file_seal
+from hitl_nb.plain.threads import WORKERS, Ending
 
 _MEANWHILE_MIN: Final = 1 << 20
 """Bytes from which a record is hashed by a second Python thread while this one writes: hashing takes about as long."""
@@ -54,16 +54,25 @@ def _hashing(record: bytes, digest: bytes) -> Callable[[], bytes]:
     """Begin to hash a large record; what waits for its digest."""
     if digest or len(record) < _MEANWHILE_MIN:
         return lambda: digest or digest_of(record)
-    found: list[bytes] = []
-    thread = Thread(target=lambda: found.append(digest_of(record)), name="hitl-nb-hash", daemon=True)
+    found: list[bytes | None] = []
+    ending = Ending()
+
+    def make() -> None:
+        made = None
+        try:
+            made = digest_of(record)
+        finally:
+            found.append(made)
+            ending.tell()
+
     try:
-        thread.start()
+        WORKERS.begin(make)
     except RuntimeError:  # no thread more is allowed here, or Python is ending
         return lambda: digest_of(record)
 
     def wait() -> bytes:
-        thread.join()
-        return found[0] if found else digest_of(record)
+        ending.wait(lambda: found)
+        return found[0] or digest_of(record)
 
     return wait
 

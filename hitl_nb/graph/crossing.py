@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, Final
+
+from hitl_nb.plain.threads import WORKERS, Ending
 
 
 async def to_thread(call: Callable[[], Any], cancelled: Callable[[], None] = lambda: None) -> Any:
@@ -41,98 +41,6 @@ def _attempted(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         return None, error
 
 
-class _Workers:
-    """Python threads for nodes side by side, shared by all runs: each is kept for the next, as a new one costs as much as many a node.
-
-    No ThreadPoolExecutor: a Ctrl-C that comes while it takes work can leave one of its locks held for ever, and with it every later run.
-    """
-
-    def __init__(self) -> None:
-        self._idle: list[SimpleQueue[Callable[[], None]]] = []
-        """Where each that has nothing to do waits for work."""
-        self._pid = os.getpid()
-
-    def begin(self, work: Callable[[], None]) -> None:
-        """Do this in one of them, at once, however many there are: a node may wait for one that another run's worker has yet to begin."""
-        if self._pid != os.getpid():
-            self._idle, self._pid = [], os.getpid()
-        try:
-            self._idle.pop().put(work)
-        except IndexError:
-            mine = SimpleQueue[Callable[[], None]]()
-            mine.put(work)  # not as an argument, which the thread would keep, and with it the state of that run
-            threading.Thread(target=self._serve, args=(mine, self._idle), name="hitl-nb-idle", daemon=True).start()
-
-    @staticmethod
-    def _serve(mine: SimpleQueue[Callable[[], None]], idle: list[SimpleQueue[Callable[[], None]]]) -> None:
-        while True:
-            work = mine.get()
-            work()
-            del work  # with all that it refers to
-            idle.append(mine)
-
-
-WORKERS: Final = _Workers()
-
-
-class Ending:
-    """The end of what another Python thread does, waited for however often somebody presses Ctrl-C; the first one is raised when it is over.
-
-    No Event and no Future: a Ctrl-C inside their `wait` can leave a lock of theirs taken, and who wants to tell the end then hangs.
-    """
-
-    __slots__ = ("_wake",)
-
-    def __init__(self) -> None:
-        self._wake: SimpleQueue[None] = SimpleQueue()
-
-    def tell(self) -> None:
-        """Have the one who waits look again."""
-        self._wake.put(None)
-
-    def wait(self, is_over: Callable[[], Any], pressed: Callable[[], object] = lambda: None) -> None:
-        """Return once `is_over()`; whoever makes it true tells that afterwards. `pressed` is called at each Ctrl-C.
-
-        One that comes as this begins is the caller's: `except KeyboardInterrupt`, wait again, raise.
-        """
-        first: KeyboardInterrupt | None = None
-        while True:
-            try:
-                while not is_over():
-                    self._wake.get()
-                break
-            except KeyboardInterrupt as again:
-                first = first or again
-                pressed()
-        if first is not None:
-            raise first
-
-
-def uncut(call: Callable[[], None]) -> None:
-    """Make this call, which raises nothing, where no Ctrl-C can cut it off, and wait for its end."""
-    if sys.is_finalizing():  # no other Python thread runs any more
-        call()
-        return
-    todo, done, ending = [call], [], Ending()
-
-    def make() -> None:
-        try:
-            made = todo.pop()
-        except IndexError:  # begun twice
-            return
-        made()
-        done.append(True)
-        ending.tell()
-
-    try:
-        WORKERS.begin(make)
-        ending.wait(lambda: done)
-    except KeyboardInterrupt:  # it may have come before anything was begun
-        WORKERS.begin(make)
-        ending.wait(lambda: done)
-        raise
-
-
 class _Background:
     """One event loop in a daemon thread, for async nodes of sync runs; started at first use, and again after a fork."""
 
@@ -144,8 +52,9 @@ class _Background:
     def loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
-                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
-                threading.Thread(target=self._loop.run_forever, name="hitl-nb-async-nodes", daemon=True).start()
+                loop = asyncio.new_event_loop()
+                WORKERS.begin(loop.run_forever)
+                self._loop, self._pid = loop, os.getpid()  # last, else a Ctrl-C leaves one here that nobody runs
             return self._loop
 
 
@@ -186,7 +95,7 @@ def in_background(awaitable: Awaitable[Any]) -> Any:
     if _held_up.get() or running_loop() is loop:
         context = copy_context()
         context.run(_held_up.set, True)
-        threading.Thread(target=context.run, args=(asyncio.run, run()), daemon=True).start()
+        WORKERS.begin(partial(context.run, asyncio.run, run()))
         ending.wait(lambda: found)
     else:
         try:

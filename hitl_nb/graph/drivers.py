@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hitl_nb.graph.abreast import Abreast
 from hitl_nb.graph.asking.interrupt import current_scope
-from hitl_nb.graph.crossing import WORKERS, Ending, holding_up, in_background, running_loop, to_thread
+from hitl_nb.graph.crossing import holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
 from hitl_nb.graph.node.attempt import Job, Outcome, attempt, attempt_at_once, is_simple
@@ -25,6 +25,7 @@ from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
+from hitl_nb.plain.threads import WORKERS, Ending
 from hitl_nb.plain.tracebacks import LettingGo, let_go
 
 _ALONE_S: Final = 0.001

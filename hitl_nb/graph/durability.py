@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.committing import head_after
 from hitl_nb.checkpoint.records import Checkpoint, Event, Failed, Finished, Head
-from hitl_nb.graph.crossing import WORKERS, uncut
 from hitl_nb.graph.effects import Commit, Flow, Io
+from hitl_nb.plain.threads import WORKERS, uncut
 
 if TYPE_CHECKING:
     from hitl_nb.graph.run import Run

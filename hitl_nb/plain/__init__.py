@@ -1,1 +1,1 @@
-"""Files that people write (answers, cases, reviewers), read as plain data: UTF-8, not too large, no tags, no aliases that multiply."""
+"""What knows nothing of reviews: files that people write, read as plain data (UTF-8, not too large, no tags); Python threads; tracebacks."""

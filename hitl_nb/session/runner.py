@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime
-from threading import Thread
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -28,6 +28,7 @@ from hitl_nb.errors import (
     UnknownInterruptError,
     UnusedAnswersWarning,
 )
+from hitl_nb.plain.threads import WORKERS
 from hitl_nb.responders.base import FrontEnd, Responder, Ways
 from hitl_nb.responders.scripted import NobodyResponder, ScriptedResponder, unused_answers
 from hitl_nb.session.inputs import check_input
@@ -348,7 +349,7 @@ class Runner:
     def _start_worker(self) -> None:
         """Run in a worker thread, unless somebody runs or waits already. A click returns at once."""
         if self._turn.offers(as_worker=True):
-            Thread(target=self._context.copy().run, args=(self._work,), name=f"hitl-nb-{self.thread_id}", daemon=True).start()
+            WORKERS.begin(partial(self._context.copy().run, self._work))
 
     def _work(self) -> None:
         try:

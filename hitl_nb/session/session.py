@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from threading import Event
 from typing import Any, Literal
 
 from hitl_nb.checkpoint.memory import MemorySaver
@@ -16,6 +15,7 @@ from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.tape import tape, write_tape
 from hitl_nb.errors import AmbiguousAnswerError, NotWaitingError, StillWaitingError, ThreadBusyError
+from hitl_nb.plain.threads import Stop
 from hitl_nb.responders.plain import wait_by_looking
 from hitl_nb.session.runner import Runner
 from hitl_nb.session.stopped import Stopped
@@ -138,11 +138,11 @@ class ReviewSession(Runner):
         return self.result()
 
     async def _result_from_thread(self) -> dict[str, Any]:
-        cancelled = Event()
+        cancelled = Stop()
         try:
-            return await asyncio.to_thread(self._result, None, cancelled.is_set)
+            return await asyncio.to_thread(self._result, None, lambda: bool(cancelled))
         finally:
-            cancelled.set()  # else the thread waits on, and the event loop for the thread when it closes
+            cancelled.say()  # else the thread waits on, and the event loop for the thread when it closes
 
     def answer(self, value: Any, id: str | None = None, *, reviewer: str | None = None) -> Decision | Vote:  # noqa: A002  the name the docs use
         """Answer the open question (or the one with this id) from code, and run the graph to its next question.

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
+from hitl_nb.plain.threads import WORKERS, Stop
 
 EVERY_S: Final = 0.5
 _SLOWEST_S: Final = 1.5
@@ -79,37 +80,37 @@ class Watching:
 
     def __init__(self, saver: Checkpointer, tell: Callable[[], None], goes_on: Callable[[], bool]) -> None:
         self._saver, self._tell, self._goes_on = saver, tell, goes_on
-        self._stopped = Event()
-        self._thread: Thread | None = None
+        self._stopped: Stop | None = None
 
     @property
     def is_on(self) -> bool:
-        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
+        return self._stopped is not None and not self._stopped
 
     def start(self) -> None:
         """Look from now on; `tell` is called once at the beginning, for what was missed."""
         if self.is_on:
             return
-        self._stopped = Event()
-        context = copy_context()
-        self._thread = Thread(target=context.run, args=(self._look, self._stopped), name="hitl-nb-inbox", daemon=True)
-        self._thread.start()
+        stopped = Stop()
+        WORKERS.begin(partial(copy_context().run, self._look, stopped))
+        self._stopped = stopped
 
     def stop(self) -> None:
-        self._stopped.set()
+        if self._stopped is not None:
+            self._stopped.say()
 
-    def _look(self, stopped: Event) -> None:
+    def _look(self, stopped: Stop) -> None:
         changes = Changes(self._saver)
         try:
             is_new, every_s = True, EVERY_S
-            while not stopped.is_set() and self._goes_on():
+            while not stopped and self._goes_on():
                 if is_new:
                     self._tell()
-                if stopped.wait(every_s):
+                if stopped.within(every_s):
                     return
                 began = time.perf_counter()
                 is_new = changes.seen()
                 every_s = min(max(EVERY_S, (time.perf_counter() - began) / _SHARE), _SLOWEST_S)
         finally:
+            stopped.say()
             with suppress(sqlite3.Error):
                 changes.close()

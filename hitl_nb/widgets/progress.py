@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from threading import Event, RLock, Thread
+from threading import RLock
 from typing import Final
 
 import ipywidgets
 
+from hitl_nb.plain.threads import WORKERS, Stop
 from hitl_nb.responders.progress import Glance, Progress, Step
 from hitl_nb.widgets import markup
 from hitl_nb.widgets.controls import classed
@@ -39,13 +40,12 @@ class Activity:
     def __init__(self, nodes: Sequence[str], receipt: Receipt | None, progress: Progress, lock: RLock, now: Callable[[], datetime]) -> None:
         self._nodes, self._receipt, self._progress, self._lock, self._now = tuple(nodes), receipt, progress, lock, now
         self._drawn, self._drawn_at = -1, 0.0
-        self._stopped = Event()
+        self._stopped = Stop()
         self._read = ipywidgets.HTML()
         self._surface = Surface(label="What runs now" if receipt is None else receipt.request.form.heading)
         self.box = classed(ipywidgets.VBox([self._read, self._surface, ipywidgets.HTML(markup.lost(_LOST))]), "hitl-nb-card hitl-nb-activity")
         self.refresh()
-        self._thread = Thread(target=self._keep_fresh, name="hitl-nb-progress", daemon=True)
-        self._thread.start()
+        WORKERS.begin(self._keep_fresh)
 
     def run(self, nodes: Sequence[str]) -> None:
         """These nodes run now."""
@@ -54,12 +54,12 @@ class Activity:
 
     def stop(self) -> None:
         """Draw no more."""
-        self._stopped.set()
+        self._stopped.say()
 
     def _keep_fresh(self) -> None:
-        while not self._stopped.wait(_EVERY_S):
+        while not self._stopped.within(_EVERY_S):
             with self._lock:
-                if self._stopped.is_set() or self.box.comm is None:  # somebody closed all widgets of the kernel
+                if self._stopped or self.box.comm is None:  # somebody closed all widgets of the kernel
                     return
                 if self._drawn != self._progress.changes or time.monotonic() - self._drawn_at >= _TIMES_EVERY_S:
                     self.refresh()

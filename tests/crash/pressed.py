@@ -20,7 +20,6 @@ import random
 import shutil
 import signal
 import sys
-import threading
 import time
 import warnings
 from collections import Counter
@@ -31,6 +30,7 @@ from typing import Annotated, Any, TypedDict
 
 from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, StateGraph, interrupt, once, review
 from hitl_nb.errors import HitlError
+from hitl_nb.plain.threads import WORKERS
 from hitl_nb.responders.base import View
 
 HANGS_AFTER_S = 60
@@ -107,7 +107,7 @@ class Colleague(View):
             with suppress(HitlError):
                 submit(True)
 
-        threading.Thread(target=answer, daemon=True).start()
+        WORKERS.begin(answer)  # Thread.start does not bear a Ctrl-C
 
 
 def in_graph(work: Work, durability: Any) -> None:

@@ -13,9 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.crash
 HERE = Path(__file__).parents[2]
-EACH = ("graph:each", "stream:each", "memory:each", "exit:each")
-SESSION = ("session:each",)
-"""Only at full size: a Ctrl-C between two lines of Python's own Condition.wait, in which a session waits, makes a RuntimeError of it now and then."""
+EACH = ("graph:each", "stream:each", "memory:each", "exit:each", "session:each")
 CLOCK = ("graph:clock", "session:clock")
 MORE = ("stream:clock", "asyncio:clock", "async:clock", "async:each")
 IMPORTING = """
@@ -94,7 +92,7 @@ def test_a_ctrl_c_while_modules_are_imported_at_hundreds_of_moments(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("run", [*EACH, *SESSION, *CLOCK, *MORE])
+@pytest.mark.parametrize("run", [*EACH, *CLOCK, *MORE])
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_ctrl_c_leaves_nothing_behind_at_hundreds_of_moments(run, seed, tmp_path):
     pressed((run,), 300, tmp_path, seed)

@@ -95,10 +95,11 @@ def test_a_file_with_the_seal_of_an_earlier_store_is_read():
 
 
 def test_where_no_thread_can_be_started_a_large_value_is_stored_all_the_same(tmp_path, monkeypatch):
-    def start(thread):
+    def start(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(value_files.Thread, "start", start)
+    monkeypatch.setattr(value_files.WORKERS, "_idle", [])
+    monkeypatch.setattr("_thread.start_new_thread", start)
     saver = DiskCacheSaver(tmp_path)
     with saver._transaction():
         saver._put("v/large", b"x" * (1 << 20))

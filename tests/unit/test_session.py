@@ -384,7 +384,7 @@ def test_a_click_returns_at_once_and_the_graph_goes_on_in_a_worker():
     assert session.status == "running"
     go.set()
     assert settled(session) == "waiting"
-    assert session.state["status"] == "True in hitl-nb-t"
+    assert session.state["status"] == "True in hitl-nb"
     assert person.seen == ["asks Go?", "receipt True by dana", "runs slow", "runs next", "asks And now?"]
 
 

@@ -105,5 +105,5 @@ def test_it_ends_by_itself_when_nobody_looks_any_more():
     watching = Watching(MemorySaver(), lambda: pytest.fail("nobody is there to be told"), goes_on)
     watching.start()
     assert looked.wait(10)
-    watching._thread.join(10)
+    assert watching._stopped.within(10)
     assert not watching.is_on

@@ -1,7 +1,7 @@
 """The card of what runs, without a browser."""
 
 from datetime import UTC, datetime, timedelta
-from threading import RLock
+from threading import RLock, Thread
 
 import pytest
 
@@ -90,6 +90,14 @@ def test_the_head_says_what_was_answered_and_which_nodes_run():
     close(activity.box)
 
 
+def ends(call):
+    """The call returns soon."""
+    thread = Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(5)
+    return not thread.is_alive()
+
+
 def test_of_many_events_few_are_drawn_and_none_once_it_is_stopped():
     activity, progress = made()
     drawn = []
@@ -101,13 +109,11 @@ def test_of_many_events_few_are_drawn_and_none_once_it_is_stopped():
     activity.refresh()
     assert "publish: 9 999 of 10 000" in "".join(words(n) for n in activity._surface.tree)
     activity.stop()
-    activity._thread.join(5)
-    assert not activity._thread.is_alive()
+    assert ends(activity._keep_fresh)
     close(activity.box)
 
 
 def test_closed_widgets_end_the_drawing():
     activity, _ = made()
     close(activity.box)
-    activity._thread.join(5)
-    assert not activity._thread.is_alive()
+    assert ends(activity._keep_fresh)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from datetime import datetime
 from functools import partial
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, Final
 
 from hitl_nb.checkpoint.base import Checkpointer
@@ -19,6 +19,7 @@ from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import plural
 from hitl_nb.errors import HitlError, ThreadBusyError
 from hitl_nb.errors import told as told_of
+from hitl_nb.plain.threads import WORKERS
 from hitl_nb.session.turn import patiently
 from hitl_nb.waiting.recording import record_answer
 from hitl_nb.waiting.resuming import Graphs
@@ -88,30 +89,29 @@ class Jobs:
 
     def __init__(self) -> None:
         self._context = copy_context()
-        self._lock = Lock()
         self._jobs: deque[Callable[[], None]] = deque()
-        self._is_on = False
+        self._turn = Lock()
+        """Held by who does them."""
 
     def put(self, job: Callable[[], None]) -> None:
         """Do this when everything before it is done. What it raises goes to stderr, and keeps none of the others."""
-        with self._lock:
-            self._jobs.append(job)
-            if self._is_on:
-                return
-            self._is_on = True
-        Thread(target=self._context.copy().run, args=(self._work,), name="hitl-nb-inbox-runs", daemon=True).start()
+        self._jobs.append(job)
+        WORKERS.begin(partial(self._context.copy().run, self._work))
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._jobs:
-                    self._is_on = False
-                    return
-                job = self._jobs.popleft()
+        """All there is to do, unless another does it; who does it looks once more when it has given up its turn."""
+        while self._jobs and self._turn.acquire(blocking=False):
             try:
-                job()
-            except BaseException:  # noqa: BLE001  else whatever comes next would wait for ever
-                traceback.print_exc()
+                while self._jobs:
+                    self._do(self._jobs.popleft())
+            finally:
+                self._turn.release()
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException:  # noqa: BLE001  else whatever comes next would wait for ever
+            traceback.print_exc()
 
 
 def run_on(graphs: Graphs, saver: Checkpointer, thread_id: str, sleep: Callable[[float], None] = time.sleep) -> tuple[str, bool]:

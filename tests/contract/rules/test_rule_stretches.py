@@ -525,7 +525,7 @@ def test_what_ended_is_stored_while_a_node_beside_still_runs(fan, saver, run, cf
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_workers_that_are_kept_keep_nothing_of_the_run_that_they_began_for(cfg, monkeypatch, stored):
-    monkeypatch.setattr("hitl_nb.graph.crossing.WORKERS._idle", [])  # so that all of them begin here
+    monkeypatch.setattr("hitl_nb.plain.threads.WORKERS._idle", [])  # so that all of them begin here
     refs: list[weakref.ref[Any]] = []
     together = threading.Barrier(3)
 
