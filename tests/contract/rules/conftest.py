@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from operator import add
@@ -16,7 +18,9 @@ from hitl_nb.checkpoint.memory import MemorySaver
 from hitl_nb.graph.asking.interrupt import interrupt
 from hitl_nb.graph.builder import StateGraph
 from hitl_nb.graph.compiled import CompiledGraph
+from hitl_nb.graph.crossing import in_background
 from hitl_nb.graph.types import START
+from hitl_nb.plain.threads import WORKERS
 
 
 class Log(TypedDict, total=False):
@@ -29,6 +33,25 @@ def saver(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Checkpointe
     made: Checkpointer = MemorySaver() if request.param == "memory" else DiskCacheSaver(tmp_path / "store")
     yield made
     made.close()
+
+
+@pytest.fixture
+def all_rest() -> Callable[[], bool]:
+    """Whether everything that the test has begun in other Python threads is over, for which they are given a moment."""
+
+    def at_work() -> int:
+        return sum(thread.name == "hitl-nb" for thread in threading.enumerate()) - len(WORKERS._idle)
+
+    in_background(asyncio.sleep(0))  # the event loop of async nodes: once begun, it is always at work
+    before = at_work()
+
+    def rest() -> bool:
+        until = time.monotonic() + 10
+        while at_work() > before and time.monotonic() < until:
+            time.sleep(0.001)
+        return at_work() <= before
+
+    return rest
 
 
 @pytest.fixture

@@ -59,10 +59,6 @@ def seen(graph, cfg):
     return [(s.values, s.next, s.metadata, [(t.name, t.error, t.result) for t in s.tasks]) for s in history]
 
 
-def store_threads():
-    return [t.name for t in threading.enumerate() if t.name.startswith("hitl-nb-store")]
-
-
 def at(thread_id):
     return {"configurable": {"thread_id": thread_id, "reviewer": "ada"}}
 
@@ -70,7 +66,7 @@ def at(thread_id):
 # -- what is the same in every mode ------------------------------------------------------------------------------------------------------
 
 
-def test_every_mode_leaves_the_same_history(saver, run):
+def test_every_mode_leaves_the_same_history(saver, run, all_rest):
     def build():
         builder = StateGraph(Log)
         for node in (logs("a"), asks("left"), logs("right"), logs("b"), asks("last")):
@@ -87,7 +83,7 @@ def test_every_mode_leaves_the_same_history(saver, run):
         found.append((dict(result), seen(graph, at(mode)), [d.answer for d in saver.decisions(mode)]))
     assert found[0] == found[1] == found[2]
     assert len(found[0][1]) == 5
-    assert store_threads() == []
+    assert all_rest()
 
 
 @MODES
@@ -164,14 +160,14 @@ def test_an_event_loop_does_not_wait_for_the_disk(chain, saver, cfg, durability,
 
 @MODES
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_breaking_off_a_stream_stores_what_was_told(chain, saver, cfg, durability, stop_after):
+def test_breaking_off_a_stream_stores_what_was_told(chain, saver, cfg, all_rest, durability, stop_after):
     ran: list[str] = []
     graph = chain(saver, *(logs(n, lambda n=n: ran.append(n)) for n in "abcd"), schema=Log)
     for told, _ in enumerate(graph.stream({"log": []}, cfg, durability=durability), 1):
         if told == stop_after:
             break
     assert graph.get_state(cfg).values == {"log": list("abcd")[:stop_after]}
-    assert store_threads() == []
+    assert all_rest()
     assert graph.invoke(None, cfg) == {"log": ["a", "b", "c", "d"]}
     assert ran == ["a", "b", "c", "d"]
 
@@ -343,7 +339,9 @@ def test_events_come_when_it_happens_also_where_the_store_is_behind(chain, saver
 
 @LATER
 @pytest.mark.parametrize("fails_at", [1, 2])
-def test_an_error_of_the_store_is_raised_and_the_thread_goes_on_from_what_is_stored(chain, saver, cfg, run, durability, fails_at, monkeypatch):
+def test_an_error_of_the_store_is_raised_and_the_thread_goes_on_from_what_is_stored(
+    chain, saver, cfg, run, all_rest, durability, fails_at, monkeypatch
+):
     real, calls = saver.commit_all, []
 
     def failing(thread_id, commits):
@@ -365,7 +363,7 @@ def test_an_error_of_the_store_is_raised_and_the_thread_goes_on_from_what_is_sto
         else:  # the writes of several supersteps may have been one
             with suppress(StoreError):
                 run(graph, {"log": []}, cfg, durability)
-    assert store_threads() == []
+    assert all_rest()
     shown = graph.get_state(cfg)
     assert shown.values["log"] == list("abcde")[: stood(saver)]
     result = run(graph, None, cfg, durability)

@@ -425,7 +425,7 @@ def test_a_command_for_the_graph_around_is_told_as_the_update_of_its_node(saver,
 @pytest.mark.parametrize("stop_after", range(1, 10))
 @pytest.mark.parametrize("mode", ["custom", "tasks", "checkpoints"])
 @KINDS
-def test_breaking_off_leaves_the_thread_usable_and_nothing_running(around, saver, cfg, kind, mode, stop_after):
+def test_breaking_off_leaves_the_thread_usable_and_nothing_running(around, saver, cfg, all_rest, kind, mode, stop_after):
     def talks(state):
         write = get_stream_writer()
         for n in range(3):
@@ -438,7 +438,7 @@ def test_breaking_off_leaves_the_thread_usable_and_nothing_running(around, saver
         for told, _ in enumerate(graph.stream({"log": []}, cfg, stream_mode=mode, subgraphs=True), 1):
             if told == stop_after:
                 break
-        assert not [t.name for t in threading.enumerate() if t.name.startswith("hitl-nb-node")]
+        assert all_rest()
         assert graph.invoke(None, cfg) == {"log": ["a", "talks", "talks_too", "z"], "n": 1} or _finished(graph, cfg)
     else:
 

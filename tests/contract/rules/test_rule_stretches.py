@@ -566,7 +566,7 @@ def test_nodes_side_by_side_find_no_event_loop_of_the_caller(fan):
     assert asyncio.run(main())["log"] == ["a", "b", "c"]
 
 
-def test_workers_are_there_again_after_an_error_beside_others(fan):
+def test_workers_are_there_again_after_an_error_beside_others(fan, all_rest):
     def fails(state):
         raise ValueError("no")
 
@@ -577,7 +577,7 @@ def test_workers_are_there_again_after_an_error_beside_others(fan):
     for _ in range(3):
         with pytest.raises(ValueError, match="no"):
             graph.invoke({}, {})
-    assert not [t for t in threading.enumerate() if t.name == "hitl-nb-node"]
+    assert all_rest()
 
 
 def test_a_question_swallowed_by_a_path_function_is_found(run):
