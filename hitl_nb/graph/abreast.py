@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import replace
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hitl_nb.checkpoint.records import PlannedTask
 from hitl_nb.graph.asking.interrupt import Scope
-from hitl_nb.graph.node.attempt import Begun, Done, Job, Outcome, at_once
+from hitl_nb.graph.node.attempt import Begun, Done, Job, Outcome, Plain, at_once
 from hitl_nb.graph.topology import Planned
 
 if TYPE_CHECKING:
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
 def is_wide(tasks: Sequence[PlannedTask], run: Run) -> TypeGuard[Planned]:
     """Whether these tasks can run so."""
-    return run.unseen and isinstance(tasks, Planned) and len(tasks) > 1 and run.topology.simple.issuperset(tasks.nodes)
+    if not run.unseen or not isinstance(tasks, Planned) or len(tasks) == 1:
+        return False
+    nodes, simple = run.topology.nodes, run.topology.simple
+    return len(simple) == len(nodes) or simple.issuperset(tasks.nodes)
 
 
 class Abreast:
-    """Effect: run the tasks of the superstep side by side. The reply is as for Start, unless it is `plain` then."""
+    """Effect: run the tasks of the superstep side by side. The reply is what they came to: `Plain`, or as for Start."""
 
     def __init__(self, run: Run, tasks: Planned, job: Callable[[PlannedTask], Job]) -> None:
         self._run = run
@@ -37,8 +41,6 @@ class Abreast:
         """The places of the tasks that have yet to begin. Each Python thread that helps takes from it, which is one step."""
         self.made: list[Any] = [None] * len(tasks)
         """What each task came to: `Made`, or an outcome."""
-        self.plain = False
-        """True: all have ended, and each came to an update and targets, which are found in `made`."""
 
     def jobs(self) -> list[Job]:
         """For a driver with a way of its own."""
@@ -49,21 +51,22 @@ class Abreast:
         run, tasks, made = self._run, self.tasks, self.made
         topology, schema, values, seq = run.topology, run.schema, run.values, run.checkpoint.seq
         nodes, args = tasks.nodes, tasks.args
+        whole = {reads for reads in topology.reads if schema.is_whole(values, reads)}
         for n in self.left:
             context, scope, arg = within.copy(), Scope(run, seq, (tasks, n)), args[n]
             if arg is None:
-                came_to = context.run(at_once, nodes[n], scope, dict(values), values, topology, schema)
+                came_to = context.run(at_once, nodes[n], scope, values.copy(), values, topology, schema, whole)
             else:
-                came_to = context.run(at_once, nodes[n], scope, arg[0], values, topology, schema, sent=True)
-            made[n] = context.run(finish, replace(self._job(tasks[n]), scope=scope, begun=came_to)) if isinstance(came_to, Begun) else came_to
+                came_to = context.run(at_once, nodes[n], scope, arg[0], values, topology, schema, topology.reads)
+            made[n] = context.run(finish, replace(self._job(tasks[n]), scope=scope, begun=came_to)) if type(came_to) is Begun else came_to
 
     def ended(self) -> bool:
         """Whether each task has come to something."""
-        return None not in self.made
+        return NoneType not in set(map(type, self.made))
 
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> Plain | list[Outcome]:
         """The reply, once that is so."""
-        self.plain = all(type(made) is tuple for made in self.made)
-        if self.plain:
-            return []
-        return [Done(task, made[0], made[1]) if isinstance(made, tuple) else made for task, made in zip(self.tasks, self.made, strict=True)]
+        if set(map(type, self.made)) == {tuple}:
+            return Plain(self.tasks.nodes, self.made)
+        found = zip(self.tasks, self.made, strict=True)
+        return [Done(task, list(made[0]), list(made[1])) if isinstance(made, tuple) else made for task, made in found]

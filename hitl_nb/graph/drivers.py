@@ -20,7 +20,7 @@ from hitl_nb.graph.asking.interrupt import current_scope
 from hitl_nb.graph.crossing import holding_up, in_background, running_loop, to_thread
 from hitl_nb.graph.effects import Flow, Io, More, Start
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.node.attempt import Job, Outcome, attempt, attempt_at_once, is_simple
+from hitl_nb.graph.node.attempt import Job, Outcome, Plain, attempt, attempt_at_once, is_simple
 from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stretch import Stretch
@@ -32,7 +32,7 @@ _ALONE_S: Final = 0.001
 """Seconds that the first worker has for itself: another one costs as much as many a node, and they share one processor."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, which would take several times as long to make
 class Setting:
     """What a driver needs to know."""
 
@@ -204,7 +204,7 @@ class Crew:
         self._share(todo, len(jobs), work, here=together)
         return self.more()
 
-    def abreast(self, wide: Abreast) -> list[Outcome]:
+    def abreast(self, wide: Abreast) -> Plain | list[Outcome]:
         within, ends = holding_up(), SimpleQueue[BaseException | None]()
 
         def work() -> None:

@@ -6,9 +6,9 @@ decides does not depend on which driver runs it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import count, takewhile
+from itertools import takewhile
 from typing import Any
 
 from hitl_nb.checkpoint.records import Answered, Decision, Event, PlannedTask, Source, boundary_id
@@ -20,13 +20,12 @@ from hitl_nb.graph.asking.boundaries import boundary_payload, boundary_question
 from hitl_nb.graph.asking.interrupt import Scope
 from hitl_nb.graph.effects import Commit, Effect, More, Reload, Start, Steps
 from hitl_nb.graph.emit import Emit
-from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Raised
+from hitl_nb.graph.node.attempt import Done, Job, Outcome, Paused, Plain, Raised
 from hitl_nb.graph.node.failure import node_error
 from hitl_nb.graph.run import Run
-from hitl_nb.graph.state.schema import Write
-from hitl_nb.graph.stretch import Stretch, is_straight
+from hitl_nb.graph.stretch import Stretch, straight_from
 from hitl_nb.graph.topology import Exit, Target
-from hitl_nb.graph.types import START, Command
+from hitl_nb.graph.types import START, Command, Send
 from hitl_nb.graph.watch import Begun
 
 
@@ -41,20 +40,18 @@ def supersteps(run: Run) -> Steps:
             return
         plain = None
         while tasks := run.runnable():
-            if is_straight(run, tasks):
-                stretch = Stretch(run, left)
+            begun = None
+            if (node := straight_from(tasks, run)) is not None:
+                stretch = Stretch(run, node, left)
                 begun = yield stretch
                 left -= stretch.passed
-                yield from _wave(run, run.checkpoint.tasks, begun if isinstance(begun, Job) else [begun])
+                tasks = run.checkpoint.tasks
             elif is_wide(tasks, run):
-                wide = Abreast(run, tasks, partial(_job, run))
-                found = yield wide
-                if wide.plain:
-                    plain = wide
-                    break
-                yield from _wave(run, tasks, found)
-            else:
-                yield from _wave(run, tasks)
+                begun = yield Abreast(run, tasks, partial(_job, run))
+            if isinstance(begun, Plain):
+                plain = begun
+                break
+            yield from _wave(run, tasks, begun)
             if run.up:
                 return
             if not (yield from _answer_further(run)) and not (yield from _catch_up(run)):
@@ -81,7 +78,8 @@ def begin(run: Run, writes: Sequence[tuple[str, Any]], input_digest: str) -> Ste
         writes = [(key, own.loads(own.dumps(value, name(key)))) for key, value in writes]
     values, written = run.schema.start(None if first else run.values, writes)
     goto = yield from route(run, START, values)
-    tasks, arrived = run.topology.plan([Exit(START, goto)], {}, run.checkpoint.nonce, run.next_seq)
+    topology, nonce, seq = run.topology, run.checkpoint.nonce, run.next_seq
+    tasks, arrived = topology.plan([Exit(START, goto)], {}, nonce, seq) if goto else topology.plan_onward([START], nonce, seq)
     parent = None if first else run.checkpoint.seq
     yield from move(run, values, written, tasks, arrived, source="input", wrote=(), parent=parent, input_digest=input_digest)
     yield from _tell(run)
@@ -106,7 +104,7 @@ def route(run: Run, node: str, values: Mapping[str, Any]) -> Generator[Effect, A
 def _wave(run: Run, tasks: Sequence[PlannedTask], begun: Job | Sequence[Outcome | Emit] | None = None) -> Steps:
     """Run the tasks side by side; store each batch of outcomes as it comes, and pass on what nodes write to the stream meanwhile.
 
-    `begun`: what came of them already; or of the one task, how far a stretch came with it.
+    `begun`: what came of them already, or the one job that a stretch began.
     """
     found: Sequence[Outcome | Emit]
     if begun is None or isinstance(begun, Job):
@@ -294,26 +292,30 @@ def pause_at_boundary(run: Run) -> Generator[Effect, Any, bool]:
 # -- the next checkpoint -------------------------------------------------------------------------------------------------------------------
 
 
-def _advance(run: Run, plain: Abreast | None = None) -> Steps:
+def _advance(run: Run, plain: Plain | None = None) -> Steps:
     """All tasks of the superstep finished: combine what they wrote, plan what comes next, store it in one transaction.
 
-    `plain`: what ran them, where their results are kept there.
+    `plain`: their results, where no others are kept.
     """
     done = [run.results[t.id] for t in run.checkpoint.tasks] if plain is None else []
-    seq = run.next_seq
-    writes: Iterable[Write]
-    exits: Iterable[tuple[str, Sequence[Target], bool]]
+    seq, waiting, nonce = run.next_seq, run.checkpoint.arrived, run.checkpoint.nonce
+    arrived: Mapping[str, tuple[str, ...]]
+    ids: Sequence[str | int]
+    updates: Sequence[Collection[tuple[str, Any]]]
+    chosen: Sequence[Sequence[str | Send]]
     try:
         if plain is None:
-            nodes = tuple([d.task.node for d in done])
-            writes = ((d.task.id, d.task.node, key, value) for d in done for key, value in d.update)
-            exits = (Exit(d.task.node, run.targets(d.goto) if d.goto else (), d.instead) for d in done)
+            ids, nodes, instead = [d.task.id for d in done], tuple([d.task.node for d in done]), [d.instead for d in done]
+            updates, chosen = [d.update for d in done], [d.goto for d in done]
         else:
-            nodes = tuple(plain.tasks.nodes)
-            writes = ((n, node, key, value) for n, node, (update, _, _) in zip(count(), nodes, plain.made, strict=False) for key, value in update)
-            exits = ((node, run.targets(goto) if goto else (), False) for node, (_, goto, _) in zip(nodes, plain.made, strict=True))
-        values, written = run.schema.apply(run.values, writes)
-        tasks, arrived = run.topology.plan(exits, run.checkpoint.arrived, run.checkpoint.nonce, seq)
+            ids, nodes, instead = range(len(plain.nodes)), tuple(plain.nodes), [False] * len(plain.nodes)
+            updates, chosen, _ = zip(*plain.made, strict=True)
+        values, written = run.schema.apply(run.values, zip(ids, nodes, updates, strict=True))
+        if waiting or any(chosen) or any(instead):
+            exits = ((node, run.targets(goto) if goto else (), only) for node, goto, only in zip(nodes, chosen, instead, strict=True))
+            tasks, arrived = run.topology.plan(exits, waiting, nonce, seq)
+        else:
+            tasks, arrived = run.topology.plan_onward(nodes, nonce, seq)
         yield from move(run, values, written, tasks, arrived, source="loop", wrote=nodes, parent=run.checkpoint.seq)
     except (ThreadMovedError, StoreError):  # the results are good, and those that are stored already count
         raise

@@ -120,7 +120,7 @@ def _joined(run: Run, host: Run) -> Command:
     """The commands that nodes of the run, side by side, had for the graph around. Raises ConcurrentUpdateError where they do not agree."""
     made = [(t.node, run.up[t.id]) for t in run.checkpoint.tasks if t.id in run.up]
     if len(made) > 1:
-        host.schema.apply(host.values, ((node, node, key, value) for node, command in made for key, value in command.writes()))
+        host.schema.apply(host.values, ((node, node, command.writes()) for node, command in made))
     return joined(command for _, command in made)
 
 

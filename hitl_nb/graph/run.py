@@ -133,6 +133,8 @@ class Run:
 
     def open(self) -> list[Asked]:
         """The open questions, in task order."""
+        if not self.ledger.asked:
+            return []
         order = {t.id: n for n, t in enumerate(self.checkpoint.tasks)}
         return sorted(self.ledger.open(), key=lambda a: (order.get(a.task, -1), a.order))
 
@@ -145,7 +147,7 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """The state, with what finished tasks of an unfinished superstep wrote."""
-        writes = [(t.id, t.node, k, v) for t in self.checkpoint.tasks if t.id in self.results for k, v in self.results[t.id].update]
+        writes = [(t.id, t.node, self.results[t.id].update) for t in self.checkpoint.tasks if t.id in self.results]
         values = self.schema.preview(self.values, writes) if writes else self.values
         return {key: values[key] for key in self.schema.keys or values if key in values}
 

@@ -45,7 +45,7 @@ class Begin:
     input: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # never changed; not frozen, which would take several times as long to make
 class Call:
     """What the caller of invoke or stream asked for."""
 
@@ -65,7 +65,7 @@ class Call:
         limit = self.config.get("recursion_limit", RECURSION_LIMIT)
         if not isinstance(limit, int) or limit < 1:
             raise ValueError(f"recursion_limit is {shown(limit)}; expected a whole number of supersteps, 1 or more")
-        object.__setattr__(self, "limit", limit)
+        self.limit = limit
         at_once = self.config.get("max_concurrency")
         if at_once is not None and (not isinstance(at_once, int) or at_once < 1):
             raise ValueError(f"max_concurrency is {shown(at_once)}; expected a whole number of nodes that may run side by side, 1 or more")

@@ -72,6 +72,8 @@ DEFERRED: Final = "\x1fdeferred"
 """Where `Checkpoint.arrived` keeps the deferred nodes whose turn comes when nothing else is left; no join is called so."""
 Target = tuple[str, Any]
 """`(node, None)`, or `(node, argument)` for a Send: encoded bytes, or `(value,)` in a run without a checkpointer."""
+_KNOWN_MAX: Final = 100
+"""Plans that a graph keeps: more than most graphs have, and few where each superstep runs other nodes."""
 
 
 class Exit(NamedTuple):
@@ -91,11 +93,12 @@ class Planned(Sequence[PlannedTask]):
         self, nonce: str, seq: int, pulled: Mapping[str, Sequence[str]], sent_to: Sequence[str], by: Sequence[tuple[str, ...]], sent: Sequence[Any]
     ) -> None:
         """`pulled`: the nodes that edges led to, each with where those began. The others: of each Send its node, who chose it, its value."""
+        self.pulled = pulled
         self.nodes = [*pulled, *sent_to]
         """Of each task."""
         self.args = [None] * len(pulled) + [*sent]
         """Of each task: the argument of a Send."""
-        self._of = (nonce, seq, pulled, by)
+        self._of = (nonce, seq, by)
         self._tasks: tuple[PlannedTask, ...] | None = None
 
     def __len__(self) -> int:
@@ -113,8 +116,9 @@ class Planned(Sequence[PlannedTask]):
 
     def _all(self) -> tuple[PlannedTask, ...]:
         if self._tasks is None:
-            nonce, seq, pulled, sent_by = self._of
-            if len(pulled) == 1:
+            nonce, seq, sent_by = self._of
+            pulled = self.pulled
+            if len(pulled) <= 1:
                 tasks = [pulled_task(nonce, seq, name, tuple(dict.fromkeys(by))) for name, by in pulled.items()]
             else:
                 ids = fingerprints(nonce, seq, "pull")
@@ -137,6 +141,8 @@ class Topology:
     joins: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     """`((sources…), target)`: the target runs once all sources have finished."""
     branches: dict[str, list[Branch]] = field(default_factory=dict)
+    _known: dict[tuple[str, ...], tuple[Mapping[str, Sequence[str]], dict[str, tuple[str, ...]]]] = field(default_factory=dict, init=False)
+    """What `plan_onward` found, by the nodes."""
 
     def check_targets(self, targets: Iterable[str | Send], source: str) -> None:
         """UnknownNodeError for the first that is none."""
@@ -195,6 +201,18 @@ class Topology:
         names = sorted(pulled, key=self._order.__getitem__) if len(pulled) > 1 else list(pulled)
         return Planned(nonce, seq, {name: pulled[name] for name in names}, *sent), {k: tuple(sorted(v)) for k, v in waiting.items() if v}
 
+    def plan_onward(self, done: Iterable[str], nonce: str, seq: int) -> tuple[Planned, Mapping[str, tuple[str, ...]]]:
+        """`plan` for nodes of which none chose anything, while nothing waits: that depends on the edges alone, so it is found once."""
+        nodes = tuple(dict.fromkeys(done))
+        known = self._known.get(nodes)
+        if known is None:
+            planned, waiting = self.plan([(node, (), False) for node in nodes], {}, nonce, seq)
+            known = planned.pulled, waiting
+            if len(self._known) == _KNOWN_MAX:
+                self._known.clear()
+            self._known[nodes] = known
+        return Planned(nonce, seq, known[0], (), (), ()), known[1]
+
     def after(self, node: str, chosen: Sequence[str | Send]) -> str | None:
         """The one node that runs next when this one finished, alone and with nothing waiting. None: that takes a plan."""
         edges = self.edges.get(node, ())
@@ -212,6 +230,11 @@ class Topology:
             if not (node.subgraph or node.error_handler or node.timeout_s or node.retry)
             and all(callable(f.fn) and not f.is_async for f in (node.fn, *(b.path for b in self.branches.get(name, ()))))
         )
+
+    @cached_property
+    def reads(self) -> frozenset[StateClass | None]:
+        """What the nodes are given the state as, each its `Node.input`."""
+        return frozenset(node.input for node in self.nodes.values())
 
     @cached_property
     def _joins(self) -> dict[str, tuple[tuple[str, ...], str]]:
@@ -247,6 +270,15 @@ class Topology:
         else:
             for name in held:
                 pulled.setdefault(name, [])
+
+
+def sole_node(tasks: Sequence[PlannedTask]) -> str | None:
+    """The node of the one task there is, when edges led to it."""
+    if len(tasks) != 1:
+        return None
+    if isinstance(tasks, Planned):
+        return tasks.nodes[0] if tasks.args[0] is None else None
+    return tasks[0].node if tasks[0].arg is None else None
 
 
 def join_key(sources: Sequence[str], target: str) -> str:

@@ -48,7 +48,7 @@ class State(TypedDict, total=False):
 
 
 def wrote(key, value, task="t", node="n"):
-    return (task, node, key, value)
+    return (task, node, [(key, value)])
 
 
 def test_the_keys_are_those_of_the_typed_dict():

@@ -93,6 +93,10 @@ def _nobody(_: Emit) -> None:
     """Nobody listens."""
 
 
+ToDo = PlannedTask | tuple[str, tuple[str, ...]] | tuple[Planned, int]
+"""A task, or of what it is made when somebody looks: its node and the nodes whose edges led there, or its place in a superstep."""
+
+
 class Scope:
     """What `interrupt()` of one node execution works on: the task's questions so far.
 
@@ -128,8 +132,7 @@ class Scope:
     running: Mapping[Future[None], asyncio.Task[Any]] = MappingProxyType({})
     """Graphs that run inside the node as asyncio tasks of their own: what ends with each."""
 
-    def __init__(self, run: Run, seq: int, task: PlannedTask | tuple[str, tuple[str, ...]] | tuple[Planned, int]) -> None:
-        """`task`: or of what it is made when somebody looks: its node and the nodes whose edges led there, or its place in a superstep."""
+    def __init__(self, run: Run, seq: int, task: ToDo) -> None:
         self.run = run
         self.seq = seq
         self.ledger = run.ledger

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from hitl_nb.checkpoint.records import UNSET, Event, PlannedTask, Question, Waits
 from hitl_nb.errors import HitlError, NodeOutputError, NodeTimeoutError, SwallowedInterruptError, shown
@@ -16,6 +16,7 @@ from hitl_nb.graph.asking.interrupt import Pause, Scope, check_not_swallowed, cu
 from hitl_nb.graph.node.failure import NodeError
 from hitl_nb.graph.node.function import Function
 from hitl_nb.graph.state.schema import StateSchema
+from hitl_nb.graph.state.state_class import StateClass
 from hitl_nb.graph.topology import Branch, Node, Topology
 from hitl_nb.graph.types import Command, Send, pairs
 
@@ -105,8 +106,18 @@ class ParentCommand(BaseException):
 _FATAL: Final = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 """What stops the run, not the task."""
 Outcome = Done | Paused | Raised
-Made = tuple[list[tuple[str, Any]], list[str | Send], dict[str, Any] | None]
+Made = tuple[Collection[tuple[str, Any]], Sequence[str | Send], dict[str, Any] | None]
 """What a simple node came to: its update, its targets, and the values after it when they are known."""
+
+
+class Plain(NamedTuple):
+    """What the tasks of a superstep came to, all of simple nodes, where nothing is stored."""
+
+    nodes: Sequence[str]
+    made: Sequence[Made]
+    """Of each."""
+
+
 Call = tuple[Any, tuple[Any, ...]]
 """What to call, a function or what has `invoke` and `ainvoke`; and the arguments."""
 Calls = Generator[Call, Any, Any]
@@ -152,25 +163,31 @@ def attempt(job: Job, topology: Topology, schema: StateSchema) -> Generator[Call
 
 def attempt_at_once(job: Job, topology: Topology, schema: StateSchema) -> Outcome | Job:
     """`attempt` by plain calls, for a job that `is_simple`. A job: `attempt` has to go on with that."""
-    made = at_once(job.task.node, job.scope, job.state, job.values, topology, schema, sent=job.task.arg is not None)
+    made = at_once(job.task.node, job.scope, job.state, job.values, topology, schema, () if job.task.arg is None else topology.reads)
     if isinstance(made, tuple):
-        return Done(job.task, made[0], made[1])
+        return Done(job.task, list(made[0]), list(made[1]))
     return replace(job, begun=made) if isinstance(made, Begun) else made
 
 
 def at_once(
-    name: str, scope: Scope, state: Any, values: Mapping[str, Any], topology: Topology, schema: StateSchema, *, sent: bool = False
+    name: str,
+    scope: Scope,
+    state: Any,
+    values: Mapping[str, Any],
+    topology: Topology,
+    schema: StateSchema,
+    as_it_is: Container[StateClass | None] = (),
 ) -> Made | Begun | Paused | Raised:
     """What a simple node came to, in the context this is called in; an outcome when it is another one, or where its call was left.
 
-    `sent`: the state is the argument of a Send.
+    `as_it_is`: nodes that read the state as one of these are given it as it is: it is known to fit, or the argument of a Send.
     """
     current_scope.set(scope)
     begun = None
     try:
         node = topology.nodes[name]
         call = _filled(node.fn, scope) if node.fn.inject else node.fn.fn
-        given = state if sent else schema.for_node(state, node.input, "node", name)
+        given = state if node.input in as_it_is else schema.for_node(state, node.input, "node", name)
         try:
             returned = call(given)
         except _FATAL:
@@ -178,18 +195,23 @@ def at_once(
         except BaseException as error:  # noqa: BLE001  # what it means is decided in one place, which is there
             begun = Begun(None, error)
             return begun
-        eventful = scope.eventful
-        if eventful or (type(returned) is not dict and (hasattr(returned, "__await__") or _for_above(returned))):
+        eventful, is_dict = scope.eventful, type(returned) is dict
+        if eventful or (not is_dict and (hasattr(returned, "__await__") or _for_above(returned))):
             begun = Begun(returned)
             return begun
-        update, goto = _read(returned, name, schema)
+        update: Collection[tuple[str, Any]]
+        goto: Sequence[str | Send]
+        if is_dict and schema.sound.issuperset(returned):  # as nearly always
+            update, goto = returned.copy().items(), ()
+        else:
+            update, goto = _read(returned, name, schema)
         after = None
         if name in topology.branches or schema.checks:
             after = schema.simply(values, update)
             seen = schema.alone(values, name, update) if after is None else dict(after)
             for branch, given in _to_ask(topology, schema, name, seen):
                 path = branch.path
-                goto += branch.resolve((_filled(path, scope) if path.inject else path.fn)(given), name)
+                goto = [*goto, *branch.resolve((_filled(path, scope) if path.inject else path.fn)(given), name)]
             if scope.eventful:
                 _check_asked(scope)
         if goto:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from hitl_nb.checkpoint.records import UNSET
 from hitl_nb.errors import ConcurrentUpdateError, GraphError, HitlError, InvalidStateError, NodeOutputError, UnknownStateKeyWarning
 from hitl_nb.graph.state.state_class import Key, Reducer, StateClass, as_context, parts_of, read_class, shown
 from hitl_nb.graph.state.state_model import complaint
-from hitl_nb.graph.types import Overwrite
+from hitl_nb.graph.types import Overwrite, pairs
 
-Write = tuple[str | int, str, str, Any]
-"""`(task, node, key, value)`; the task by its id, or its place in the superstep."""
+Write = tuple[str | int, str, Collection[tuple[str, Any]]]
+"""`(task, node, update)`: what one task wrote, key by key; the task by its id, or its place in the superstep."""
 _OVERWRITE: Final = "__overwrite__"
 _MAY_REPLACE: Final = (Overwrite, dict)
 
@@ -43,6 +43,8 @@ class StateSchema:
         self._known: dict[str, Key] = {}
         self._plain: frozenset[str] = frozenset()
         """The keys that simply hold what is written."""
+        self.sound: frozenset[str] = frozenset()
+        """The keys that an update may hold, see `pairs`."""
         self._homes: dict[str, StateClass] = {}
         """By key: the class that describes it first, whose types its values have."""
         self._checked: dict[type, frozenset[str]] = {}
@@ -54,9 +56,11 @@ class StateSchema:
         """Dataclasses, models, Enums and named tuples the annotations name: values of these classes can be stored."""
         self.checks = self._strict
         """True when what a node writes may be refused."""
-        for described in (self.state, self._input, self._output):
-            if described is not None:
-                self.add(described)
+        own = dict.fromkeys(described for described in (self.state, self._input, self._output) if described is not None)
+        self._filling = tuple(described for described in own if described.kind != "typeddict")
+        """The classes that may have defaults for what a new thread's input leaves out."""
+        for described in own:
+            self.add(described)
 
     @property
     def name(self) -> str:
@@ -82,6 +86,7 @@ class StateSchema:
             self._instances = (*self._instances, described.cls)
         self.types |= described.types
         self._plain = frozenset(name for name, key in self._known.items() if key.reducer is None)
+        self.sound = frozenset(name for name in self._known if _is_sound(name))
         self._checked.clear()
         self.checks = self._strict or any(home.model is not None for home in self._homes.values())
 
@@ -104,17 +109,17 @@ class StateSchema:
 
         Raises InvalidStateError for input that does not fit, warns of keys that the input does not have.
         """
-        kept = [("input", "the input", name, value) for name, value in writes if self._input is None or self._has(self._input, name)]
+        kept = [(name, value) for name, value in writes if self._input is None or self._has(self._input, name)]
         base = self.initial() if values is None else values
-        after, written = self._combined(base, kept, InvalidStateError)
+        after, written = self._combined(base, [("input", "the input", kept)], InvalidStateError)
         if values is None:
-            for described in dict.fromkeys(d for d in (self.state, self._input, self._output) if d is not None):
+            for described in self._filling:
                 given = {name: value for name, value in after.items() if name in written}
                 made = described.defaults(given)
                 after |= made
                 written |= set(made)
             written |= set(base)
-        if self._input is not None:
+        if self._input is not None and self._input.kind != "typeddict":
             self._made(self._input, after, f"the input does not fit {self._input.name}")
         return after, written
 
@@ -126,12 +131,12 @@ class StateSchema:
         """
         return self._combined(values, writes, NodeOutputError)
 
-    def alone(self, values: Mapping[str, Any], node: str, update: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    def alone(self, values: Mapping[str, Any], node: str, update: Collection[tuple[str, Any]]) -> dict[str, Any]:
         """`apply` for what one node wrote in a superstep of its own: the values after it."""
         after = self.simply(values, update)
-        return self.apply(values, [(node, node, key, given) for key, given in update])[0] if after is None else after
+        return self.apply(values, [(node, node, update)])[0] if after is None else after
 
-    def simply(self, values: Mapping[str, Any], update: Sequence[tuple[str, Any]]) -> dict[str, Any] | None:
+    def simply(self, values: Mapping[str, Any], update: Collection[tuple[str, Any]]) -> dict[str, Any] | None:
         """The values after one node wrote to keys that simply hold what is written; None where more is to be done."""
         if self.checks:
             return None
@@ -149,48 +154,52 @@ class StateSchema:
             return self.apply(values, writes)[0]
         except Exception:  # noqa: BLE001  # reducers and validators raise anything; the run that stores these writes says so
             after = dict(values)
-        for write in writes:
-            try:
-                after, _ = self._combined(after, [write], NodeOutputError)
-            except Exception:  # noqa: BLE001  # as above
-                after[write[2]] = write[3]
+        for task_id, node, update in writes:
+            for name, value in update:
+                try:
+                    after, _ = self._combined(after, [(task_id, node, [(name, value)])], NodeOutputError)
+                except Exception:  # noqa: BLE001  # as above
+                    after[name] = value
         return after
 
     def _combined(self, values: Mapping[str, Any], writes: Iterable[Write], refusal: Callable[..., HitlError]) -> tuple[dict[str, Any], set[str]]:
         after = dict(values)
         writers: dict[str, Write] = {}
         replaced: dict[str, Write] = {}
-        own = set[str]()
+        added: dict[str, list[Any]] = {}  # one list for all that is added to a key, not one each
         for write in writes:
-            task_id, node, name, given = write
-            key = self._known.get(name)
-            if key is None:
-                if self.state is not None:
-                    self._refuse_or_warn(name, node, self.name, self._known, refusal)
+            task_id, node, update = write
+            for name, given in update:
+                if name in added and type(given) is list:
+                    added[name] += given
+                    writers[name] = write
                     continue
-                key = Key(name)
-            reducer = key.reducer
-            value, replaces = _unwrapped(key, given) if type(given) in _MAY_REPLACE else (given, False)
-            first = (writers if reducer is None else replaced if replaces else {}).get(name)
-            if first is not None and first[0] != task_id:
-                raise _concurrent(key, first[1], node)
-            if reducer is None or replaces:
-                after[name] = value
-                own.discard(name)
-            elif name not in replaced:
-                if name not in after:
+                key = self._known.get(name)
+                if key is None:
+                    if self.state is not None:
+                        self._refuse_or_warn(name, node, self.name, self._known, refusal)
+                        continue
+                    key = Key(name)
+                reducer = key.reducer
+                value, replaces = _unwrapped(key, given) if type(given) in _MAY_REPLACE else (given, False)
+                first = (writers if reducer is None else replaced if replaces else {}).get(name)
+                if first is not None and first[0] != task_id:
+                    raise _concurrent(key, first[1], node)
+                if reducer is None or replaces:
                     after[name] = value
-                elif reducer is operator.add and type(value) is type(after[name]) is list:  # one list for all that is added, not one each
-                    if name not in own:
-                        own.add(name)
-                        after[name] = list(after[name])
-                    after[name] += value
-                else:
-                    after[name] = reducer(_own(after[name]), value)
-            if replaces:
-                replaced[name] = write
-            if replaces or name not in replaced:
-                writers[name] = write
+                    added.pop(name, None)
+                elif name not in replaced:
+                    if name not in after:
+                        after[name] = value
+                    elif reducer is operator.add and type(value) is type(after[name]) is list:
+                        after[name] = added[name] = after[name] + value
+                    else:
+                        after[name] = reducer(_own(after[name]), value)
+                        added.pop(name, None)
+                if replaces:
+                    replaced[name] = write
+                if replaces or name not in replaced:
+                    writers[name] = write
         if self.checks:
             self._fit(after, {name: write[1] for name, write in writers.items()}, refusal)
         return after, set(writers)
@@ -240,9 +249,14 @@ class StateSchema:
         Raises InvalidStateError when the state does not fit that class.
         """
         described = described or self.state
-        if described is None or (described.kind == "typeddict" and values.keys() <= described.keys.keys()):  # a dict that holds no other keys
+        if described is None or self.is_whole(values, described):
             return values
         return self._made(described, values, f"{reader}{node and f' {node!r}'} reads the state as {described.name}, which it does not fit")
+
+    def is_whole(self, values: Mapping[str, Any], described: StateClass | None) -> bool:
+        """Whether who reads the state as this class (None: the state's) is given these values as they are: a dict that holds no other keys."""
+        described = described or self.state
+        return described is None or (described.kind == "typeddict" and described.names.issuperset(values))
 
     def output(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The part of the state that callers get."""
@@ -274,6 +288,13 @@ def _concurrent(key: Key, first: str, second: str) -> ConcurrentUpdateError:
             f"(Annotated[…, operator.add], for example) or let only one of them write it"
         )
     return ConcurrentUpdateError(text, node=second, key=key.name)
+
+
+def _is_sound(name: str) -> bool:
+    try:
+        return bool(pairs({name: None}, "an update"))
+    except TypeError:
+        return False
 
 
 def _unwrapped(key: Key, value: Any) -> tuple[Any, bool]:

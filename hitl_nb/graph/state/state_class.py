@@ -8,7 +8,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NotRequired, Required, get_args, get_origin
 
 from hitl_nb.checkpoint.classes import kind_of
@@ -41,6 +41,11 @@ class StateClass:
     types: frozenset[type]
     """Classes that its annotations name, of which values can be stored."""
     model: ModelFields | None = None
+    names: frozenset[str] = field(init=False)
+    """Of its keys."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", frozenset(self.keys))
 
     @property
     def name(self) -> str:

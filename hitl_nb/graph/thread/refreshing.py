@@ -21,7 +21,7 @@ def refreshed(run: Run, saver: Checkpointer, given: Sequence[tuple[str, Any]], b
     """
     keys, now = run.schema.keys, saver.encoded(run.key, run.checkpoint)
     new = [
-        ("input", "the node around", key, value)
+        (key, value)
         for key, value in given
         if (keys is None or (key in keys and keys[key].reducer is None))
         and run.codec.dumps(value, f"state[{key!r}]") != now.get(key)
@@ -30,7 +30,7 @@ def refreshed(run: Run, saver: Checkpointer, given: Sequence[tuple[str, Any]], b
     if not new:
         return
     c, tasks = run.checkpoint, {t.id for t in run.checkpoint.tasks}
-    after, written = run.schema.apply(run.values, new)
+    after, written = run.schema.apply(run.values, [("input", "the node around", new)])
     events: list[Event] = [f for f in run.ledger.handled.values() if f.task_id in tasks]
     for pause in run.ledger.of_task(boundary_id(c.nonce, c.seq)):
         answer = run.ledger.answered.get(pause.interrupt_id)

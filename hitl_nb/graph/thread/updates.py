@@ -82,9 +82,9 @@ def _superstep(run: Run, updates: Sequence[StateUpdate]) -> Steps:
     nodes = {w.node for w in writes}
     done: list[Exit] = []
     for w in writes:  # a path function sees the values of its own node, as in a run
-        seen, _ = run.schema.apply(run.values, ((w.node, w.node, key, value) for key, value in w.values))
+        seen, _ = run.schema.apply(run.values, [(w.node, w.node, w.values)])
         done.append(Exit(w.node, (yield from route(run, w.node, seen))))
-    after, written = run.schema.apply(run.values, ((f"update {n}", w.node, key, value) for n, w in enumerate(writes) for key, value in w.values))
+    after, written = run.schema.apply(run.values, ((f"update {n}", w.node, w.values) for n, w in enumerate(writes)))
     kept = [
         t for t in run.checkpoint.tasks if not any(w.stands_for(t) for w in writes) and (_started(run, t) or not t.by or not nodes.issuperset(t.by))
     ]
@@ -99,7 +99,7 @@ def _end(run: Run, updates: Sequence[StateUpdate]) -> Steps:
     if len(updates) > 1 or updates[0].values:
         raise GraphError("an update as END only ends the thread: give it alone, and with None as its values")
     tasks = [t for t in run.checkpoint.tasks if t.id in run.results]
-    after, written = run.schema.apply(run.values, ((t.id, t.node, key, value) for t in tasks for key, value in run.results[t.id].update))
+    after, written = run.schema.apply(run.values, ((t.id, t.node, run.results[t.id].update) for t in tasks))
     yield from _moved(run, after, written, (), {}, wrote=tuple(t.node for t in tasks), kept=())
 
 
@@ -137,7 +137,7 @@ def _write(run: Run, u: StateUpdate, *, alone: bool) -> _Write:
 
 def amend(run: Run, writes: Sequence[tuple[str, Any]], goto: Sequence[str | Send], decisions: Sequence[Decision]) -> Steps:
     """`Command(update=…, goto=…, resume=…)` from outside: write and route first, keep what is planned, take the answers along (semantics R11)."""
-    after, written = run.schema.apply(run.values, (("command", "Command(update=…)", key, value) for key, value in writes))
+    after, written = run.schema.apply(run.values, [("command", "Command(update=…)", writes)])
     targets = run.targets(run.topology.check_target(t, "Command(goto=…)") for t in goto)
     planned, _ = run.topology.plan([Exit("", targets)], {}, run.checkpoint.nonce, run.next_seq)
     there = {t.node for t in run.checkpoint.tasks if t.arg is None}

@@ -41,6 +41,10 @@ def appends(old, new):
     return old
 
 
+class Number(TypedDict):
+    n: int
+
+
 class Appending(TypedDict):
     log: Annotated[list[str], appends]
 
@@ -692,3 +696,76 @@ def test_a_key_that_a_node_sets_in_the_state_it_was_given_is_not_there_for_those
         builder.add_node(name, sets).add_edge(START, name)
     assert "where" not in run(builder.compile(), {"n": 0}, {})
     assert seen == [None] * 3
+
+
+def test_a_dict_that_nodes_side_by_side_share_counts_as_each_of_them_returned_it(fan, run):
+    shared = {}
+
+    def writes(name):
+        def fn(state):
+            shared["log"] = [name]
+            return shared
+
+        fn.__name__ = name
+        return fn
+
+    assert run(fan(None, *map(writes, "abc"), schema=State), {}, {"max_concurrency": 1})["log"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_key_that_no_node_may_write_is_refused_where_the_state_has_it_too(run, beside):
+    schema = TypedDict("schema", {"n": int, "__interrupt__": list}, total=False)
+    builder = StateGraph(schema)
+    builder.add_node("a", lambda state: {"__interrupt__": []}).add_node("b", lambda state: None).add_edge(START, "a")
+    builder.add_edge(START if beside else "a", "b")
+    with pytest.raises(NodeOutputError, match="marks the open questions"):
+        run(builder.compile(), {"n": 0}, {})
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_what_comes_after_some_nodes_is_the_same_however_many_others_ran_before_them(run, cfg, stored):
+    """More supersteps of different nodes than a graph keeps plans of; each leads to what its own nodes lead to."""
+    names = "abcdefgh"
+    builder = StateGraph(State)
+
+    def chooses(state):
+        return Command(goto=[name for bit, name in enumerate(names) if state["n"] >> bit & 1])
+
+    def again(state):
+        return {"n": state["n"] + 1, "log": ["|"]}
+
+    builder.add_node("go", chooses).add_edge(START, "go").add_node("again", again)
+    for name in names:
+        builder.add_node(name, lambda state: None).add_node(f"after {name}", lambda state, name=name: {"log": [name]})
+        builder.add_edge(name, f"after {name}").add_edge(f"after {name}", "again")
+    builder.add_conditional_edges("again", lambda state: END if state["n"] == 256 else "go", ["go", END])
+    graph = builder.compile(MemorySaver() if stored else None)
+    expected = ["".join(name for bit, name in enumerate(names) if n >> bit & 1) for n in range(1, 256)]
+    for n in range(2):
+        result = run(graph, {"n": 1}, {"configurable": {"thread_id": str(n)}})
+        assert "".join(result["log"]).split("|") == [*expected, ""]
+
+
+def test_nodes_side_by_side_are_each_given_the_state_as_the_class_they_ask_for(run):
+    """A dict with the keys of its class, an instance, the whole state; and of a Send what it carries."""
+    seen: dict[str, Any] = {}
+
+    def less(state: Number):
+        seen["less"] = state
+
+    def part(state: Part):
+        seen["part"] = state.n
+
+    def whole(state: State):
+        seen["whole"] = state
+
+    def sent(state: Number):
+        seen["sent"] = state
+
+    builder = StateGraph(State)
+    for fn in (less, part, whole):
+        builder.add_node(fn).add_edge(START, fn.__name__)
+    builder.add_node(sent).add_conditional_edges(START, lambda state: Send("sent", {"any": "thing"}), ["sent"])
+    run(builder.compile(), {"n": 1, "where": "here"}, {})
+    all_of_it = {"n": 1, "log": [], "where": "here"}
+    assert seen == {"less": {"n": 1}, "part": 1, "whole": all_of_it, "sent": {"any": "thing"}}
