@@ -96,9 +96,9 @@ def loaded(page):
     A page of Notebook 7 is one notebook, without a list of files."""
     opening = "document.querySelector('.jp-FileBrowser.jp-mod-restoring')"
     listed = f"(location.pathname.startsWith('/notebooks/') || document.querySelector('.jp-FileBrowser')) && !{opening}"
-    page.wait_for_function("() => window.jupyterapp", timeout=PATIENCE_S * 1000)
-    page.evaluate("() => window.jupyterapp.restored.then(() => {})")
-    page.wait_for_function(f"() => {listed}", timeout=PATIENCE_S * 1000)  # by itself: a promise, whatever it is of, counts as true there
+    # Noted down and looked at again and again: a promise counts as true here, whatever it is of, and a page whose workspace is in use goes to another.
+    restored = "const app = window.jupyterapp; if (app && !app.isNoted) { app.isNoted = true; app.restored.then(() => { app.isBack = true; }); }"
+    page.wait_for_function(f"() => {{ {restored} return app?.isBack && {listed}; }}", timeout=PATIENCE_S * 1000)
 
 
 @pytest.fixture
