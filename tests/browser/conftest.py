@@ -96,7 +96,7 @@ def loaded(page):
     A page of Notebook 7 is one notebook, without a list of files."""
     opening = "document.querySelector('.jp-FileBrowser.jp-mod-restoring')"
     listed = f"(location.pathname.startsWith('/notebooks/') || document.querySelector('.jp-FileBrowser')) && !{opening}"
-    # Noted down and looked at again and again: a promise counts as true here, whatever it is of, and a page whose workspace is in use goes to another.
+    # Noted down and looked at again and again: a promise counts as true here, whatever it is of, and one whose workspace is in use goes to another.
     restored = "const app = window.jupyterapp; if (app && !app.isNoted) { app.isNoted = true; app.restored.then(() => { app.isBack = true; }); }"
     page.wait_for_function(f"() => {{ {restored} return app?.isBack && {listed}; }}", timeout=PATIENCE_S * 1000)
 
