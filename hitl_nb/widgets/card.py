@@ -30,7 +30,7 @@ from hitl_nb.errors import (
     told,
 )
 from hitl_nb.widgets import markup, terms, voting
-from hitl_nb.widgets.card_frame import CardFrame
+from hitl_nb.widgets.card_frame import TELLS_NOBODY, CardFrame, Tells
 from hitl_nb.widgets.controls import button, classed, close
 from hitl_nb.widgets.drawing_panel import panel_for
 from hitl_nb.widgets.panel import Extra, Panel
@@ -45,9 +45,7 @@ _STACK_KEYS: Final = "np"  # next and previous, where the card lies in a stack
 
 
 class Card(CardFrame):
-    """One open question. `answered` is called with the decision after `submit` took the answer, `overtaken` when the question turned out to be open
-    no more, `look` when the deadline passes while the card is seen. `note` is HTML that stands below the question.
-    """
+    """One open question. `answered` is called with the decision after `submit` took the answer. `note` is HTML that stands below the question."""
 
     def __init__(
         self,
@@ -55,15 +53,14 @@ class Card(CardFrame):
         submit: Callable[[Any], Decision | Vote | None],
         answered: Callable[[Request, Decision], None],
         *,
-        overtaken: Callable[[Card, HitlError], None] | None = None,
-        look: Callable[[], None] | None = None,
+        tells: Tells = TELLS_NOBODY,
         note: str = "",
         grab: bool = False,
         now: Callable[[], datetime] = utc_now,
         lock: RLock | None = None,
     ) -> None:
-        super().__init__(request, look=look, note=note, grab=grab, now=now, lock=lock)
-        self._submit, self._answered, self._overtaken = submit, answered, overtaken
+        super().__init__(request, tells=tells, note=note, grab=grab, now=now, lock=lock)
+        self._submit, self._answered = submit, answered
         form = request.form
         self._comment = classed(ipywidgets.Textarea(description=form.comment_label, rows=1), "hitl-nb-comment") if form.comment else None
         self._foot.children = (*([self._comment] if self._comment else []), *self._foot.children)
@@ -228,13 +225,14 @@ class Card(CardFrame):
         with self._lock:
             option = self._presses.get(press.number)
             if self.state != "open" or option is None:
+                self._too_late(option, press.page)
                 return
             if not self._take(press):
                 return
             if self._panel.late:
-                self._surface.echo(lambda: self._send_now(press.number))
+                self._surface.echo(lambda: self._send_now(press))
                 return
-        self._send(option, dressed=True)
+        self._send(option, dressed=True, page=press.page)
 
     def _take(self, held: Held) -> bool:
         """What the page holds is what counts. False: it cannot be read, and the card says why."""
@@ -244,11 +242,11 @@ class Card(CardFrame):
                 field.value = value
         return self._guarded(lambda: self._panel.take(held.fields))
 
-    def _send_now(self, number: int) -> None:
+    def _send_now(self, press: Press) -> None:
         with self._lock:
-            option = self._presses.get(number)
+            option = self._presses.get(press.number)
         if option is not None:
-            self._send(option, dressed=True)
+            self._send(option, dressed=True, page=press.page)
 
     def _acted(self, act: Act) -> None:
         """Something in the panel was used."""
@@ -299,9 +297,10 @@ class Card(CardFrame):
                 self._text.discard()
                 self._draw()
 
-    def _send(self, option: Option, *, dressed: bool = False) -> None:
+    def _send(self, option: Option, *, dressed: bool = False, page: str = "") -> None:
         with self._lock:
             if self.state != "open":
+                self._too_late(option, page)
                 return
             if self._text is not None and self._editing is option and option.weight != "primary" and self._text.is_unchanged:
                 self._say_problem("Nothing changed yet.", "main")
@@ -309,7 +308,7 @@ class Card(CardFrame):
             if (self._plain is None or dressed) and (reason := self._panel.blocked()):
                 self._say_problem(reason, "")
                 return
-            self.state = "sending"
+            self.state, self.tried, self.sent_by = "sending", option.label, page
             self.box.add_class("hitl-nb-sending")
         try:
             answer = self._answer(option, dressed=dressed)
@@ -386,8 +385,8 @@ class Card(CardFrame):
         """The question is open no more."""
         with self._lock:
             self.state = "over"
-        if self._overtaken is not None:
-            self._overtaken(self, error)
+        if self._tells.overtaken is not None:
+            self._tells.overtaken(self, error)
 
     @property
     def unsent(self) -> dict[str, str]:

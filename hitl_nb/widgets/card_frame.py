@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
 from typing import Any, Final, Literal
 
 import ipywidgets
 
-from hitl_nb.decisions.request import Request
+from hitl_nb.decisions.request import Option, Request
+from hitl_nb.errors import HitlError
 from hitl_nb.widgets import markup, terms
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.surface import Surface
@@ -19,15 +21,43 @@ State = Literal["open", "sending", "sent", "over"]
 _LOST: Final = "The question is stored. Run the cell again to answer it."
 
 
+@dataclass(frozen=True, slots=True)
+class Tells:
+    """What a card tells whoever put it into the page."""
+
+    overtaken: Callable[[Any, HitlError], None] | None = None
+    """Its answer was not taken, as the question is open no more. Is given the card."""
+    missed: Callable[..., None] | None = None
+    """A button was pressed when the question was open no more: the request, the button's label, and `tabs`: another page with this card was first."""
+    look: Callable[[], None] | None = None
+    """The deadline passed while the card is seen."""
+
+
+TELLS_NOBODY: Final = Tells()
+
+
 class CardFrame:
     """`box` is the widget to put into the page. May be used from any thread: updates are made under one lock."""
 
     def __init__(
-        self, request: Request, *, look: Callable[[], None] | None, note: str, grab: bool, now: Callable[[], datetime], lock: RLock | None
+        self,
+        request: Request,
+        *,
+        tells: Tells,
+        note: str,
+        grab: bool,
+        now: Callable[[], datetime],
+        lock: RLock | None,
     ) -> None:
         self.request = request
         self.state: State = "open"
-        self._look, self._note, self._now = look, note, now
+        self._tells, self._note, self._now = tells, note, now
+        self.tried = ""
+        """The button whose answer is being sent, or was sent last."""
+        self.sent_by: str | None = None
+        """The page it was pressed in; empty where that did not say. None: nothing was sent from here."""
+        self.beaten = ""
+        """The button that another page pressed while this answer is being sent."""
         self._lock = lock or RLock()
         self._read = ipywidgets.HTML()
         self._row = classed(ipywidgets.HBox(), "hitl-nb-row")
@@ -51,9 +81,23 @@ class CardFrame:
 
     def _reopen(self, say: Callable[[], None]) -> None:
         with self._lock:
-            self.state = "open"
+            self.state, self.tried, self.sent_by, self.beaten = "open", "", None, ""
             self.box.remove_class("hitl-nb-sending")
             say()
+
+    @property
+    def _sender(self) -> str | None:
+        """The page that sent the answer to this question."""
+        return self.sent_by
+
+    def _too_late(self, option: Option | None, page: str) -> None:
+        """A button was pressed when the question was answered already. The page that gave the answer is not told: its person clicked twice."""
+        if self._tells.missed is None or option is None or not page or self._sender in ("", page):
+            return
+        if self.state == "sending":
+            self.beaten = option.label
+        else:
+            self._tells.missed(self.request, option.label, tabs=self._sender is not None)
 
     # -- what becomes of it
 
@@ -80,8 +124,8 @@ class CardFrame:
         late = terms.is_late(self.request, self._now())
         if late != self._drawn_late:
             self._draw()
-        if late and self._look is not None:
-            self._look()
+        if late and self._tells.look is not None:
+            self._tells.look()
 
     def end(self, drawn: str, foot: Any | None) -> None:
         """It can no longer be answered here: show this HTML, and these buttons, in place of everything else."""

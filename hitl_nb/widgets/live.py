@@ -15,6 +15,7 @@ from hitl_nb.errors import HitlError
 from hitl_nb.responders.base import Submit, View, Ways
 from hitl_nb.responders.progress import Progress
 from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.card_frame import Tells
 from hitl_nb.widgets.failure import FailureCard
 from hitl_nb.widgets.output import Output
 from hitl_nb.widgets.progress import Activity
@@ -59,6 +60,10 @@ class LiveView(View):
         """Whose receipt one of these two stands below; None: it stands by itself."""
         self._settled: tuple[Receipt, ...] = ()
         """The receipts of a session that has ended and shows its static record."""
+        self._notes: dict[str, overtaken.Note] = {}
+        """What is told beside these, by question."""
+        self._ended_by: str | None = None
+        """The question whose answer could still be changed when it ended."""
 
     @property
     def box(self) -> Any:
@@ -110,7 +115,8 @@ class LiveView(View):
             if slot.key != request.question.id:
                 self._slots = {request.question.id if s is slot else key: s for key, s in self._slots.items()}
             slot.leave()
-            slot.ask(request, self._stack.add(request, submit, overtaken=self._overtaken, look=self._look, note=note, grab=grab))
+            tells = Tells(self._overtaken, self._missed, self._look)
+            slot.ask(request, self._stack.add(request, submit, tells, note=note, grab=grab))
             self._draw(fresh=fresh)
 
     def _send_all(self, given: Sequence[tuple[Request, Any]]) -> Sequence[Decision | Vote | HitlError]:
@@ -141,14 +147,27 @@ class LiveView(View):
         """An answer was not taken because the question is not open any more."""
         with self._lock:
             slot = next((s for s in self._slots.values() if s.card is card), None)
-            if slot is None or slot.receipt is not None:  # it is told already
+            if slot is None or slot.receipt is not None:  # who was first is told already, but not that this one was second
+                self._missed(card.request, card.tried, tabs=False)
                 return
             at = getattr(error, "answered_at", None)
             if at is not None:
-                slot.give_away(None, getattr(error, "reviewer", None) or "", at, self._draw)
+                slot.give_away(None, getattr(error, "reviewer", None) or "", at, self._draw, tried=card.tried)
             else:
                 slot.outdate()
             self._draw()
+
+    def _missed(self, request: Request, tried: str, *, tabs: bool) -> None:
+        """A button was pressed when the question had its answer already; `tabs`: given in another tab that shows this card too."""
+        with self._lock:
+            key = request.question.id
+            slot = self._slots.get(key)
+            if slot is not None and slot.receipt is not None:
+                slot.miss(tried, in_tabs=tabs)
+                self._draw()
+            for receipt in [r for r in self._settled if r.request.question.id == key]:
+                self._notes[key] = overtaken.missed(receipt, tried, tabs=tabs, changeable=key == self._ended_by)
+                self._settle()
 
     # -- view
 
@@ -167,7 +186,10 @@ class LiveView(View):
             elif card is not None and card.unsent:  # answered past the card: what was typed here stays on the page until the session ends
                 self.decided_elsewhere(request, decision)
                 return
-            (slot or self._slot(request)).decide(request, decision)
+            beaten, slot = "" if card is None else card.beaten, slot or self._slot(request)
+            slot.decide(request, decision)
+            if beaten:
+                slot.miss(beaten, in_tabs=True)
             self._decided(request)
 
     def decided_elsewhere(self, request: Request, decision: Decision) -> None:
@@ -247,12 +269,15 @@ class LiveView(View):
             if self._stack is not None:
                 self._stack.close()
                 self._stack = None
-            latest, self._changeable, self._last = self._changeable, None, None
-            notes = [words for slot in self._slots.values() if (words := slot.last_words)]
+            self._ended_by, self._changeable, self._last = self._changeable, None, None
+            self._notes = {key: note for key, slot in self._slots.items() if (note := slot.last_words(changeable=key == self._ended_by)) is not None}
             self._settled, self._slots = tuple(self._receipts()), {}
-            # the record holds no button: whoever pressed the wrong one last must be told the way back
-            record = [replace(r, way_back=_WAY_BACK) if r.request.question.id == latest else r for r in self._settled]
-            self._output.settle(record, notes)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Leave the record. It holds no button: whoever pressed the wrong one last must be told the way back."""
+        record = [replace(r, way_back=_WAY_BACK) if r.request.question.id == self._ended_by else r for r in self._settled]
+        self._output.settle(record, tuple(self._notes.values()))
 
     # -- what a person sets going
 
@@ -279,7 +304,7 @@ class LiveView(View):
 
     def _awake(self) -> None:
         """Go on after the end: the session was undone."""
-        settled, self._settled = self._settled, ()
+        settled, self._settled, self._notes = self._settled, (), {}
         for receipt in settled:
             self._slot(receipt.request).decide(receipt.request, receipt.decision)
 

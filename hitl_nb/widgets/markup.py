@@ -75,6 +75,12 @@ def note(words: str) -> str:
     return f'<p class="hitl-nb-note">{escape(words)}</p>'
 
 
+def alert(lead: str, words: str) -> str:
+    """What a person must not overlook: it is read out when it appears."""
+    start = f"<b>{escape(lead)}</b> " if lead else ""
+    return f'<p class="hitl-nb-note hitl-nb-alert" role="alert">{start}{escape(words)}</p>'
+
+
 def facts(values: Mapping[str, Any]) -> str:
     """Keys and values as a list; nothing for none. Long values scroll, so they can be reached by keyboard."""
     if not values:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextvars import copy_context
 from functools import cache
-from html import escape
 from typing import Any, Final
 from uuid import uuid4
 
 import ipywidgets
 
 from hitl_nb.decisions.request import Request
+from hitl_nb.widgets import markup
 from hitl_nb.widgets.bundle import bundle, open_bundle
 from hitl_nb.widgets.controls import classed, close
+from hitl_nb.widgets.overtaken import Note
 from hitl_nb.widgets.receipt import AS_IS, Receipt
 from hitl_nb.widgets.style import card_css
 
@@ -107,15 +108,15 @@ class Output:
         self.show(())
         self._display(static)
 
-    def settle(self, receipts: Sequence[Receipt], notes: Sequence[str] = ()) -> None:
+    def settle(self, receipts: Sequence[Receipt], notes: Sequence[Note] = ()) -> None:
         """Leave the static record in place of the widgets: in the output, and in the widgets themselves for a page that forgot the output.
         `notes`: what a person who is looking must be told beside.
         """
         self.is_live = False
-        told = "".join(f'<p class="hitl-nb hitl-nb-note {AS_IS}">{escape(n)}</p>' for n in notes)
+        told = "".join(f'<div class="hitl-nb {AS_IS}">{markup.alert(*note)}</div>' for note in notes)
         self.show([html for html in (*(r.html() for r in receipts), told) if html])
         data = bundle(receipts)
-        self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *notes])})
+        self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *(note.plain for note in notes)])})
 
     def _display(self, data: dict[str, Any]) -> None:
         from IPython.display import display

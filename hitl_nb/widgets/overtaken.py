@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final, NamedTuple
 
 from hitl_nb.checkpoint.questions import EXPIRED
 from hitl_nb.checkpoint.records import Decision
@@ -11,15 +12,47 @@ from hitl_nb.decisions.parts import ROWS_MAX, Illustration, Part, lines
 from hitl_nb.decisions.request import Form, Request
 from hitl_nb.widgets import markup, times
 from hitl_nb.widgets.diff import side_by_side
+from hitl_nb.widgets.outcome import done
 from hitl_nb.widgets.receipt import PLACES, Receipt
 
+_WAY: Final = " Its details show how to change it."
 
-def elsewhere(request: Request, now: datetime, unsent: Mapping[str, str], *, by: str, at: datetime | None, answer: str = "") -> str:
-    """Who was first, and when."""
+
+class Note(NamedTuple):
+    """What a person who looks must be told beside a receipt."""
+
+    lead: str
+    """What matters most; may be empty."""
+    words: str
+
+    @property
+    def plain(self) -> str:
+        return " ".join(filter(None, self))
+
+
+def elsewhere(
+    request: Request, now: datetime, unsent: Mapping[str, str], *, by: str, at: datetime | None, answer: str = "", tried: str | None = None
+) -> str:
+    """Who was first, and when. `tried`: the button that came second; None where none was pressed."""
     told = {"Answer": answer, "By": by, "When": times.absolute(at) if at else ""}
-    return markup.head_of(request, "ok", "Answered elsewhere", now) + markup.body(
-        request, markup.facts({k: v for k, v in told.items() if v}), *_kept(unsent), instruction=False
+    lost = [] if tried is None else [markup.alert("Your answer" + _quoted(tried) + " was not recorded.", "This one came first and counts:")]
+    return markup.head_of(request, "ok" if tried is None else "late", "Answered elsewhere", now) + markup.body(
+        request, *lost, markup.facts({k: v for k, v in told.items() if v}), *_kept(unsent), instruction=False
     )
+
+
+def missed(receipt: Receipt, tried: str, *, tabs: bool, changeable: bool = False) -> Note:
+    """What is told of a button that was pressed when the question had its answer. `tabs`: two tabs show one card, and both of them read this.
+    `changeable`: its details show how to change what counts.
+    """
+    d, label, way = receipt.decision, receipt.outcome.label, _WAY if changeable else ""
+    heading = receipt.request.form.heading
+    if not tabs:
+        return Note(f"Your answer{_quoted(tried)} was not recorded.", f"{_first(receipt)}, and counts for “{heading}”.{way}")
+    if done(tried) == label:
+        return Note("", f"“{tried}” was pressed in two tabs for “{heading}”. It is recorded once.")
+    at = f"{d.reviewer}, {times.absolute(d.decided_at)}"
+    return Note(f"“{tried}” was not recorded.", f"Two tabs answered “{heading}” at once: “{label}” came first ({at}) and counts.{way}")
 
 
 def who(decision: Decision) -> str:
@@ -43,13 +76,29 @@ def outdated(request: Request, now: datetime, current: Request | None, unsent: M
     return markup.head_of(request, "late", "Out of date", now) + markup.body(request, *parts, *_kept(unsent), instruction=False)
 
 
-def last_words(request: Request, receipt: Receipt | None, unsent: Mapping[str, str]) -> str:
+def last_words(request: Request, receipt: Receipt | None, unsent: Mapping[str, str], tried: str | None = None, *, changeable: bool = False) -> Note:
     """What stays of such a card when the session ends, in one line."""
     lost = " What was typed here was not sent." if unsent else ""
+    heading = f"“{request.form.heading}”"
     if receipt is None:
-        return f"“{request.form.heading}” was no longer asked, so nothing was sent from here.{lost}"
+        return Note("", f"{heading} was no longer asked, so nothing was sent from here.{lost}")
+    if tried is not None:
+        note = missed(receipt, tried, tabs=False, changeable=changeable)
+        return note._replace(words=note.words + lost)
     at = times.absolute(receipt.decision.decided_at)
-    return f"“{request.form.heading}” was answered elsewhere: {receipt.outcome.label}, by {who(receipt.decision)}, {at}.{lost}"
+    return Note("", f"{heading} was answered elsewhere: {receipt.outcome.label}, by {who(receipt.decision)}, {at}.{lost}")
+
+
+def _first(receipt: Receipt) -> str:
+    """`Sam Ito, in the terminal, was first with “Approved”, 20 Nov 2026, 09:41 UTC`."""
+    d, label, at = receipt.decision, receipt.outcome.label, times.absolute(receipt.decision.decided_at)
+    if d.how == EXPIRED:
+        return f"The deadline was first: the default “{label}” was recorded, {at}"
+    return f"{who(d)}, was first with “{label}”, {at}"
+
+
+def _quoted(tried: str) -> str:
+    return f" “{tried}”" if tried else ""
 
 
 def asked_again(earlier: Receipt, request: Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import ipywidgets
 
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.decisions.request import Request
-from hitl_nb.widgets import overtaken
+from hitl_nb.widgets import markup, overtaken
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.receipt import Receipt
@@ -44,6 +44,14 @@ class Slot:
         """Of a question that is out of date: what is asked instead, and how to show it."""
         self._is_outdated = self._compares = False
         self._receipt_opens = False
+        self.tried: str | None = None
+        """The button of an answer that came second, and is told not to count; None where none did."""
+        self._in_tabs = False
+        """Another tab with this card was first."""
+        self._first: tuple[str, datetime | None, Callable[[], None]] | None = None
+        """Of a card that somebody else has answered: who, when, and how to show the receipt."""
+        self._way: Callable[[], None] | None = None
+        """Of such a card: how to change what counts."""
         self._change: Foot | None = None
         self._box: Any = None
         self._record: str | None = None
@@ -84,15 +92,24 @@ class Slot:
     def is_empty(self) -> bool:
         return self.card is None and self.receipt is None
 
-    @property
-    def last_words(self) -> str:
-        """What is to be said at the end of a card that could not be answered here; nothing for the others."""
-        return "" if self.card is None or self.is_open else overtaken.last_words(self.request, self.receipt, self.card.unsent)
+    def last_words(self, *, changeable: bool) -> overtaken.Note | None:
+        """What is to be said at the end of a card that could not be answered here, or of an answer that came second; None for the others."""
+        if self.card is None:
+            return self._missed(changeable=changeable)
+        if self.is_open:
+            return None
+        return overtaken.last_words(self.request, self.receipt, self.card.unsent, self.tried, changeable=changeable)
+
+    def _missed(self, *, changeable: bool) -> overtaken.Note | None:
+        if self.receipt is None or self.tried is None:
+            return None
+        return overtaken.missed(self.receipt, self.tried, tabs=self._in_tabs, changeable=changeable)
 
     # -- what it shows
 
     def ask(self, request: Request, card: Place) -> None:
         self.request, self.card, self.receipt, self.taken_back, self._current = request, card, None, None, None
+        self.tried = self._first = self._way = None
         self._is_outdated = self._compares = False
         self._put()
         self._box = None  # it leaves the page now, and is freed with it
@@ -103,16 +120,21 @@ class Slot:
         self.request, self.card, self.receipt, self._record = request, None, Receipt(request, decision), None
         self.arrange(None, None)
 
-    def give_away(self, decision: Decision | None, by: str, at: datetime | None, show: Callable[[], None]) -> None:
-        """Say that somebody else was first. `decision`: None while only `by` and `at` are known. `show` is told when the receipt is wanted."""
+    def give_away(self, decision: Decision | None, by: str, at: datetime | None, show: Callable[[], None], *, tried: str | None = None) -> None:
+        """Say that somebody else was first. `decision`: None while only `by` and `at` are known. `show` is told when the receipt is wanted.
+        `tried`: the button that was pressed here, too late.
+        """
         if self.card is None:
             return
         self.receipt = None if decision is None else Receipt(self.request, decision)
-        answer = "" if self.receipt is None else self.receipt.outcome.label
-        foot = Foot()
-        foot.add("Show receipt", lambda: self._show_receipt(show))
-        drawn = overtaken.elsewhere(self.request, self._now(), self.card.unsent, by=by, at=at, answer=answer)
-        self._end(drawn, foot if self.receipt is not None else None)
+        self.tried = self.tried if tried is None else tried
+        self._first = by, at, show
+        self._draw_given_away()
+
+    def miss(self, tried: str, *, in_tabs: bool) -> None:
+        """Say of this button that it was pressed too late."""
+        self.tried, self._in_tabs, self._record = self.tried or tried, in_tabs, None
+        self._draw_given_away()
 
     def outdate(self) -> None:
         """Say that the question is no longer asked."""
@@ -127,17 +149,21 @@ class Slot:
 
     def take_back(self) -> None:
         """The decision was undone; its receipt stays until the question is asked again."""
-        self.taken_back, self.receipt = self.receipt, None
+        self.taken_back, self.receipt, self.tried = self.receipt, None, None
 
     def arrange(self, tail: Tail | None, change: Callable[[], None] | None) -> None:
         """The receipt; with what runs below it, or what failed in its place, or with `change` in its details."""
         shown = self.receipt or self.taken_back
         if self.card is not None or shown is None:
             self._record = None
+            if self.tried is not None and (change is None) != (self._way is None):
+                self._way = change
+                self._draw_given_away()
             return
         if tail is None and change is None and self.receipt is not None and not self._receipt_opens:
             self._box = self._change = None  # it leaves the page now, and is freed with it
-            self._record = self._record or self.receipt.html()
+            note = self._missed(changeable=False)
+            self._record = self._record or self.receipt.html() + ("" if note is None else markup.alert(*note))
             return
         self._record = None
         if tail is not None and tail.replaces_receipt:
@@ -152,10 +178,32 @@ class Slot:
         below = tail.box if tail is not None else self._change.box if self._change is not None else None
         html, present = shown.html(is_open=self._receipt_opens), self.box.children
         kept = present[0] if present and isinstance(present[0], ipywidgets.HTML) and present[0].value == html else ipywidgets.HTML(html)
-        self._put(kept, *(() if below is None else (below,)))
+        beside = self._beside(present[1:], changeable=change is not None)
+        self._put(kept, *(w for w in (below, beside) if w is not None))
+
+    def _beside(self, present: Sequence[Any], *, changeable: bool) -> Any:
+        """The widget with the note below the receipt; None where nothing is to be told. One that says the same stays, so that it is read out once."""
+        note = self._missed(changeable=changeable)
+        if note is None:
+            return None
+        html = markup.alert(*note)
+        return next((w for w in present if isinstance(w, ipywidgets.HTML) and w.value == html), None) or ipywidgets.HTML(html)
+
+    def _draw_given_away(self) -> None:
+        if self.card is None or self._first is None:
+            return
+        by, at, show = self._first
+        answer, foot = "", None
+        if self.receipt is not None:
+            answer, foot = self.receipt.outcome.label, Foot()
+            foot.add("Show receipt", lambda: self._show_receipt(show))
+            if self._way is not None:
+                foot.add("Change this answer", self._way)
+        drawn = overtaken.elsewhere(self.request, self._now(), self.card.unsent, by=by, at=at, answer=answer, tried=self.tried)
+        self._end(drawn, foot)
 
     def _show_receipt(self, show: Callable[[], None]) -> None:
-        self.card, self._receipt_opens = None, True
+        self.card, self._receipt_opens, self.tried = None, True, None
         show()
 
     def _draw_outdated(self) -> None:

@@ -6,6 +6,7 @@ What is kept lies in this object only. It ends with the kernel: nothing was sent
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 from typing import Any
@@ -18,7 +19,7 @@ from hitl_nb.decisions.request import Request
 from hitl_nb.decisions.wording import plural
 from hitl_nb.errors import DeadlinePassedError, HitlError, InvalidAnswerError, NotEntitledError, told
 from hitl_nb.responders.base import Submit
-from hitl_nb.widgets.card_frame import State
+from hitl_nb.widgets.card_frame import TELLS_NOBODY, State, Tells
 from hitl_nb.widgets.controls import classed
 from hitl_nb.widgets.outcome import Outcome
 from hitl_nb.widgets.stack_bar import bar
@@ -33,8 +34,8 @@ SendAll = Callable[[Sequence[tuple[Request, Any]]], Sequence[Decision | Vote | H
 class Place:
     """One open question of a stack. Stands for its card, whether that is drawn or not."""
 
-    def __init__(self, stack: Stack, request: Request, submit: Submit, more: dict[str, Any]) -> None:
-        self._stack, self._more = stack, more
+    def __init__(self, stack: Stack, request: Request, submit: Submit, tells: Tells, more: dict[str, Any]) -> None:
+        self._stack, self._tells, self._more = stack, tells, more
         self.request, self._submit = request, submit
         self.kept: Kept | None = None
         self.problem = ""
@@ -42,6 +43,7 @@ class Place:
         self.card: StackCard | None = None
         self.draft = Draft()
         self.is_sending = self.is_over = False
+        self.sent_by: str | None = None
 
     # -- as the view sees a card
 
@@ -62,6 +64,16 @@ class Place:
         """What was filled in or kept, by the name of the field."""
         filled = self.draft.unsent if self.card is None else self.card.unsent
         return dict(filled) if self.kept is None else {"answer": self.kept.outcome.label, **filled}
+
+    @property
+    def tried(self) -> str:
+        """The button whose answer was sent, and not taken."""
+        return self.kept.option.label if self.kept is not None else "" if self.card is None else self.card.tried
+
+    @property
+    def beaten(self) -> str:
+        """The button that another page pressed while this answer was being sent."""
+        return "" if self.card is None else self.card.beaten
 
     @property
     def is_untouched(self) -> bool:
@@ -120,13 +132,14 @@ class Place:
     def drop(self) -> None:
         self._stack.drop(self)
 
-    def send(self) -> None:
-        self._stack.send()
+    def send(self, page: str = "") -> None:
+        self._stack.send(page)
 
     # -- as the stack sees it
 
     def draw(self, *, grab: bool) -> StackCard:
-        self.card = StackCard(self.request, self, self._stack.answered, self.draft, grab=grab, **self._more)
+        tells = replace(self._tells, overtaken=lambda _, error: self.overtaken(error))
+        self.card = StackCard(self.request, self, self._stack.answered, self.draft, tells=tells, grab=grab, **self._more)
         if self.problem:
             self.card.say_problem(self.problem)
         return self.card
@@ -137,9 +150,8 @@ class Place:
 
     def overtaken(self, error: HitlError) -> None:
         """The question turned out to be open no more when its answer was sent."""
-        tell = self._more.get("overtaken")
-        if tell is not None:
-            tell(self, error)
+        if self._tells.overtaken is not None:
+            self._tells.overtaken(self, error)
 
 
 class Stack:
@@ -165,17 +177,14 @@ class Stack:
         self,
         request: Request,
         submit: Submit,
+        tells: Tells = TELLS_NOBODY,
         *,
-        overtaken: Callable[[Any, HitlError], None] | None = None,
-        look: Callable[[], None] | None = None,
         note: str = "",
         grab: bool = False,
     ) -> Place:
-        """A question more. What is drawn stays as it is."""
+        """A question more. What is drawn stays as it is. `tells`: with its place for the card."""
         with self._lock:
-            place = Place(self, request, submit, {"look": look, "note": note, "now": self._now, "lock": self._lock})
-            if overtaken is not None:
-                place._more["overtaken"] = lambda _, error: overtaken(place, error)
+            place = Place(self, request, submit, tells, {"note": note, "now": self._now, "lock": self._lock})
             self._places.append(place)
             if self._at is None or grab:
                 self._show(place, grab=grab)
@@ -269,7 +278,7 @@ class Stack:
                 place.card.redraw()
             self._refresh()
 
-    def send(self) -> None:
+    def send(self, page: str = "") -> None:
         """Send what is kept, all at once. What is not taken is told at its question; the others count."""
         with self._lock:
             sent = self._kept
@@ -277,7 +286,7 @@ class Stack:
                 return
             self._is_sending = True
             for place in sent:
-                place.is_sending = True
+                place.is_sending, place.sent_by = True, page
             self.box.add_class("hitl-nb-sending")
             if self._at is not None and self._at.card is not None:
                 self._at.card.pause()
@@ -301,6 +310,8 @@ class Stack:
             if self._at is not None and self._at.card is not None:
                 self._at.card.resume()
             refused = [place for place, result in zip(sent, results, strict=False) if self._settled(place, result)]
+            for place in sent:
+                place.sent_by = place.sent_by if place.is_over else None
             self._after(refused, problem)
 
     def _settled(self, place: Place, result: Decision | Vote | HitlError) -> bool:

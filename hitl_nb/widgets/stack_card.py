@@ -72,6 +72,8 @@ class Keeper(Protocol):
     """The place of a card in its stack."""
 
     kept: Kept | None
+    sent_by: str | None
+    """The page that sent the answers of the stack, and with them this one; None while none did."""
 
     @property
     def is_stacked(self) -> bool:
@@ -91,8 +93,8 @@ class Keeper(Protocol):
     def drop(self) -> None:
         """What is kept is not the answer any more."""
 
-    def send(self) -> None:
-        """Send everything that is kept."""
+    def send(self, page: str = "") -> None:
+        """Send everything that is kept; it was pressed in this page."""
 
 
 class StackCard(Card):
@@ -199,7 +201,7 @@ class StackCard(Card):
 
     def resume(self) -> None:
         if self.state == "sending":
-            self.state = "open"
+            self.state, self.beaten = "open", ""
 
     def redraw(self) -> None:
         """What is kept changed. Buttons that are drawn anew do not answer to a click that was meant for the old ones."""
@@ -236,9 +238,13 @@ class StackCard(Card):
 
     # -- what a person does
 
-    def _send(self, option: Option, *, dressed: bool = False) -> None:
+    def _send(self, option: Option, *, dressed: bool = False, page: str = "") -> None:
         self._using = option, dressed
-        super()._send(option, dressed=dressed)
+        super()._send(option, dressed=dressed, page=page)
+
+    @property
+    def _sender(self) -> str | None:
+        return self._place.sent_by if self.sent_by is None else self.sent_by
 
     def _give(self, answer: Any) -> Decision | Vote | None:
         if not self._place.is_stacked:
@@ -263,13 +269,13 @@ class StackCard(Card):
             return
         self._held(press)
         if self._panel.late:
-            self._surface.echo(self._send_kept)
+            self._surface.echo(lambda: self._send_kept(press.page))
         else:
-            self._place.send()
+            self._place.send(press.page)
 
-    def _send_kept(self) -> None:
+    def _send_kept(self, page: str) -> None:
         self._typed()
-        self._place.send()
+        self._place.send(page)
 
     def _held(self, held: Held) -> None:
         """The person goes to another question, or sends what is kept: what the page holds here is not lost, and not overlooked."""

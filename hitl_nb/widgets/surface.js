@@ -6,6 +6,10 @@
 const COUNT = Symbol.for("hitl-nb.count");
 const fresh = () => (globalThis[COUNT] = (globalThis[COUNT] ?? 0) + 1);
 
+// Which page speaks: those that show the same card have its widgets in common, and the kernel knows their clicks apart by this only.
+const PAGE = Symbol.for("hitl-nb.page");
+const page = (globalThis[PAGE] ??= Math.random().toString(36).slice(2));
+
 // -- times
 
 const round = (seconds) => seconds < 3600 ? [Math.round(seconds / 60), "min"] : seconds < 172800 ? [Math.round(seconds / 3600), "h"] : [Math.round(seconds / 86400), "days"];
@@ -119,7 +123,7 @@ function listen(card, el, model, signal) {
     const press = event.target.closest(".hitl-nb-send")?.className.match(/ hitl-nb-press-(\d+)/);
     if (!press) return;
     event.stopPropagation();
-    if (event.detail < 2) model.send({ press: Number(press[1]), ...typed(card), fields: fieldsOf(el) });
+    if (event.detail < 2) model.send({ press: Number(press[1]), page, ...typed(card), fields: fieldsOf(el) });
   }, { signal, capture: true });
 }
 

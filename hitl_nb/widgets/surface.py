@@ -11,6 +11,7 @@ from typing import Any, Final
 import anywidget
 import traitlets
 
+from hitl_nb.widgets.late_messages import hear_late
 from hitl_nb.widgets.style import script
 
 KEYS_VARIABLE: Final = "HITL_NB_KEYS"
@@ -34,6 +35,8 @@ class Press(Held):
 
     number: int
     """Which button."""
+    page: str = ""
+    """In which page: one person's tab of a browser. Empty where the front end does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
         super().__init__(_esm=script(), **traits)
         self._echoes: dict[int, Callable[[], None]] = {}
         self._echo_numbers = count()
+        self._press: Callable[[Press], None] | None = None
         self._hear(self._echoed)
 
     @traitlets.default("single_keys")
@@ -91,11 +95,19 @@ class Surface(anywidget.AnyWidget):  # type: ignore[misc, unused-ignore]
             then()
 
     def on_press(self, press: Callable[[Press], None]) -> None:
-        def hear(said: Mapping[str, Any]) -> None:
-            if isinstance(said.get("press"), int):
-                press(Press(*_held(said), said["press"]))
+        """Call `press` with each press of an answer button; once it is closed, also with those that were on their way then."""
+        self._press = press
+        self._hear(self._pressed)
 
-        self._hear(hear)
+    def _pressed(self, said: Mapping[str, Any]) -> None:
+        if self._press is not None and isinstance(said.get("press"), int):
+            self._press(Press(*_held(said), said["press"], str(said.get("page", ""))))
+
+    def close(self) -> None:
+        comm_id = None if self.comm is None or self._press is None else self.comm.comm_id
+        super().close()
+        if comm_id is not None:
+            hear_late(comm_id, self._pressed)
 
     def on_hold(self, hold: Callable[[Held], None]) -> None:
         def hear(said: Mapping[str, Any]) -> None:

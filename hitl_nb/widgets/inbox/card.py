@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.records import Decision
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.decisions.answering import brief
@@ -14,7 +15,9 @@ from hitl_nb.decisions.request import Request
 from hitl_nb.errors import HitlError
 from hitl_nb.waiting.board import Line
 from hitl_nb.widgets import overtaken
+from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.outcome import Outcome, outcome
+from hitl_nb.widgets.receipt import Receipt
 from hitl_nb.widgets.stack_card import Draft, Kept, StackCard
 
 
@@ -47,18 +50,33 @@ class InboxCard(StackCard):
         """It says already that it can no longer be answered."""
         return self._end_foot is not None
 
+    def end_at(self, line: Line, following: Callable[[], None] | None, leave: Callable[[], None]) -> None:
+        """Say what became of its question. `following`: go to the next one; None where there is none. `leave`: put the card away."""
+        foot = Foot()
+        if following is not None:
+            foot.add("Next question", following, look="primary", key="n")
+        foot.add("Close", leave, look="" if following is not None else "primary")
+        self.end(what_became(line, self, self._now()), foot.box)
+
 
 def what_became(line: Line, card: InboxCard, now: datetime) -> str:
     """What a card says of a question that is not open any more. HTML."""
     if line.state == "gone":
         return overtaken.outdated(card.request, now, None, card.unsent, compared=False)
     made = line.decision
+    tried = card.tried or None
     if made is None:
-        return overtaken.elsewhere(card.request, now, card.unsent, by="somebody", at=None)
+        return overtaken.elsewhere(card.request, now, card.unsent, by="somebody", at=None, tried=tried)
     said = outcome(card.request.form, made.answer)
     # A text or a form has no button that says what was answered.
     answer = brief(made.answer) if said == Outcome("Answered") else said.label
-    return overtaken.elsewhere(card.request, now, card.unsent, by=overtaken.who(made), at=made.decided_at, answer=answer)
+    return overtaken.elsewhere(card.request, now, card.unsent, by=overtaken.who(made), at=made.decided_at, answer=answer, tried=tried)
+
+
+def missed_words(saver: Checkpointer, request: Request, tried: str, *, tabs: bool) -> str:
+    """What the list says of a button that was pressed when its question had an answer; nothing when that was taken back."""
+    made = saver.decision(request.question.id)
+    return "" if made is None else overtaken.missed(Receipt(request, made), tried, tabs=tabs).plain
 
 
 def is_same(one: Request, other: Request) -> bool:
@@ -75,6 +93,7 @@ class _Alone:
     """The place of a card that has no others beside it."""
 
     kept: Kept | None = None
+    sent_by: str | None = None
     is_stacked = False
     finish = None
 
@@ -90,5 +109,5 @@ class _Alone:
     def drop(self) -> None:
         """Nor to take back."""
 
-    def send(self) -> None:
+    def send(self, page: str = "") -> None:
         """Nor to send."""

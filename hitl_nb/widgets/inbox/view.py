@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from threading import RLock
 from typing import Any, Final, Literal
 
@@ -22,11 +23,11 @@ from hitl_nb.waiting.resuming import Graphs
 from hitl_nb.waiting.together import together
 from hitl_nb.waiting.watching import Watching
 from hitl_nb.widgets import markup
+from hitl_nb.widgets.card_frame import Tells
 from hitl_nb.widgets.controls import classed, close
-from hitl_nb.widgets.foot import Foot
 from hitl_nb.widgets.inbox.answers import Answers, Given, Made
 from hitl_nb.widgets.inbox.bulk import Bulk
-from hitl_nb.widgets.inbox.card import InboxCard, is_same, what_became
+from hitl_nb.widgets.inbox.card import InboxCard, is_same, missed_words
 from hitl_nb.widgets.inbox.filters import filters_of, refilter
 from hitl_nb.widgets.inbox.rows import Rows
 from hitl_nb.widgets.inbox.static import static_bundle
@@ -149,7 +150,7 @@ class InboxView:
             self._card.take_keyboard()
             return
         request = self._rows.request(key)
-        more: dict[str, Any] = {"overtaken": self._overtaken, "look": self.look, "grab": True, "now": self._now, "lock": self._lock}
+        more: dict[str, Any] = {"tells": Tells(self._overtaken, self._missed, self.look), "grab": True, "now": self._now, "lock": self._lock}
         draft = self._drafts.pop(key, Draft())
         self._put(InboxCard(request, lambda answer: self._answers.give(request, answer), self._answered, self._voted, draft, **more))
         self._follow_card()
@@ -173,8 +174,11 @@ class InboxView:
     def _answered(self, request: Request, decision: Decision) -> None:
         """The card's answer is recorded: on to the next question."""
         with self._lock:
+            beaten = "" if self._card is None else self._card.beaten
             self._take(decision)
             self._note = f"Recorded: {outcome(request.form, decision.answer).label}."
+            if beaten:
+                self._note = missed_words(self._saver, request, beaten, tabs=True)
             self._advance(request)
         self._answers.run([decision])
 
@@ -203,9 +207,23 @@ class InboxView:
     def _overtaken(self, card: Any, error: HitlError) -> None:
         """The answer was not taken, as the question is not open any more; or is it?"""
         with self._lock:
+            was_told = card.has_ended
             self.look()
-            if not card.has_ended:
+            if was_told:
+                self._end_card(card)
+            elif not card.has_ended:
                 card.stay(error)
+
+    def _missed(self, request: Request, tried: str, *, tabs: bool) -> None:
+        """A button was pressed when the question had its answer already; `tabs`: given in another tab that shows this list too."""
+        with self._lock:
+            card = self._card
+            if card is not None and card.has_ended and self._here == request.question.id:
+                card.tried = tried
+                self._end_card(card)
+            else:
+                self._note = missed_words(self._saver, request, tried, tabs=tabs) or self._note
+                self._draw()
 
     def _follow_card(self) -> None:
         """Say on the card what became of its question meanwhile."""
@@ -221,14 +239,12 @@ class InboxView:
                 if not is_same(fresh, card.request):
                     card.renew(fresh)
             return
-        if card.has_ended:
-            return
-        foot = Foot()
-        following = self._board.next_open(self._here)
-        if following is not None:
-            foot.add("Next question", lambda: self._go_on(1), look="primary", key="n")
-        foot.add("Close", self._close_card, look="" if following is not None else "primary")
-        card.end(what_became(line, card, self._now()), foot.box)
+        if not card.has_ended:
+            self._end_card(card)
+
+    def _end_card(self, card: InboxCard) -> None:
+        following = None if self._board.next_open(self._here) is None else partial(self._go_on, 1)
+        card.end_at(self._board.standing(card.request.question), following, self._close_card)
 
     def _close_card(self) -> None:
         with self._lock:
