@@ -175,7 +175,7 @@ class DiskCacheSaver(Checkpointer):
             return
         self._rows()
         path = self.folder / LOCKS / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
-        held = None
+        held, pid = None, os.getpid()
         try:
             try:
                 held = hold(path)
@@ -188,7 +188,13 @@ class DiskCacheSaver(Checkpointer):
             yield
         finally:
             if held is not None:
-                held.release()
+                try:
+                    # A thread that is not there, or not any more, needs none: there are no more lock files than threads.
+                    with suppress(HitlError, OSError):  # on Windows it stays, as it is open
+                        if os.getpid() == pid and self.head(thread_id) is None:
+                            path.unlink()
+                finally:
+                    held.release()
 
     def _is_finished(self, thread_id: str) -> bool:
         head = self.head(thread_id)

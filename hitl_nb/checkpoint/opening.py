@@ -34,6 +34,7 @@ from hitl_nb.checkpoint.sealing import (
 )
 from hitl_nb.checkpoint.serde import pack
 from hitl_nb.checkpoint.trouble import store_error
+from hitl_nb.checkpoint.using import use_of
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError
 
@@ -124,7 +125,8 @@ def rows_of(opened: Opened, folder: Path, called: str, durability: Durability) -
     journal: Journal = "wal" if now == "wal" else "delete"
     # diskcache sets a new connection up by what the file says, where another opener may have left its own wish.
     opened.cache.reset("sqlite_synchronous", _SYNC[journal, durability], update=False)
-    return Rows(opened.cache._con, folder, called, durable=durability == "full", log=journal == "wal")
+    use = use_of(opened.cache._con, opened.cache._local)
+    return Rows(opened.cache._con, folder, called, durable=durability == "full", log=journal == "wal", use=use)
 
 
 def _begin_database(database: Path, timeout_s: float) -> None:

@@ -35,9 +35,13 @@ _REMOVE: Final = "DELETE FROM Cache WHERE key = ? AND raw = 1"
 class Rows:
     """What one Python thread has open of a store's database. Not for other threads, nor for a process that was forked off."""
 
-    __slots__ = ("_called", "_connection", "_defers", "_durable", "_execute", "_folder", "_gone", "_lazily", "_pid", "_written", "inside", "number")
+    __slots__ = (
+        "_called", "_connection", "_defers", "_durable", "_execute", "_folder", "_gone", "_lazily", "_pid", "_use", "_written", "inside", "number"
+    )  # fmt: skip
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, called: str, *, durable: bool, log: bool = False) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path, called: str, *, durable: bool, log: bool = False, use: object = None) -> None:
+        self._use = use
+        """What closes the connection when nobody refers to it any more."""
         self._connection = connection
         self._execute = connection.execute
         self._folder = folder

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +17,7 @@ from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.describing import describe
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.cli import main
-from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
+from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError, UnknownThreadError
 from tests.crash.whole_store import BIG, config, damage_index, graph_of, read
 
 
@@ -53,13 +53,56 @@ def test_what_a_deleted_thread_took_is_given_back(folder):
 def test_lock_files_go_but_not_those_of_threads_that_run(folder):
     saver = DiskCacheSaver(folder)
     with saver.guard("held"), saver.guard("waits"):
-        assert saver.free_locks() == 12 + 1 - 1  # a deleted thread had one, too; that of waits was there
+        assert saver.free_locks() == 12 - 1  # that of waits was there
         assert len(list((folder / "locks").glob("*.lock"))) == 3
         for thread_id in ("held", "waits"):
             with pytest.raises(ThreadBusyError), DiskCacheSaver(folder).guard(thread_id):
                 pass
     with saver.guard("done"), pytest.raises(ThreadBusyError), DiskCacheSaver(folder).guard("done"):
         pass
+
+
+def test_the_lock_file_of_a_thread_goes_with_it_and_that_of_none_is_not_left(folder):
+    saver, graph = DiskCacheSaver(folder), graph_of(DiskCacheSaver(folder))
+    before = {path.name for path in (folder / "locks").iterdir()}
+    for n in range(5):
+        graph.invoke({"x": 1, "big": BIG}, config(f"new-{n}"))
+        saver.delete_thread(f"new-{n}")
+        saver.delete_thread(f"none-{n}")
+        with pytest.raises(UnknownThreadError):
+            graph.advance(config(f"none-{n}"))
+    graph.invoke({"x": 1, "big": BIG}, config("decided"))
+    graph.invoke(Command(resume="yes"), config("decided"))
+    saver.delete_thread("decided")  # leaves the number of its decisions
+    assert {path.name for path in (folder / "locks").iterdir()} <= before | {"writing"}
+
+
+def test_a_thread_that_is_deleted_and_begun_anew_is_never_held_twice(folder):
+    saver, inside, twice, stop = DiskCacheSaver(folder), [], [], threading.Event()
+    saver.head("t")
+
+    def hold():
+        while not stop.is_set():
+            try:
+                with saver.guard("t"):
+                    inside.append(1)
+                    twice.extend([1] * (len(inside) > 1))
+                    inside.pop()
+            except ThreadBusyError:
+                pass
+
+    threads = [threading.Thread(target=hold) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    deleted = 0
+    while deleted < 20:
+        with suppress(ThreadBusyError):
+            saver.delete_thread("t")
+            deleted += 1
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert twice == []
 
 
 def test_a_lock_is_never_held_twice_while_lock_files_are_removed(folder):
