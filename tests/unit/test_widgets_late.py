@@ -10,9 +10,10 @@ from hitl_nb.widgets import late_messages
 from hitl_nb.widgets.surface import Surface
 from tests.unit.test_widgets_inbox import desk as inbox_desk
 from tests.unit.test_widgets_inbox import text_of
+from tests.unit.test_widgets_stack import desk as stack_desk
 from tests.unit.test_widgets_states import AT, EVIL, REVIEW, desk
 
-__all__ = ["desk", "inbox_desk"]
+__all__ = ["desk", "inbox_desk", "stack_desk"]
 
 FIRST = "“Reject” was not recorded.</b> Two tabs answered “Publish?” at once: “Approved” came first (Dana, 20 Nov 2026, 09:41 UTC) and counts."
 
@@ -158,6 +159,28 @@ def test_a_default_that_was_first_is_nobody_s_answer(desk):
     assert "The deadline was first: the default “Rejected” was recorded, 20 Nov 2026" in desk.text()
 
 
+def sent_together(stack_desk):
+    """Two answers are kept, and sent when the second question is shown: all in page `one`. The card of the first."""
+    stack_desk.ask(CHOICE, CHOICE | {"question": "Mail?"})
+    first = stack_desk.card
+    for label in ("Approve", "Approve", "Send 2 answers"):
+        stack_desk.press(label, page="one")
+    return first
+
+
+@pytest.mark.parametrize(("page", "told"), [("one", False), ("two", True)])
+def test_answers_that_are_sent_together_are_those_of_the_page_that_sends_them(stack_desk, page, told):
+    press(sent_together(stack_desk), 1, page)
+    assert stack_desk.calls == [[("q-1", "approve"), ("q-2", "approve")]]
+    assert (FIRST in stack_desk.text) is told
+
+
+def test_of_answers_that_are_sent_together_the_one_that_came_second_is_told(stack_desk):
+    stack_desk.trouble["q-1"] = AlreadyAnsweredError("taken", reviewer="Sam Ito", answered_at=AT)
+    sent_together(stack_desk)
+    assert stack_desk.text.count("Your answer “Approve” was not recorded.") == 1
+
+
 def test_an_inbox_tells_it_on_the_card(inbox_desk):
     inbox_desk.ask("tea", CHOICE)
     inbox_desk.open()
@@ -168,6 +191,21 @@ def test_an_inbox_tells_it_on_the_card(inbox_desk):
     inbox_desk.press("Reject")
     assert "Your answer “Reject” was not recorded." in inbox_desk.card
     assert "sam, in the terminal" in inbox_desk.card
+
+
+def test_an_inbox_tells_it_also_where_its_card_showed_the_other_answer_before_the_own_one_was_refused(inbox_desk):
+    inbox_desk.ask("tea", CHOICE)
+    inbox_desk.open()
+    inbox_desk.act("open", inbox_desk.id("tea"))
+    give = inbox_desk.view._answers.give
+
+    def overtaken(request, answer):
+        inbox_desk.elsewhere("tea", answer="approve")
+        return give(request, answer)
+
+    inbox_desk.view._answers.give = overtaken
+    inbox_desk.press("Reject")
+    assert "Your answer “Reject” was not recorded." in inbox_desk.card
 
 
 def test_an_inbox_in_two_tabs_tells_it_in_the_list(inbox_desk):
