@@ -207,11 +207,8 @@ class InboxView:
     def _overtaken(self, card: Any, error: HitlError) -> None:
         """The answer was not taken, as the question is not open any more; or is it?"""
         with self._lock:
-            was_told = card.has_ended
             self.look()
-            if was_told:
-                self._end_card(card)
-            elif not card.has_ended:
+            if not card.has_ended:
                 card.stay(error)
 
     def _missed(self, request: Request, tried: str, *, tabs: bool) -> None:
