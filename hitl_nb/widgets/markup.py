@@ -75,10 +75,11 @@ def note(words: str) -> str:
     return f'<p class="hitl-nb-note">{escape(words)}</p>'
 
 
-def alert(lead: str, words: str) -> str:
-    """What a person must not overlook: it is read out when it appears."""
+def alert(lead: str, words: str, *, static: bool = False) -> str:
+    """What a person must not overlook: it is read out when it appears. `static`: for a page that may be without the style sheet of the cards."""
     start = f"<b>{escape(lead)}</b> " if lead else ""
-    return f'<p class="hitl-nb-note hitl-nb-alert" role="alert">{start}{escape(words)}</p>'
+    own = ' style="margin:0;padding:0 16px 12px;max-width:80ch"' if static else ""
+    return f'<p class="hitl-nb-note hitl-nb-alert" role="alert"{own}>{start}{escape(words)}</p>'
 
 
 def facts(values: Mapping[str, Any]) -> str:

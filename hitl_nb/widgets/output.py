@@ -113,7 +113,7 @@ class Output:
         `notes`: what a person who is looking must be told beside.
         """
         self.is_live = False
-        told = "".join(f'<div class="hitl-nb {AS_IS}">{markup.alert(*note)}</div>' for note in notes)
+        told = "".join(f'<div class="hitl-nb {AS_IS}">{markup.alert(*note, static=True)}</div>' for note in notes)
         self.show([html for html in (*(r.html() for r in receipts), told) if html])
         data = bundle(receipts)
         self._display(data | {"text/html": data["text/html"] + told, "text/plain": "\n".join([data["text/plain"], *(note.plain for note in notes)])})
