@@ -29,6 +29,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -305,8 +306,7 @@ class Soak:
             "db": files["cache.db bytes"], "wal": files["cache.db-wal bytes"], "value_files": files["value_files"],
             "value_bytes": files["value_files bytes"], "locks": files["locks"],
         }  # fmt: skip
-        # `begun-N` names the threads that are there, and some that are not any more.
-        taken["stray"] = taken["locks"] - sum(_lines(file) for file in self.folder.glob("begun-?"))
+        taken["stray"] = self._stray()
         for number, process in self.processes.items():
             try:
                 pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
@@ -318,6 +318,12 @@ class Soak:
         self.samples.append(taken)
         with (self.folder / "samples.jsonl").open("a") as file:
             file.write(json.dumps(taken) + "\n")
+
+    def _stray(self) -> int:
+        """Lock files of no thread. `begun-N` names all threads that are there, and a few that have just gone."""
+        locks = {path.stem for path in (self.store / "locks").glob("*.lock")} - {"open"}  # first, as each is made after its thread was noted
+        threads = [name for file in self.folder.glob("begun-?") for name in file.read_text().splitlines()]
+        return len(locks - {blake2b(name.encode(), digest_size=16).hexdigest() for name in threads})
 
     def _halves(self, what: str) -> tuple[list[float], list[float]]:
         """The samples of both halves, without the first tenth of the time."""
@@ -346,7 +352,7 @@ class Soak:
                 yield f"{what} grows: {of.__name__} {of(first):,.0f} in the first half, {of(second):,.0f} in the second"
         stray = max((s.get("stray", 0) for s in self.samples), default=0)
         if stray > STRAY_MAX:
-            yield f"lock files are left over: {stray:,} more than there were threads"
+            yield f"lock files are left over: {stray:,} of no thread"
         first, second = self._per_answer()
         if second > (1.25 if self.seconds >= 600 else 2) * first:
             yield f"the database grows with more than what was decided: {first:,.0f} bytes an answer until the middle, {second:,.0f} until the end"

@@ -63,14 +63,14 @@ def vacuum(
 
 def _remove_orphans(connection: sqlite3.Connection, folder: Path, oldest: float) -> int:
     """Under the lock of writers: a value file is written after its writer has it and before its record is, so none is on its way to a record."""
+    told = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(1)")]  # before, as it takes long
+    if told != ["ok"]:  # a record that cannot be seen may need its file
+        raise CorruptStoreError(
+            f"the store {folder} is damaged ({told[0]}), and nothing was removed from it; hitl-nb store check says what is left of it"
+        )
     removed = 0
     connection.execute("BEGIN IMMEDIATE")
     try:
-        told = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(1)")]
-        if told != ["ok"]:  # a record that cannot be seen may need its file
-            raise CorruptStoreError(
-                f"the store {folder} is damaged ({told[0]}), and nothing was removed from it; hitl-nb store check says what is left of it"
-            )
         named = {str(name).replace("\\", "/") for (name,) in connection.execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
         for path, _ in files(folder):
             name = path.relative_to(folder).as_posix()
