@@ -63,6 +63,7 @@ from hitl_nb.checkpoint.sealing import digest_of
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.voting import Recorded, Vote, latest
 from hitl_nb.errors import NotEntitledError, shown
+from hitl_nb.plain.tracebacks import calls_let_go
 
 INLINE_MAX: Final = 4096
 """Bytes up to which a value lies inside its checkpoint's record."""
@@ -81,6 +82,7 @@ def check_thread_id(thread_id: object) -> str:
     return thread_id
 
 
+@calls_let_go
 class Checkpointer(ThreadReader):
     """Keeps threads. Methods may be called from any thread and any process that shares the store.
 

@@ -33,6 +33,7 @@ from hitl_nb.checkpoint.sealing import DATABASE, FIRST_FORMAT, FORMAT_KEY, LOCKS
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, ThreadBusyError
+from hitl_nb.plain.tracebacks import calls_let_go
 
 _MOVING: Final = re.compile(r"h/|!o/|d!head\Z")
 """Keys of the records that are overwritten; all others are written once."""
@@ -40,6 +41,7 @@ _ERASABLE: Final = re.compile(r"[cvpqkh]/")
 """Keys of the records that go with their thread. Decisions (`a/`, `i/`) and their log (`d/`) never do."""
 
 
+@calls_let_go
 class DiskCacheSaver(Checkpointer):
     """Keeps threads in a folder, for ever and for every process that opens it.
 
@@ -226,10 +228,14 @@ class DiskCacheSaver(Checkpointer):
         """Close this Python thread's connection, if it is that of `only`; `forget`: open the folder anew at the next use."""
         opened = self._opened.get(os.getpid())
         if opened is not None and (only is None or getattr(opened.here, "rows", None) is only):
-            opened.cache.close()
             opened.here.__dict__.clear()
             if forget:
                 self._opened.pop(os.getpid(), None)
+            try:
+                opened.cache.close()
+            except BaseException:  # a Ctrl-C: the cache may take its connection, which is closed, for an open one
+                self._opened.pop(os.getpid(), None)
+                raise
 
     def _view(self) -> FolderReader | None:
         """What reads the folder when it can be read and not written to. Looked at anew each time, as permissions come and go."""

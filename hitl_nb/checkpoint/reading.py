@@ -48,8 +48,10 @@ from hitl_nb.errors import (
     shown,
     utc,
 )
+from hitl_nb.plain.tracebacks import calls_let_go
 
 
+@calls_let_go
 class ThreadReader(ABC):
     """The reading half of a checkpointer."""
 

@@ -16,6 +16,7 @@ from hitl_nb.checkpoint.reviewers import folded
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.voting import latest
 from hitl_nb.errors import CorruptStoreError
+from hitl_nb.plain.tracebacks import letting_go
 
 _LOOKS: Final = 3
 
@@ -37,6 +38,7 @@ class Verification:
         return not self.problems
 
 
+@letting_go
 def verify(store: ThreadReader, head: str | None = None) -> Verification:
     """Read the whole log and every record that it tells of, as they are at one moment, however many decide meanwhile.
 

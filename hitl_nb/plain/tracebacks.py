@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Final
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import CO_COROUTINE, CO_GENERATOR
+from types import FunctionType, TracebackType
+from typing import Any, Final, TypeVar
 
 _OURS: Final = __name__.partition(".")[0]
 _HOLDERS: Final = (_OURS, "contextlib", "diskcache", "filelock")
 _NOT_THEIRS: Final = sys.stdlib_module_names | {_OURS, "diskcache", "filelock", "zmq"}
+_Call = TypeVar("_Call", bound=Callable[..., Any])
+_Class = TypeVar("_Class", bound=type)
 
 
 def let_go(error: BaseException) -> None:
@@ -44,6 +48,41 @@ class LettingGo:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if isinstance(error, KeyboardInterrupt):
             let_go(error)
+
+
+def letting_go(call: _Call) -> _Call:
+    """The function, or generator function, such that a Ctrl-C that cuts it off has let go of what it holds."""
+
+    @wraps(call)
+    def called(*args: Any, **named: Any) -> Any:
+        try:
+            return call(*args, **named)
+        except KeyboardInterrupt as pressed:
+            let_go(pressed)
+            raise
+
+    @wraps(call)
+    def iterated(*args: Any, **named: Any) -> Any:
+        try:
+            yield from call(*args, **named)
+        except KeyboardInterrupt as pressed:
+            let_go(pressed)
+            raise
+
+    made: Any = iterated if call.__code__.co_flags & CO_GENERATOR else called
+    return made  # type: ignore[no-any-return]
+
+
+def calls_let_go(cls: _Class) -> _Class:
+    """The class, `letting_go` around each method of its own that anybody may call.
+
+    Not around those that make a context manager: what is done inside it is its caller's. Nor around async ones: they work in other Python threads.
+    """
+    for name, method in list(vars(cls).items()):
+        is_plain = isinstance(method, FunctionType) and not hasattr(method, "__wrapped__") and not method.__code__.co_flags & CO_COROUTINE
+        if is_plain and not name.startswith("_"):
+            setattr(cls, name, letting_go(method))
+    return cls
 
 
 def theirs(error: BaseException, *, below: str) -> TracebackType | None:

@@ -243,7 +243,8 @@ def test_after_the_threads_that_used_it_ended_and_its_journal_was_changed_it_wai
 KILLED = """
 import os, signal, sys
 from hitl_nb import DiskCacheSaver
-DiskCacheSaver(sys.argv[1]).keep("task", b"k", b"kept")
+saver = DiskCacheSaver(sys.argv[1])
+saver.keep("task", b"k", b"kept")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

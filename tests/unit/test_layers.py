@@ -41,7 +41,7 @@ ONLY_IN = {
     "nbclient": ("hitl_nb.batch",),
     "nbconvert": ("hitl_nb.batch",),
     "diskcache": ("hitl_nb.checkpoint.bytes_disk", "hitl_nb.checkpoint.opening"),
-    "filelock": ("hitl_nb.checkpoint.holding", "hitl_nb.checkpoint.upkeep.journal"),
+    "filelock": ("hitl_nb.checkpoint.holding",),
     "click": ("hitl_nb.cli",),
     "markdown_it": ("hitl_nb.widgets.markdown",),
     "nh3": ("hitl_nb.widgets.markdown",),
@@ -51,7 +51,6 @@ ONLY_IN = {
 AT_MODULE_LEVEL = {
     "hitl_nb.widgets": {"IPython", "ipywidgets", "anywidget", "traitlets"},
     "hitl_nb.checkpoint.opening": {"diskcache"},
-    "hitl_nb.checkpoint.upkeep.journal": {"filelock"},
     "hitl_nb.checkpoint.bytes_disk": {"diskcache"},
     # Loaded when a value of theirs is met, see test_import_cost.
     "hitl_nb.checkpoint.arrays": {"numpy", "ormsgpack"},

@@ -20,12 +20,14 @@ from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.checking import check
 from hitl_nb.checkpoint.upkeep.health import Health, files
 from hitl_nb.errors import CorruptStoreError, StoreError
+from hitl_nb.plain.tracebacks import letting_go
 
 _ROUNDS: Final = 5
 """How often the copy is begun again because a thread was deleted while its value files were copied."""
 _PAGES: Final = 4096
 
 
+@letting_go
 def backup(folder: str | os.PathLike[str], target: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
     """Copy the store to `target`, a folder that is not there yet; what a check of the copy found, which is whole.
 

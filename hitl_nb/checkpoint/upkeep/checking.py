@@ -28,6 +28,7 @@ from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.checkpoint.voting import vote_from_wire
 from hitl_nb.checkpoint.write_ahead import LOG, lost_commits
 from hitl_nb.errors import CorruptStoreError, StoreError, UnknownTypeError
+from hitl_nb.plain.tracebacks import letting_go
 
 _MOST: Final = 1000
 """Damages that are told one by one; further ones are counted."""
@@ -35,6 +36,7 @@ _LOOKS: Final = 4
 _PAUSE_S: Final = 0.05
 
 
+@letting_go
 def check(folder: str | os.PathLike[str], *, timeout_s: float = 60.0) -> Health:
     """Look at everything in a store's folder, as it is at one moment, however many write meanwhile.
 

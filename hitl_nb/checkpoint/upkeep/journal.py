@@ -8,17 +8,17 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import get_args
 
-from filelock import FileLock
-from filelock import Timeout as LockTimeout
-
 from hitl_nb.checkpoint.filesystem import Journal, mount_of, require_locks, require_shared_memory
 from hitl_nb.checkpoint.folder import journal_of
+from hitl_nb.checkpoint.holding import hold_within
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS
 from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import StoreError
+from hitl_nb.plain.tracebacks import letting_go
 
 
+@letting_go
 def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_s: float = 5.0) -> bool:
     """Whether the store had another journal, and has this one now. What is stored stays as it is.
 
@@ -33,7 +33,8 @@ def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_
         raise StoreError(f"there is no store in {place}; name the folder that DiskCacheSaver was given")
     try:
         (place / LOCKS).mkdir(exist_ok=True)
-        with FileLock(place / LOCKS / "open.lock", timeout=timeout_s, thread_local=False):  # nobody opens the store meanwhile
+        held = hold_within(place / LOCKS / "open.lock", timeout_s)  # nobody opens the store meanwhile
+        try:
             if journal_of(database) == journal:
                 return False
             mount = mount_of(place)
@@ -43,10 +44,12 @@ def change_journal(folder: str | os.PathLike[str], journal: Journal, *, timeout_
                     require_shared_memory(place, mount)
             require_whole_log(place)
             _change(database, journal, timeout_s)
-    except (sqlite3.Error, LockTimeout, OSError) as error:
+        finally:
+            held.release()
+    except (sqlite3.Error, OSError) as error:
         if isinstance(error, StoreError):
             raise
-        if isinstance(error, LockTimeout) or "locked" in str(error):
+        if isinstance(error, TimeoutError) or "locked" in str(error):
             raise StoreError(f"somebody has the store {place} open, so its journal was not changed; end what uses it, then call again") from error
         raise store_error("change the journal of", place, error, timeout_s=timeout_s) from error
     return True

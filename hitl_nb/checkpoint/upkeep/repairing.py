@@ -34,6 +34,7 @@ from hitl_nb.checkpoint.upkeep.health import OF_THREAD, Health, thread_of
 from hitl_nb.checkpoint.upkeep.salvage import Gap, every_row, keys_of_index
 from hitl_nb.checkpoint.write_ahead import lost_commits
 from hitl_nb.errors import CorruptStoreError, HitlError, StoreError, UnknownThreadError
+from hitl_nb.plain.tracebacks import letting_go
 
 _BATCH: Final = 500
 """Records of one transaction."""
@@ -59,6 +60,7 @@ class Repaired:
     """What a check of the new store found: what is missing from now on."""
 
 
+@letting_go
 def repair(
     folder: str | os.PathLike[str],
     target: str | os.PathLike[str],

@@ -18,6 +18,7 @@ from hitl_nb.checkpoint.trouble import store_error
 from hitl_nb.checkpoint.upkeep.health import files
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError
+from hitl_nb.plain.tracebacks import letting_go
 
 _AGE_S: Final = 3600.0
 """Only value files that are older than this are removed. It is one guard more: while they are looked for nobody can write."""
@@ -39,6 +40,7 @@ class Freed:
     """False: somebody read the database all the while, so that its write-ahead log could not be emptied."""
 
 
+@letting_go
 def vacuum(
     folder: str | os.PathLike[str], *, free_locks: Callable[[], int] = lambda: 0, timeout_s: float = 60.0, now: Callable[[], float] = time.time
 ) -> Freed:
