@@ -1,11 +1,11 @@
-"""Who shares a lock file, told beside others who look at the same moment."""
+"""Who holds or shares a lock file, told beside others who look at it, or remove it, at the same moment."""
 
 import os
 
 import pytest
 
 from hitl_nb.checkpoint import holding
-from hitl_nb.checkpoint.holding import is_shared, share
+from hitl_nb.checkpoint.holding import hold, is_shared, share
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -31,3 +31,18 @@ def test_who_shares_a_file_while_another_one_looks_at_it_has_it(looked_at):
 
 def test_a_file_that_another_one_only_looks_at_is_not_shared(looked_at):
     assert not is_shared(looked_at)
+
+
+def test_a_lock_file_that_is_removed_between_its_opening_and_its_locking_is_made_anew(tmp_path, monkeypatch):
+    path, real = tmp_path / "t.lock", fcntl.flock
+    removed = []
+
+    def flock(file, way):
+        if not removed:
+            removed.append(path.unlink())
+        return real(file, way)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    held = hold(path)
+    assert (path.exists(), hold(path)) == (True, None)
+    held.release()
