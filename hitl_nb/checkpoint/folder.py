@@ -15,6 +15,7 @@ from urllib.parse import quote
 from hitl_nb.checkpoint.filesystem import Journal
 from hitl_nb.checkpoint.index import Execute, entries, find
 from hitl_nb.checkpoint.reading import ThreadReader
+from hitl_nb.checkpoint.rolling_back import half_commit
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, TRIGGERS, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.trouble import tells_of_damage
@@ -104,9 +105,11 @@ class FolderReader(ThreadReader):
 
 def _connect(reader: FolderReader, *, unchanging: bool) -> sqlite3.Connection:
     """A connection that cannot write. `unchanging`: nobody has the database open, so that SQLite needs no files of its own beside it."""
-    place = f"file:{quote(str(reader.folder / DATABASE))}?{'immutable=1' if unchanging else 'mode=ro'}"
     if not unchanging and not reader.lenient:
         require_whole_log(reader.folder)
+    if reader.lenient and half_commit(reader.folder):  # it is read as it is, and its journal left alone
+        unchanging = True
+    place = f"file:{quote(str(reader.folder / DATABASE))}?{'immutable=1' if unchanging else 'mode=ro'}"
     try:
         if not unchanging and (reader.folder / f"{DATABASE}-journal").exists() and is_writable(reader.folder):
             _roll_back(reader)

@@ -20,6 +20,7 @@ from stat import S_ISREG
 from typing import BinaryIO, Final
 
 from hitl_nb.checkpoint.holding import is_shared
+from hitl_nb.checkpoint.rolling_back import JOURNAL, half_commit
 from hitl_nb.checkpoint.sealing import DATABASE, LOCKS, READABLE, USERS
 from hitl_nb.errors import CorruptStoreError, LostCommitsWarning
 
@@ -34,14 +35,19 @@ _PAUSE_S: Final = 0.02
 _MOST: Final = 32 << 20
 """Bytes of a log that opening reads through, in half a second; one that a long reader lets grow beyond them is looked at by `store check`."""
 _BOOTED: Final = Path("/proc/stat")
-_BESIDE: Final = (LOG, f"{DATABASE}-shm", f"{DATABASE}-journal")
+_BESIDE: Final = (LOG, f"{DATABASE}-shm", JOURNAL)
 
 
 def require_whole_log(folder: Path) -> None:
-    """Raise CorruptStoreError when commits of the log are lost. Before SQLite opens the database: it removes the log when it closes it."""
+    """Raise CorruptStoreError when commits of the log are lost, or the rollback journal is damaged. Before SQLite opens it and removes both."""
     for name in _BESIDE:
         if not _is_ordinary(folder / name):  # a link leads anywhere
             raise CorruptStoreError(f"{name} of the store {folder} is no ordinary file, as SQLite makes it. {READABLE}")
+    if half := half_commit(folder):
+        raise CorruptStoreError(
+            f"a commit to the store {folder} was cut off, and cannot be taken out any more: {half}. Restore the folder from a backup; or hitl-nb "
+            f"store check says what can still be read, and hitl-nb store repair --to DIR takes it over, a part of that commit included"
+        )
     if is_shared(folder / LOCKS / USERS):  # SQLite looked at the log when the first of them opened it, and would not do so again
         return
     lost = lost_commits(folder, most=_MOST)

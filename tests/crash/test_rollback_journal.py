@@ -1,17 +1,23 @@
 """The journal for network file systems under kills and rivals: the same promises as with the write-ahead log."""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hitl_nb.checkpoint.disk import DiskCacheSaver
 from hitl_nb.checkpoint.folder import journal_of
+from hitl_nb.checkpoint.rolling_back import JOURNAL, half_commit
 from hitl_nb.checkpoint.upkeep.checking import check
+from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.checkpoint.verifying import verify
+from hitl_nb.errors import CorruptStoreError, StoreError
 from tests.crash.rival import build
 
 pytestmark = pytest.mark.crash
@@ -32,6 +38,9 @@ with saver._transaction():
         saver._put(f"k/{n:08d}/0", bytes(2000))
     os.kill(os.getpid(), signal.SIGKILL)
 """
+MOVED = KILLED.replace("range(400)", "range(60)").replace("k/{n:08d}/0", "h/{n}").replace("bytes(2000)", 'b"new" * 50')
+SEGMENT, FILLED = 2048, 512 + 1032
+"""Bytes of a segment of its journal, as each has one page, and how many of them count."""
 WITH_WRITE_AHEAD = (
     "test_a_store_that_a_killed_process_left_and_that_can_only_be_read_says_what_to_do",  # a rollback journal need not be read, so it can be
     "test_the_folder_is_told_in_figures",  # it names the journal
@@ -69,6 +78,75 @@ def test_what_a_killed_writer_had_not_committed_is_taken_out_by_whoever_looks_fi
     found = check(tmp_path / "store")
     assert (found.ok, found.records) == (True, 2)
     assert saver._read("k/00000000/0") is None
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory):
+    """A store whose writer was killed in the middle of a commit, half of which is in the database; and what was there before it."""
+    folder = tmp_path_factory.mktemp("cut") / "store"
+    saver = DiskCacheSaver(folder, journal="delete")
+    with saver._transaction():
+        for n in range(60):
+            saver._put(f"h/{n}", b"old" * 50)
+    saver.close()
+    killed = subprocess.run([sys.executable, "-c", MOVED, folder], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    return folder
+
+
+def told_or_old(cut_off, folder, journal):
+    """True when opening tells of the damage; else everything that is read is what was there before the commit, or an error."""
+    shutil.copytree(cut_off, folder)
+    (folder / JOURNAL).write_bytes(journal)
+    saver = DiskCacheSaver(folder)
+    if half_commit(folder):
+        for _ in range(2):  # looking does not take the journal away
+            with pytest.raises(CorruptStoreError, match=JOURNAL):
+                saver.head("0")
+        return True
+    for n in range(60):
+        with suppress(StoreError):
+            assert saver._read(f"h/{n}") == b"old" * 50
+    saver.close()
+    return False
+
+
+def damage_the_journal(cut_off, tmp_path, places):
+    whole, chance, told = (cut_off / JOURNAL).read_bytes(), random.Random("journal"), 0
+    for n in places:
+        at = n if n < 28 else chance.randrange(len(whole))
+        flipped = whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :]
+        is_told = told_or_old(cut_off, tmp_path / f"flip{n}", flipped)
+        assert is_told or n >= 28, f"a damaged header was not told, byte {at}"
+        told += is_told
+        cut = chance.randrange(28, len(whole))
+        if 0 < cut % SEGMENT < FILLED:  # not between two segments
+            told_or_old(cut_off, tmp_path / f"cut{n}", whole[:cut])
+    return told
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_damaged_journal_of_a_killed_writer_is_told_or_takes_out_what_was_not_committed(cut_off, tmp_path):
+    assert half_commit(cut_off) == ""
+    assert damage_the_journal(cut_off, tmp_path, range(0, 40, 3)) >= 10
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_damaged_journal_of_a_killed_writer_is_told_or_takes_out_what_was_not_committed_at_many_places(cut_off, tmp_path):
+    damage_the_journal(cut_off, tmp_path, range(600))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_damaged_journal_is_told_until_it_is_given_up(cut_off, tmp_path):
+    folder = shutil.copytree(cut_off, tmp_path / "store")
+    os.truncate(folder / JOURNAL, 5 * SEGMENT + 1000)
+    assert half_commit(folder)
+    health = check(folder)
+    assert (health.ok, JOURNAL in health.damaged_files) == (False, True)
+    assert repair(folder, tmp_path / "saved", make=DiskCacheSaver).blind
+    assert half_commit(folder), "it is as it was"
 
 
 def test_of_two_processes_that_answer_at_once_exactly_one_wins(tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from hitl_nb.checkpoint.keys import OPEN_PREFIX, checkpoint_key, decided_key, de
 from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, decision_from_wire, question_from_wire
 from hitl_nb.checkpoint.records import Answered, Asked, Checkpoint, Finished, Head, ValueRef, event_from_wire
+from hitl_nb.checkpoint.rolling_back import JOURNAL, half_commit
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, GONE_PREFIX, IN_FILE, LOCKS, READABLE, SETTINGS, VALUE_FILE, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
 from hitl_nb.checkpoint.upkeep.health import Damage, Health, files, thread_of
@@ -114,6 +115,8 @@ class _Look:
     def _whole_database(self) -> None:
         if lost := lost_commits(self.reader.folder):
             self._report(Damage(f"the latest commits are lost: {lost}", LOG))
+        if half := half_commit(self.reader.folder):
+            self._report(Damage(f"a commit was cut off: {half}", JOURNAL))
         try:
             told = [str(line) for (line,) in self.connection.execute("PRAGMA integrity_check(20)")]
         except sqlite3.Error as error:

@@ -26,6 +26,7 @@ from hitl_nb.checkpoint.progress import bar
 from hitl_nb.checkpoint.questions import OpenQuestion, question_from_wire
 from hitl_nb.checkpoint.records import Head, from_epoch
 from hitl_nb.checkpoint.reviewers import FILE_NAMES
+from hitl_nb.checkpoint.rolling_back import half_commit
 from hitl_nb.checkpoint.sealing import FORMAT_KEY, FORMAT_VERSION, GONE_PREFIX, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import pack, unpack
 from hitl_nb.checkpoint.trouble import store_error
@@ -128,6 +129,9 @@ class _Repair:
         lost = list(self._lost(connection))
         if commits := lost_commits(self.reader.folder):
             self.result.lost.append(f"the latest commits: {commits}")
+            self.result.blind = True
+        if half := half_commit(self.reader.folder):
+            self.result.lost.append(f"what a commit was to replace: {half}")
             self.result.blind = True
         with self.store._transaction():
             self._kept(lost)
