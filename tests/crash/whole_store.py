@@ -90,8 +90,11 @@ def damage_index(folder: Path, key: str) -> None:
     with (folder / "cache.db").open("r+b") as file:
         data = file.read()
         (page,) = [n for n in range(0, len(data), PAGE) if data[n : n + 1] in (b"\x0a", b"\x02") and key.encode() in data[n : n + PAGE]]
-        file.seek(data.index(key.encode(), page) + 1)
-        file.write(b"?")
+        at = data.find(key.encode(), page)
+        while page <= at < page + PAGE:  # SQLite may have moved the entry, and left its old bytes where nothing reads them
+            file.seek(at + 1)
+            file.write(b"?")
+            at = data.find(key.encode(), at + 1)
 
 
 def read(folder: Path) -> dict[str, Any]:
