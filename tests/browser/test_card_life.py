@@ -74,7 +74,8 @@ def test_clicks_that_come_twice_too_late_or_beside_a_waiting_cell_are_harmless(l
     one.locator(".hitl-nb-receipt").wait_for()
     two.locator(".hitl-nb-comment textarea").fill("My long comment")
     press(two, "Reject")
-    two.get_by_text("was answered elsewhere: Approved, by Dana Ruiz, in a notebook").wait_for()
+    two.get_by_text("Your answer “Reject” was not recorded.").wait_for()
+    two.get_by_text("Dana Ruiz, in a notebook, was first with “Approved”").wait_for()
     two.locator(".hitl-nb-receipt").wait_for()
 
     # on a question that somebody else has replaced
