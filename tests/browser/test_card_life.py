@@ -106,7 +106,9 @@ def test_clicks_that_come_twice_too_late_or_beside_a_waiting_cell_are_harmless(l
 
 
 def test_what_runs_is_shown_with_its_progress_and_the_answer_can_be_changed(lab):
-    notebook = lab([GRAPH, "g = chain(pick, slow, check, publish)\n" + opens("g", "a"), "print([d.answer for d in session.decisions], ran)"])
+    notebook = lab(
+        [GRAPH, "g = chain(pick, slow, check, publish)\n" + opens("g", "a"), "session.result(); print([d.answer for d in session.decisions], ran)"]
+    )
     notebook.run(0)
     notebook.run(1)
     notebook.js(

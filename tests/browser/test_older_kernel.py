@@ -108,10 +108,12 @@ def test_an_interrupt_ends_the_wait_and_a_click_is_taken_while_no_cell_waits(old
     assert str({"to": "Lyon", "said": TYPED, "sent": False}) in notebook.output(2).inner_text()
 
 
-def test_messages_keep_their_order_around_a_wait_in_a_kernel_without_a_page(older):
+def test_messages_keep_their_order_around_a_wait_in_a_kernel_without_a_page(older, tmp_path):
     """The two tests of the pump that depend most on how the kernel reads."""
     names = "in_their_order or between_two_cells"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernel/test_pump.py", "-k", names]
+    # A folder of its own: without one, pytest removes what earlier runs have left before it ends, which may take minutes.
+    options = ["-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'inner'}"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/kernel/test_pump.py", "-k", names]
     env = {**os.environ, "HITL_NB_KERNEL_PATH": str(older)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
