@@ -25,7 +25,7 @@ from hitl_nb.graph.node.function import is_async
 from hitl_nb.graph.state.schema import StateSchema
 from hitl_nb.graph.stretch import Stretch
 from hitl_nb.graph.topology import Topology
-from hitl_nb.plain.threads import WORKERS, Ending
+from hitl_nb.plain.threads import WORKERS, Ending, taken
 from hitl_nb.plain.tracebacks import LettingGo, let_go
 
 _ALONE_S: Final = 0.001
@@ -217,7 +217,7 @@ class Crew:
 
         self._share(wide.left, len(wide.tasks), work, here=True)
         while not wide.ended() or not ends.empty():  # a Ctrl-C can come after the last of them has ended
-            if (error := ends.get()) is not None:
+            if (error := taken(ends)) is not None:
                 raise error
         return wide.outcomes()
 
@@ -235,7 +235,7 @@ class Crew:
 
     def more(self) -> list[Outcome | Emit]:
         """At least one outcome or event; all that are there, so that one transaction stores them."""
-        found = [self._done.get()]
+        found = [taken(self._done)]
         while not self._done.empty():
             found.append(self._done.get())
         return _outcomes(found, self._done.put)

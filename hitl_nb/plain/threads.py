@@ -1,7 +1,8 @@
 """Python threads, and waiting for what they do, such that a Ctrl-C at any moment spoils neither.
 
 `Thread.start`, `Event`, `Condition` and `Future` wait and tell with locks in Python code: a Ctrl-C between two of its lines leaves one taken, and the
-other side hangs, or the wait becomes a RuntimeError. What is here waits in `SimpleQueue.get` only, which is one call in C.
+other side hangs, or the wait becomes a RuntimeError. What is here waits in `SimpleQueue.get` only, which is one call in C. A signal that comes as
+that call begins is dealt with when it ends, so it ends now and then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,21 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_LOOK_S: Final = 1.0
+"""Seconds after which a wait looks whether there was a Ctrl-C: one that came between the last line before it and its beginning does not wake it."""
+
+
+def taken(queue: SimpleQueue[T]) -> T:
+    """The next of the queue, waited for as long as it takes; each Ctrl-C is raised meanwhile."""
+    while True:
+        try:
+            return queue.get(timeout=_LOOK_S)
+        except Empty:
+            pass
 
 
 class _Workers:
@@ -82,7 +97,7 @@ class Ending:
         while True:
             try:
                 while not is_over():
-                    self._wake.get()
+                    taken(self._wake)
                 break
             except KeyboardInterrupt as again:
                 first = first or again

@@ -1,13 +1,17 @@
 """What goes on in other Python threads, and a Ctrl-C at each place where the one who begins it, or waits for it, would notice one."""
 
+import ctypes
+import signal
 import sys
 import threading
 from contextvars import ContextVar
+from functools import partial
+from queue import SimpleQueue
 
 import pytest
 
 from hitl_nb.plain import threads
-from hitl_nb.plain.threads import Ending, Stop, uncut
+from hitl_nb.plain.threads import Ending, Stop, taken, uncut
 from hitl_nb.widgets.inbox.answers import Jobs
 
 HANGS_S = 20
@@ -97,6 +101,26 @@ def test_a_ctrl_c_while_somebody_waits_is_raised_when_what_he_waits_for_is_over(
 
     assert pressed_everywhere(wait, prepare) > 4
     assert all(over)
+
+
+def pressed_as_it_begins(queue):
+    """The queue, with a Ctrl-C as its `get` is looked up: by calls in C alone, so that no line of Python before the wait notices it."""
+    press = ctypes.PyDLL(None)["raise"]
+    press.restype = partial(getattr, queue, "get")  # what it returns is not looked at
+    return type("Late", (), {"_as_parameter_": signal.SIGINT, "get": property(press)})()
+
+
+def test_a_ctrl_c_that_comes_as_a_wait_begins_is_noticed_before_that_ends(monkeypatch):
+    monkeypatch.setattr(threads, "_LOOK_S", 0.01)
+    queue, ended = SimpleQueue(), []
+    end = threading.Timer(HANGS_S, lambda: (ended.append(True), queue.put(None)))
+    end.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            taken(pressed_as_it_begins(queue))
+    finally:
+        end.cancel()
+    assert not ended
 
 
 def test_a_call_that_nothing_cuts_is_made_once_wherever_a_ctrl_c_comes(workers):
