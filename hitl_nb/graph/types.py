@@ -96,9 +96,11 @@ def pairs(update: object, where: str) -> list[tuple[str, Any]]:
         found = list(parts.items())
     else:
         raise TypeError(f"{where} is {shown(update)} ({type(update).__name__}); expected a mapping of state keys to values")
-    for key, _ in found:
-        if not isinstance(key, str):
-            raise TypeError(f"{where} has the key {shown(key)} ({type(key).__name__}); state keys are str")
+    for n, (key, value) in enumerate(found):
+        if type(key) is not str:
+            if not isinstance(key, str):
+                raise TypeError(f"{where} has the key {shown(key)} ({type(key).__name__}); state keys are str")
+            found[n] = (str.__str__(key), value)  # of a StrEnum or NumPy string: what it says, which can be stored and read by any graph
         if key == INTERRUPT:
             raise TypeError(f"{where} has the key {INTERRUPT!r}, which marks the open questions of a result; to pass a result on, give result.state")
         if not key.isascii() and any("\ud800" <= letter <= "\udfff" for letter in key):

@@ -201,8 +201,13 @@ def at_once(
             return begun
         update: Collection[tuple[str, Any]]
         goto: Sequence[str | Send]
-        if is_dict and schema.sound.issuperset(returned):  # as nearly always
-            update, goto = returned.copy().items(), ()
+        if is_dict:
+            returned, sound = returned.copy(), schema.sound
+            update, goto = returned.items(), ()
+            for key in returned:
+                if type(key) is not str or key not in sound:  # as hardly ever
+                    update, goto = _read(returned, name, schema)
+                    break
         else:
             update, goto = _read(returned, name, schema)
         after = None
