@@ -208,7 +208,7 @@ class Topology:
         if known is None:
             planned, waiting = self.plan([(node, (), False) for node in nodes], {}, nonce, seq)
             known = planned.pulled, waiting
-            if len(self._known) == _KNOWN_MAX:
+            if len(self._known) >= _KNOWN_MAX:  # more: runs in several Python threads came here at once
                 self._known.clear()
             self._known[nodes] = known
         return Planned(nonce, seq, known[0], (), (), ()), known[1]
