@@ -392,4 +392,4 @@ class CompiledGraph:
 
     @staticmethod
     def _result(run: Run) -> GraphResult:
-        return GraphResult(run.schema.output(run.state()), run.interrupts(), run.next_nodes())
+        return GraphResult(run.schema.output(run.state()), run.interrupts(), run.next_nodes(), run.head)

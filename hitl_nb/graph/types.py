@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from types import GenericAlias
 from typing import Any, ClassVar, Final, NamedTuple
 
-from hitl_nb.checkpoint.records import UNSET, Question
+from hitl_nb.checkpoint.records import UNSET, Head, Question
 from hitl_nb.checkpoint.voting import Vote
 from hitl_nb.errors import shown
 from hitl_nb.graph.state.state_class import parts_of
@@ -185,9 +185,12 @@ def _jsonable(value: Any) -> Any:
 class GraphResult(dict[str, Any]):
     """The state as a plain dict, plus `"__interrupt__"` (a list) while the thread is paused."""
 
-    def __init__(self, state: Mapping[str, Any], interrupts: Sequence[Interrupt] = (), next_nodes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, state: Mapping[str, Any], interrupts: Sequence[Interrupt] = (), next_nodes: Sequence[str] = (), head: Head | None = None
+    ) -> None:
         super().__init__(state)
         self._next = tuple(next_nodes)
+        self._head = head
         if interrupts:
             self[INTERRUPT] = list(interrupts)
 
@@ -203,6 +206,11 @@ class GraphResult(dict[str, Any]):
     def next(self) -> tuple[str, ...]:
         """The nodes that run next; empty when finished."""
         return self._next
+
+    @property
+    def head(self) -> Head | None:
+        """Where the thread stood in the store, of which this tells; it may stand elsewhere by now. None where nothing is stored."""
+        return self._head
 
     @property
     def state(self) -> dict[str, Any]:

@@ -663,6 +663,27 @@ def graph_of_one_loop(node: Callable[[Any], Any], saver: Any) -> Any:
     return StateGraph(State).add_node(node.__name__, node).add_edge(START, node.__name__).compile(checkpointer=saver)
 
 
+@pytest.mark.parametrize("shown_before", [False, True])
+def test_an_answer_of_somebody_who_runs_nothing_is_gone_on_with_although_it_comes_as_a_run_ends(shown_before, monkeypatch):
+    g = graph()
+    saver, advance, others = g.checkpointer, type(g).advance, []
+
+    def answered_at_once(*given, **named):
+        result = advance(*given, **named)
+        if result.interrupts and not others:
+            question = saver.question(result.interrupts[0].id)
+            others.append(question.id)
+            saver.answer("t", [Decision(question.id, "t", question.node, -1, "approve", "ada", AT, "record", question.digest)])
+        return result
+
+    if shown_before:
+        review(g, {"topic": "tea"}, thread_id="t", on_missing="leave_open")
+    monkeypatch.setattr(type(g), "advance", answered_at_once)
+    session, _ = live(g, None if shown_before else {"topic": "tea"})
+    assert session.result(10)["status"] == "approve"
+    assert session.status == "done"
+
+
 def test_many_clicks_at_once_are_each_run_exactly_once():
     n = 30
     builder = StateGraph(State)
