@@ -24,7 +24,7 @@ from typing import Any, Final
 from hitl_nb.checkpoint.base import Checkpointer
 from hitl_nb.checkpoint.filesystem import Journal, checked_wish
 from hitl_nb.checkpoint.folder import FolderReader, identity, is_writable
-from hitl_nb.checkpoint.holding import hold, holder
+from hitl_nb.checkpoint.holding import hold, holder, remove
 from hitl_nb.checkpoint.keys import OPEN_PREFIX
 from hitl_nb.checkpoint.opening import OPENING, Durability, Opened, open_store, rows_of
 from hitl_nb.checkpoint.reviewers import Given
@@ -177,7 +177,7 @@ class DiskCacheSaver(Checkpointer):
             return
         self._rows()
         path = self.folder / LOCKS / f"{blake2b(thread_id.encode(), digest_size=16).hexdigest()}.lock"
-        held, pid = None, os.getpid()
+        held, pid, works = None, os.getpid(), True
         try:
             try:
                 held = hold(path)
@@ -187,14 +187,18 @@ class DiskCacheSaver(Checkpointer):
                 raise ThreadBusyError(
                     f"thread {thread_id!r} is being run by {holder(path)}; wait until that run ends, then call again", thread_id=thread_id
                 )
-            yield
+            try:
+                yield
+            except StoreError:  # it may be locked or damaged: it is not asked again
+                works = False
+                raise
         finally:
             if held is not None:
                 try:
                     # A thread that is not there, or not any more, needs none: there are no more lock files than threads.
-                    with suppress(HitlError, OSError):  # on Windows it stays, as it is open
-                        if os.getpid() == pid and self.head(thread_id) is None:
-                            path.unlink()
+                    with suppress(Exception):  # then it stays; nothing here takes the place of what the block raised
+                        if works and os.getpid() == pid and self._has_open() and self.head(thread_id) is None:
+                            remove(held, path)
                 finally:
                     held.release()
 
@@ -210,8 +214,7 @@ class DiskCacheSaver(Checkpointer):
                 held = None if path.name == OPENING else hold(path)
                 if held is not None:
                     try:
-                        path.unlink()  # on Windows an error, as it is open: it stays
-                        freed += 1
+                        freed += remove(held, path)
                     finally:
                         held.release()
         return freed
@@ -284,6 +287,11 @@ class DiskCacheSaver(Checkpointer):
         opened = self._opened.get(os.getpid())
         if opened is not None and identity(self._place) != opened.file:
             raise self._deleted()
+
+    def _has_open(self) -> bool:
+        """Whether this Python thread has the store open, and its database is where it was: a look opens nothing anew."""
+        opened = self._opened.get(os.getpid())
+        return opened is not None and getattr(opened.here, "rows", None) is not None and identity(self._place) == opened.file
 
     def _deleted(self) -> StoreError:
         return StoreError(

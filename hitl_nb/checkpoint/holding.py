@@ -50,6 +50,16 @@ def hold(path: Path) -> Hold | None:
     return _filelock(path)
 
 
+def remove(held: Hold, path: Path) -> bool:
+    """Remove the file of a lock that is held, and whether that was done. Never another one that lies there now: somebody may hold that. And only
+    where there is flock: whoever waits for the old file there sees that it is gone. Raises OSError.
+    """
+    if not isinstance(held, _Flock) or not held.is_at(path):
+        return False
+    path.unlink()
+    return True
+
+
 def hold_within(path: Path, timeout_s: float) -> Hold:
     """Take the lock as soon as it is free. Raises TimeoutError when it is not within `timeout_s`, OSError."""
     ends_at = monotonic() + timeout_s
@@ -76,6 +86,10 @@ class _Flock:
             fcntl.flock(self._file, fcntl.LOCK_UN)  # closing lets go only when nobody has a copy, as a process that is being started has for a moment
             self._file.close()
 
+    def is_at(self, path: Path) -> bool:
+        """Whether it is this lock's file that lies there now."""
+        return not self._file.closed and _is_at(self._file, str(path))
+
 
 _OPENING: Final = RLock()
 """Held while a lock file is opened and noted, and while this process forks, so that the child knows every one that it got a copy of."""
@@ -83,11 +97,11 @@ _OPEN: Final[WeakSet[FileIO]] = WeakSet()
 
 
 def _flock(path: str) -> Hold | None:
-    while True:
+    for _ in range(_TRIES):
         file = _opened(path, "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_nlink:  # else it was removed before it was locked, and locks nobody out
+            if _is_at(file, path):  # else it was removed before it was locked, and locks nobody out
                 with suppress(OSError):  # only for the message to others
                     os.pwrite(file.fileno(), _signature(), 0)
                 return _Flock(file)
@@ -97,6 +111,15 @@ def _flock(path: str) -> Hold | None:
                 return None
             raise
         file.close()
+    raise OSError(errno.ESTALE, "the lock file is another one each time it is looked at", path)
+
+
+def _is_at(file: FileIO, path: str) -> bool:
+    # Not by its number of links: NFS and FUSE rename a file that is removed while somebody has it open, and it keeps the one that it has.
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _opened(path: str, mode: str) -> FileIO:

@@ -23,6 +23,8 @@ _MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _HEADER: Final = struct.Struct(">8s5I")
 _SYNCED_LATER: Final = bytes(12)
 """How the header of a segment begins that is not on the disk yet."""
+_TO_ITS_END: Final = 0xFFFFFFFF
+"""How many pages a header tells of whose writer does not wait for the disk (another program's, with synchronous=OFF): all that are there."""
 _LOOKS: Final = 3
 _PAUSE_S: Final = 0.02
 _MOST: Final = 256 << 20
@@ -61,6 +63,8 @@ def _damage(data: bytes) -> str:
             return f"a wrong header at byte {place}"
         origin = tuple(same)
         place += sector
+        if count == _TO_ITS_END:
+            count = (len(data) - place) // (page + 8)
         for _ in range(count):
             if place + page + 8 > len(data):
                 return f"its end is missing from byte {len(data)} on"

@@ -51,11 +51,18 @@ class _Background:
 
     def loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
+            if self._loop is None or self._loop.is_closed() or self._pid != os.getpid():
                 loop = asyncio.new_event_loop()
-                WORKERS.begin(loop.run_forever)
+                WORKERS.begin(partial(_run, loop))
                 self._loop, self._pid = loop, os.getpid()  # last, else a Ctrl-C leaves one here that nobody runs
             return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    # A node may stop it, and a task that a node left behind end it with SystemExit, which that task keeps. All others in it are waited for.
+    while not loop.is_closed():
+        with suppress(BaseException):
+            loop.run_forever()
 
 
 _BACKGROUND: Final = _Background()

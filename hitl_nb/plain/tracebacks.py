@@ -63,14 +63,18 @@ def letting_go(call: _Call) -> _Call:
 
     @wraps(call)
     def iterated(*args: Any, **named: Any) -> Any:
-        try:
-            yield from call(*args, **named)
-        except KeyboardInterrupt as pressed:
-            let_go(pressed)
-            raise
+        return _iterated(call(*args, **named))  # wrong arguments are an error at the call, as without this
 
     made: Any = iterated if call.__code__.co_flags & CO_GENERATOR else called
     return made  # type: ignore[no-any-return]
+
+
+def _iterated(steps: Any) -> Any:
+    try:
+        yield from steps
+    except KeyboardInterrupt as pressed:
+        let_go(pressed)
+        raise
 
 
 def calls_let_go(cls: _Class) -> _Class:

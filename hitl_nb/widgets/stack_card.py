@@ -267,6 +267,8 @@ class StackCard(Card):
         if press.number != self._finish_number or self._finish is None:
             super()._pressed(press)
             return
+        if self.state != "open":  # it was put away: what is kept by now is not what was seen as this was pressed
+            return
         self._held(press)
         if self._panel.late:
             self._surface.echo(lambda: self._send_kept(press.page))
@@ -274,8 +276,9 @@ class StackCard(Card):
             self._place.send(press.page)
 
     def _send_kept(self, page: str) -> None:
-        self._typed()
-        self._place.send(page)
+        if self.state == "open":
+            self._typed()
+            self._place.send(page)
 
     def _held(self, held: Held) -> None:
         """The person goes to another question, or sends what is kept: what the page holds here is not lost, and not overlooked."""

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -179,3 +180,12 @@ def test_the_whole_contract_and_all_crashes_hold_with_a_rollback_journal(tmp_pat
     command = [sys.executable, "-m", "pytest", "-q", "-k", f"not ({left_out})", f"--basetemp={tmp_path / 'tests'}", "-p", "no:cacheprovider", *wanted]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+def test_a_journal_that_counts_to_its_end_is_not_cut_short(tmp_path):
+    """As another program's, with synchronous=OFF."""
+    page = bytes(1024)
+    record = struct.pack(">I", 2) + page + struct.pack(">I", 7)
+    header = struct.pack(">8s5I", bytes.fromhex("d9d505f920a163d7"), 0xFFFFFFFF, 7, 9, 512, 1024).ljust(512, b"\0")
+    (tmp_path / "cache.db-journal").write_bytes(header + record * 3)
+    assert half_commit(tmp_path) == ""

@@ -46,3 +46,19 @@ def test_a_lock_file_that_is_removed_between_its_opening_and_its_locking_is_made
     held = hold(path)
     assert (path.exists(), hold(path)) == (True, None)
     held.release()
+
+
+def test_a_lock_file_that_the_file_system_renames_as_it_is_removed_locks_nobody_out(tmp_path, monkeypatch):
+    """NFS and FUSE do so while somebody has it open, and it keeps its link."""
+    path, real = tmp_path / "t.lock", fcntl.flock
+    removed = []
+
+    def flock(file, way):
+        if not removed:
+            removed.append(path.rename(tmp_path / ".nfs0001"))
+        return real(file, way)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    held = hold(path)
+    assert (path.exists(), hold(path)) == (True, None)
+    held.release()

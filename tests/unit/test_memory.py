@@ -48,3 +48,8 @@ def test_a_guard_that_was_cut_off_before_it_could_say_so_frees_its_thread():
     saver._running_lock = whole
     with saver.guard("t"), pytest.raises(ThreadBusyError), saver.guard("t"):
         pass
+
+
+def test_wrong_arguments_of_a_history_are_an_error_at_the_call():
+    with pytest.raises(TypeError):
+        MemorySaver().history("t", nope=1)

@@ -1,9 +1,11 @@
 """Questions that are open at once: one is drawn at a time, answers are kept until they are sent, and none is lost, doubled or misdelivered."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import ipywidgets
 import pytest
+from comm.base_comm import CommManager
 
 from hitl_nb.checkpoint.records import Decision, Question
 from hitl_nb.decisions.check import check_answer
@@ -11,6 +13,7 @@ from hitl_nb.decisions.forms import form_for
 from hitl_nb.decisions.request import Request
 from hitl_nb.errors import AlreadyAnsweredError, DeadlinePassedError, HitlError
 from hitl_nb.responders.base import Ways
+from hitl_nb.widgets import late_messages
 from hitl_nb.widgets.controls import close
 from hitl_nb.widgets.live import LiveView
 from hitl_nb.widgets.renderers import Drawing, forget_renderer, renderer
@@ -459,3 +462,21 @@ def test_an_answer_from_code_that_comes_first_while_the_kept_ones_are_sent_is_to
     assert "Show receipt" in desk.buttons
     desk.view.finished()
     assert "Rejected" in desk.text
+
+
+def test_a_late_press_on_the_button_that_sends_all_sends_nothing(desk, monkeypatch):
+    """Its card is closed: since then more was kept, which this person has not seen."""
+    manager = CommManager()
+    monkeypatch.setattr(late_messages, "running_kernel", lambda: SimpleNamespace(comm_manager=manager))
+    desk.ask("One?", "Two?", "Three?")
+    desk.press("Approve")
+    old = desk.card
+    comm = old.comm.comm_id
+    number = next(c for c in desk.buttons["Send 1 answer"]._dom_classes if c.startswith("hitl-nb-press-")).rpartition("-")[2]
+    desk.press("Reject")
+    data = {"method": "custom", "content": {"press": int(number), "page": "two", "text": None, "comment": None, "fields": {}}}
+    heard = manager.comms.get(comm)
+    assert heard is not None
+    (heard.handle_msg({"content": {"data": data}}) if heard is not None else old._pressed(data["content"]))
+    assert desk.calls == []
+    assert "2 answered, not sent" in desk.bar
