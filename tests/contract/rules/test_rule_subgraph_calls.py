@@ -139,7 +139,11 @@ def test_graphs_in_threads_side_by_side(saver, run, cfg, chain, node):
     child = chain(None, node("ask", 1), schema=Log)
 
     async def caller(state):
-        done = await asyncio.gather(*(asyncio.to_thread(child.invoke, {"log": ["same"]}) for _ in range(2)))
+        # Waits for both, whatever one of them raises: what a node leaves behind would begin beside the next run of it.
+        done = await asyncio.gather(*(asyncio.to_thread(child.invoke, {"log": ["same"]}) for _ in range(2)), return_exceptions=True)
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
         return {"log": [entry for each in done for entry in each["log"]]}
 
     graph = chain(saver, caller, schema=Log)
