@@ -160,6 +160,8 @@ class Each:
     def __call__(self, frame: Any, event: str, arg: Any) -> None:
         if event not in ("call", "c_return") or frame.f_code.co_filename == __file__:
             return
+        if event == "call" and frame.f_lasti >= 0:
+            return  # a generator goes on: what is raised here as it is thrown into ends it without its `finally`, as no signal does
         self.passed += 1
         if self.passed == self.at:
             sys.setprofile(None)

@@ -60,8 +60,8 @@ class Nowhere(Notes):
 class Worker:
     """One process. It owns the threads that it begins: it deletes them. It answers the questions of all."""
 
-    def __init__(self, folder: Path, number: int, seed: str, every_s: float) -> None:
-        self.folder, self.number, self.every_s = folder, number, every_s
+    def __init__(self, folder: Path, number: int, seed: str, every_s: float, *, is_measured: bool) -> None:
+        self.folder, self.number, self.every_s, self.is_measured = folder, number, every_s, is_measured
         self.chance = random.Random(seed)
         self.saver = DiskCacheSaver(folder / "store", durability=self.chance.choice(("normal", "full")))
         self.acknowledged, self.begun = Notes(folder / f"acknowledged-{number}"), Notes(folder / f"begun-{number}")
@@ -209,6 +209,12 @@ class Worker:
         vacuum(self.folder / "store", free_locks=self.saver.free_locks)
 
     def check(self) -> None:
+        """In a process of its own where the memory of this one is measured: a look at the whole store takes more with each decision."""
+        if self.is_measured:
+            command = [sys.executable, "-m", "hitl_nb.cli", "store", "check", "--store", str(self.folder / "store")]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return
         health = check(self.folder / "store")
         assert health.ok, health.damages[:5]
 
@@ -274,6 +280,7 @@ class Soak:
             [
                 sys.executable, "-m", "tests.crash.soak", str(self.folder), "--worker", str(number),
                 "--seed", f"{self.seed}-{number}-{self.starts}", "--every", str(max(0.3, self.seconds / 30)),
+                *([] if number in self.killed else ["--measured"]),
             ],
             cwd=Path(__file__).parents[2],
         )  # fmt: skip
@@ -440,10 +447,10 @@ def _shown(what: str, value: float) -> str:
     return f"{value / MIB:,.1f} MiB" if what.partition(" ")[0] in ("rss", "wal", "db", "value_bytes") else f"{value:,.0f}"
 
 
-def worker(folder: Path, number: int, seed: str, every_s: float) -> int:
+def worker(folder: Path, number: int, seed: str, every_s: float, *, is_measured: bool) -> int:
     """One worker, until it is stopped or killed."""
     try:
-        Worker(folder, number, seed, every_s).work()
+        Worker(folder, number, seed, every_s, is_measured=is_measured).work()
     except BaseException:
         (folder / f"error-{number}").write_text(traceback.format_exc())
         return 1
@@ -458,10 +465,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--report", type=Path)
     parser.add_argument("--worker", type=int, help="internal: be this worker")
+    parser.add_argument("--measured", action="store_true", help="internal: its memory is measured")
     parser.add_argument("--every", type=float, default=60, help="internal: seconds between looks at the whole store")
     given = parser.parse_args()
     if given.worker is not None:
-        return worker(given.folder, given.worker, given.seed, given.every)
+        return worker(given.folder, given.worker, given.seed, given.every, is_measured=given.measured)
     given.folder.mkdir(parents=True, exist_ok=True)
     soak = Soak(given.folder, given.minutes, int(given.seed), given.workers)
     soak.run()
