@@ -51,6 +51,18 @@ def test_lock_files_that_threads_leave_are_told_although_they_are_removed_now_an
     assert judged(tmp_path, locks=lambda n: 60 + n % 100) == []
 
 
+def test_memory_that_grows_by_more_than_a_look_at_the_store_takes_is_told(tmp_path):
+    (told,) = judged(tmp_path, **{"rss 3": lambda n: (1 << 27) + n * 160_000})
+    assert told.startswith("rss 3 grows")
+    assert judged(tmp_path, **{"rss 3": lambda n: (1 << 27) + 17_000 * n}) == []
+
+
+def test_a_log_that_grows_is_told_and_one_through_which_the_database_was_packed_is_not(tmp_path):
+    assert judged(tmp_path, wal=lambda n: (8 << 20) + (n == 300) * 70_000 * n) == []
+    told = judged(tmp_path, wal=lambda n: n << 18)
+    assert [line.partition(" ")[0] for line in told] == ["wal", "the"]
+
+
 def test_mixed_work_of_processes_that_are_killed_loses_nothing(tmp_path):
     found = soak(tmp_path / "soak", 0.03, tmp_path / "report")
     assert found["kills"] >= 2
