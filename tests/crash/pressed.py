@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import inspect
 import json
 import operator
 import random
@@ -34,6 +35,7 @@ from hitl_nb.plain.threads import WORKERS
 from hitl_nb.responders.base import View
 
 HANGS_AFTER_S = 60
+GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 class State(TypedDict, total=False):
@@ -154,14 +156,15 @@ def go_on(work: Work) -> dict[str, Any]:
 class Each:
     """Raises KeyboardInterrupt at the n-th place of the main thread where a signal would be noticed; counts the places where n is 0."""
 
-    def __init__(self, at: int) -> None:
-        self.at, self.passed, self.where = at, 0, ""
+    def __init__(self, at: int, but_in: str = __file__) -> None:
+        """`but_in`: not in the code of this file, which is that of the test."""
+        self.at, self.but_in, self.passed, self.where = at, but_in, 0, ""
 
     def __call__(self, frame: Any, event: str, arg: Any) -> None:
-        if event not in ("call", "c_return") or frame.f_code.co_filename == __file__:
+        if event not in ("call", "c_return") or frame.f_code.co_filename == self.but_in:
             return
-        if event == "call" and frame.f_lasti >= 0:
-            return  # a generator goes on: what is raised here as it is thrown into ends it without its `finally`, as no signal does
+        if event == "call" and frame.f_code.co_flags & GENERATORS:
+            return  # what is raised here as a generator is thrown into ends it without its `finally`, as no signal does
         self.passed += 1
         if self.passed == self.at:
             sys.setprofile(None)

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -77,8 +77,9 @@ def test_the_lock_file_of_a_thread_goes_with_it_and_that_of_none_is_not_left(fol
     assert {path.name for path in (folder / "locks").iterdir()} <= before | {"writing"}
 
 
-def test_a_thread_that_is_deleted_and_begun_anew_is_never_held_twice(folder):
-    saver, inside, twice, stop = DiskCacheSaver(folder), [], [], threading.Event()
+def held_twice(saver, meanwhile):
+    """Whether three Python threads that hold one thread again and again ever hold it at once, while twenty of what `meanwhile` counts are done."""
+    inside, twice, stop = [], [], threading.Event()
     saver.head("t")
 
     def hold():
@@ -94,41 +95,31 @@ def test_a_thread_that_is_deleted_and_begun_anew_is_never_held_twice(folder):
     threads = [threading.Thread(target=hold) for _ in range(3)]
     for thread in threads:
         thread.start()
-    deleted = 0
-    while deleted < 20:
-        with suppress(ThreadBusyError):
-            saver.delete_thread("t")
-            deleted += 1
+    done = 0
+    while done < 20:
+        done += meanwhile()
     stop.set()
     for thread in threads:
         thread.join()
-    assert twice == []
+    return twice != []
+
+
+def test_a_thread_that_is_deleted_and_begun_anew_is_never_held_twice(folder):
+    saver = DiskCacheSaver(folder)
+
+    def deleted():
+        try:
+            saver.delete_thread("t")
+        except ThreadBusyError:
+            return 0
+        return 1
+
+    assert not held_twice(saver, deleted)
 
 
 def test_a_lock_is_never_held_twice_while_lock_files_are_removed(folder):
-    saver, inside, twice, stop = DiskCacheSaver(folder), [], [], threading.Event()
-    saver.head("t")
-
-    def hold():
-        while not stop.is_set():
-            try:
-                with saver.guard("t"):
-                    inside.append(1)
-                    twice.extend([1] * (len(inside) > 1))
-                    inside.pop()
-            except ThreadBusyError:
-                pass
-
-    threads = [threading.Thread(target=hold) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    removed = 0
-    while removed < 20:
-        removed += saver.free_locks()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert twice == []
+    saver = DiskCacheSaver(folder)
+    assert not held_twice(saver, saver.free_locks)
 
 
 def test_a_store_is_vacuumed_while_others_write_to_it(folder):

@@ -13,22 +13,9 @@ import pytest
 from hitl_nb.plain import threads
 from hitl_nb.plain.threads import Ending, Stop, taken, uncut
 from hitl_nb.widgets.inbox.answers import Jobs
+from tests.crash.pressed import Each
 
 HANGS_S = 20
-
-
-class Press:
-    """Raises KeyboardInterrupt at the n-th place of this Python thread where a signal would be noticed."""
-
-    def __init__(self, at):
-        self.at, self.passed = at, 0
-
-    def __call__(self, frame, event, arg):
-        if event in ("call", "c_return") and frame.f_code.co_filename != __file__:
-            self.passed += 1
-            if self.passed == self.at:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
 
 
 def pressed_everywhere(call, prepare):
@@ -36,7 +23,7 @@ def pressed_everywhere(call, prepare):
     at, came = 0, 0
     while True:
         at += 1
-        press = Press(at)
+        press = Each(at, __file__)
         prepare()
         try:
             sys.setprofile(press)
@@ -82,19 +69,25 @@ def test_a_ctrl_c_while_somebody_waits_is_raised_when_what_he_waits_for_is_over(
     (mine, prepare), over = workers, []
 
     def wait(at):
-        done, ending = [], Ending()
+        done, ending, asked = [], Ending(), SimpleQueue()
 
         def work():
+            asked.get()
             done.append(at)
             ending.tell()
 
+        def is_over():  # not at its first call, so that there is something to wait for
+            found = bool(done)
+            asked.put(None)
+            return found
+
         try:
             mine.begin(work)
-            ending.wait(lambda: done)
+            ending.wait(is_over)
         except KeyboardInterrupt:
             if not done:
                 mine.begin(work)
-            ending.wait(lambda: done)
+            ending.wait(is_over)
             raise
         finally:
             over.append(bool(done))
