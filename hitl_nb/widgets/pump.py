@@ -13,9 +13,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.kernel import running_kernel
@@ -29,7 +29,13 @@ _SETTLE_S: Final = 0.1
 _WAY_OUT: Final = "The question stays open and nothing is lost: answer it in its card, then run this cell again."
 
 
-def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Callable[[], None] | None = None) -> bool:
+class Kept(Protocol):
+    """Told of a message that has to wait; `elsewhere`: it runs a cell, and comes from another page than the cell that waits."""
+
+    def __call__(self, *, elsewhere: bool) -> None: ...
+
+
+def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Kept | None = None) -> bool:
     """True once `ready()`; False after `timeout_s` seconds. Call it from the main thread of a running cell.
 
     `kept` is called when something comes that has to wait for this: another cell is run.
@@ -74,7 +80,7 @@ def _kernel() -> Any:
 class _Pump:
     """Takes over the kernel's shell messages between enter and exit."""
 
-    def __init__(self, kernel: Any, kept: Callable[[], None] | None = None) -> None:
+    def __init__(self, kernel: Any, kept: Kept | None = None) -> None:
         self._kernel, self._tell_kept = kernel, kept
         try:
             thread = getattr(kernel, "shell_channel_thread", None)
@@ -156,13 +162,21 @@ class _Pump:
         else:
             self._kept.append(frames)
             if self._tell_kept is not None:
-                self._tell_kept()
+                self._tell_kept(elsewhere=self._runs_elsewhere(frames))
+
+    def _runs_elsewhere(self, frames: Any) -> bool:
+        """Whether a cell is run from another page: a page names its own session in each message (Messaging in Jupyter, "Message header")."""
+        header = self._header(frames)
+        return header.get("msg_type") == "execute_request" and header.get("session") != self._parent["header"].get("session")
 
     def _type(self, frames: Any) -> str:
+        return str(self._header(frames).get("msg_type", ""))
+
+    def _header(self, frames: Any) -> Mapping[str, Any]:
         try:
-            return str(self._read(frames, content=False)[1]["header"]["msg_type"])
+            return dict(self._read(frames, content=False)[1]["header"])
         except Exception:  # noqa: BLE001 - a malformed message is the kernel's to report, later
-            return ""
+            return {}
 
     def _read(self, frames: Any, *, content: bool) -> tuple[Any, Any]:
         session = self._kernel.session

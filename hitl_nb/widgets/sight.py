@@ -21,8 +21,10 @@ _TRIES: Final = 2
 
 
 class Sight:
-    """`ping(heard)` asks the page, which calls `heard` when it shows a card; False when there is none to show. A page that has never answered is
-    taken to be unable to.
+    """`ping(heard)` asks the page, which calls `heard` when it shows a card; False when there is none to show.
+
+    A page that has never answered is taken to be unable to (it lacks anywidget), unless a cell is run from another page: then it may have been
+    closed before it could.
     """
 
     def __init__(self, ping: Callable[[Callable[[], None]], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,10 +34,12 @@ class Sight:
         self._asked_at = -_SILENCE_S
         self._silences: int | None = None
         """How often the page did not answer since somebody doubted it; None: nobody does."""
+        self._is_elsewhere = False
         self.is_lost = False
 
-    def doubt(self) -> None:
-        """A cell is run while this one waits."""
+    def doubt(self, *, elsewhere: bool = False) -> None:
+        """A cell is run while this one waits; `elsewhere`: from another page than the one that runs this cell."""
+        self._is_elsewhere |= elsewhere
         if self._silences is None:
             self._silences = 0
             self._ask()
@@ -43,7 +47,7 @@ class Sight:
     def look(self) -> bool:
         """To be called again and again: True once no page shows the card any more."""
         waited_s = self._clock() - self._asked_at
-        if not self.answers:
+        if not (self.answers or (self._is_elsewhere and self._silences is not None)):
             if waited_s >= _LEARN_EVERY_S:
                 self._ask()
         elif self._silences is not None and waited_s >= _SILENCE_S:
@@ -58,7 +62,7 @@ class Sight:
             self._silences = None
 
     def _heard(self) -> None:
-        self.answers, self._silences = True, None
+        self.answers, self._silences, self._is_elsewhere = True, None, False
 
 
 class Presence:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
+from jupyter_client.session import Session
 
 PYTHON = os.environ.get("HITL_NB_KERNEL_PYTHON", sys.executable)
 """Another interpreter tests another version of ipykernel."""
@@ -29,6 +30,15 @@ class Kernel:
 
     def send(self, code, *, allow_stdin=True, **options):
         return self.client.execute(code, allow_stdin=allow_stdin, **options)
+
+    def send_from_another_page(self, code):
+        """As `send`, in another session: each page has its own."""
+        client = self.client
+        own, client.session = client.session, Session(key=client.session.key)
+        try:
+            return self.send(code)
+        finally:
+            client.session = own
 
     def message(self, kind, **content):
         made = self.client.session.msg(kind, content)

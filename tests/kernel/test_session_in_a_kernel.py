@@ -202,6 +202,24 @@ def test_a_cell_that_waits_for_a_page_that_was_loaded_again_gives_way_when_anoth
     assert kernel.run(f"{review}\nprint(session.status)") == "waiting\n"
 
 
+def test_a_cell_that_waits_for_a_page_that_was_closed_before_it_said_anything_gives_way_to_one_of_another_page_only(kernel):
+    page = Page(kernel)
+    kernel.run(GRAPH)
+    review = "session = review(graph, {'topic': 'tea'}, thread_id='t')"
+    kernel.run(review)
+    waiting = kernel.send("session.result()")
+    page.until_button("Approve")
+    page.draw()
+    mine = kernel.send("1")  # a page that lacks anywidget never says anything; its person runs the next cell
+    kernel.until(lambda m: m["content"].get("data", {}).get("content", {}).get("echo", 0) >= 8)
+    assert waiting not in kernel.replies
+    theirs = kernel.send_from_another_page(review)
+    reply = kernel.reply(waiting)
+    assert (reply["ename"], "run the cell of review() again" in reply["evalue"]) == ("StillWaitingError", True)
+    assert {kernel.reply(given)["status"] for given in (mine, theirs)} == {"aborted"}
+    assert kernel.run(f"{review}\nprint(session.status)") == "waiting\n"
+
+
 def test_headless_a_question_without_an_answer_fails_at_once(kernel):
     kernel.run(GRAPH, allow_stdin=False)
     request = kernel.send("review(graph, {'topic': 'tea'}, thread_id='t')", allow_stdin=False)

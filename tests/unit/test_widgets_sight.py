@@ -67,6 +67,24 @@ def test_a_page_that_never_answered_cannot_and_is_not_taken_for_lost():
     assert not page.wait(60)
 
 
+def test_a_page_that_never_answered_is_lost_when_a_cell_is_run_from_another_page():
+    page = Page(answers=False)
+    page.wait(1)
+    page.sight.doubt()
+    assert not page.wait(60)
+    page.sight.doubt(elsewhere=True)
+    assert page.wait(6.1)
+
+
+def test_another_page_that_answers_when_a_cell_is_run_there_shows_the_card():
+    page = Page(answers=False)
+    page.wait(1)
+    page.sight.doubt(elsewhere=True)
+    assert not page.wait(2)
+    page.answers = True
+    assert not page.wait(60)
+
+
 def test_while_nothing_is_asked_nobody_misses_the_page():
     page = Page()
     page.wait(1)
