@@ -60,6 +60,13 @@ _SYNC: Final = {("wal", "normal"): 1, ("wal", "full"): 2, ("delete", "normal"): 
 last commit replaced, as its journal is deleted and that alone is not on the disk yet (3, EXTRA)."""
 
 
+class _Cache(diskcache.Cache):  # type: ignore[misc]
+    def drop_tag_index(self) -> None:
+        """There is none. diskcache makes sure while it sets no timeout, and repeats what finds the store locked, but for this one statement."""
+        self._sql_retry("DROP INDEX IF EXISTS Cache_tag_rowid")
+        self.reset("tag_index", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     cache: diskcache.Cache
@@ -83,7 +90,7 @@ def open_store(folder: Path, called: str, wish: Journal | None, *, timeout_s: fl
             if stored is None:
                 _begin_database(folder / DATABASE, timeout_s)
             settings = _SETTINGS | {"sqlite_journal_mode": journal}
-            cache = diskcache.Cache(str(folder), timeout=timeout_s, disk=BytesDisk, **settings)
+            cache = _Cache(str(folder), timeout=timeout_s, disk=BytesDisk, **settings)
             wrong = {name: value for name in settings if (value := cache.reset(name)) != settings[name]}
             ((actual,),) = cache._sql("PRAGMA journal_mode").fetchall()
             if wrong or actual != journal:

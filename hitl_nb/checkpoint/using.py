@@ -24,9 +24,15 @@ class Use:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._pid = 0
+        """Of the process that opened it, once this is kept: a Ctrl-C that comes before leaves the connection to the next one."""
+
+    def begins(self) -> None:
         self._pid = os.getpid()
 
     def __del__(self) -> None:
+        if not getattr(self, "_pid", 0):
+            return
         if os.getpid() != self._pid:
             _LEFT.append(self.connection)
             return
@@ -39,4 +45,5 @@ def use_of(connection: sqlite3.Connection, here: local) -> Use:
     use: Use | None = getattr(here, "use", None)
     if use is None or use.connection is not connection:
         use = here.use = Use(connection)
+    use.begins()
     return use

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -541,3 +542,27 @@ def test_a_guard_of_a_deleted_store_is_not_given(saver, folder):
     with pytest.raises(StoreError, match="deleted or replaced"), saver.guard("t"):
         pass
     assert not folder.exists()
+
+
+def test_a_store_that_somebody_writes_to_for_a_moment_as_it_is_opened_is_waited_for(folder, monkeypatch):
+    first = DiskCacheSaver(folder, journal="delete")
+    first.head("t")
+    first.close()
+    writer, waits = sqlite3.connect(folder / "cache.db", isolation_level=None), []
+
+    class Connection(sqlite3.Connection):
+        def execute(self, statement, *given):
+            meets = statement.startswith("DROP INDEX") and not waits
+            if meets:
+                writer.execute("BEGIN EXCLUSIVE")
+            try:
+                return super().execute(statement, *given)
+            except sqlite3.OperationalError:
+                waits.append(statement)
+                writer.execute("ROLLBACK")
+                raise
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Connection))
+    assert DiskCacheSaver(folder).head("t") is None
+    assert waits
+    writer.close()

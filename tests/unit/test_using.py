@@ -81,3 +81,17 @@ def test_a_process_that_is_forked_off_closes_no_connection_of_its_parent(tmp_pat
     go_on.set()
     thread.join()
     assert kept == 1
+
+
+def test_a_ctrl_c_before_the_use_is_kept_leaves_the_connection_open(tmp_path, monkeypatch):
+    saver = DiskCacheSaver(tmp_path)
+
+    def pressed(connection, use=using.Use):
+        use(connection)  # and its caller never gets it
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(using, "Use", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            saver.head("t")
+    assert saver.head("t") is None
