@@ -22,14 +22,15 @@ def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: fl
     """The error to raise: what was being done, what came, and the likely way out. `locked`, `damaged`: the caller knows that it is this."""
     text = str(cause)
     number = cause.errno if isinstance(cause, OSError) else None
+    words = "" if damaged or number is not None else text  # else they may be those of a path, or of a thread's id
     kind = StoreError
-    if locked or "locked" in text:
+    if locked or "locked" in words:
         advice = f"another process kept it locked for longer than timeout_s={timeout_s:g}; call again, or open it with a larger timeout_s"
-    elif "full" in text or number in _FULL:
+    elif "full" in words or number in _FULL:
         advice = "the disk is full; free some space, then call again"
-    elif "readonly" in text or "unable to open" in text or number in _DENIED:
+    elif "readonly" in words or "unable to open" in words or number in _DENIED:
         advice = "the folder cannot be written to; check its owner and permissions"
-    elif damaged or tells_of_damage(text):
+    elif damaged or tells_of_damage(words):
         kind = CorruptStoreError
         advice = f"its database {DATABASE} is damaged. {READABLE}"
     else:

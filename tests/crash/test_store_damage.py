@@ -130,3 +130,19 @@ def test_an_open_question_that_the_index_does_not_find_is_not_left_out_of_the_li
         damage_index(folder, f"!o/{brief.interrupt_id}")
         with pytest.raises(CorruptStoreError, match="altered"):
             DiskCacheSaver(folder).open_questions()
+
+
+def test_a_value_file_that_was_changed_is_named_by_the_look_and_by_the_repair(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "store")
+    changed = max(folder.rglob("*.val"))
+    changed.write_bytes(changed.read_bytes()[:-1] + b"?")
+    told = [check(folder).damages[0].what, repair(folder, tmp_path / "saved", make=DiskCacheSaver).lost[0]]
+    assert all(changed.relative_to(folder).as_posix() in line and "cache.db" not in line for line in told), told
+
+
+def test_where_records_cannot_be_read_no_value_file_is_said_to_belong_to_none(whole, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "store")
+    with (folder / "cache.db").open("r+b") as file:
+        file.write(bytes(PAGE))
+    health = check(folder)
+    assert (health.ok, health.value_files > 0, health.notes) == (False, True, [])

@@ -135,3 +135,11 @@ def test_a_store_that_a_killed_process_left_and_that_can_only_be_read_says_what_
     left.chmod(0o700)
     assert DiskCacheSaver(left).head("waits").seq == 0
     saver.close()
+
+
+def test_what_to_do_is_told_from_the_error_and_not_from_a_name_that_sounds_like_one(ordinary_folder):
+    folder = ordinary_folder / "a full disk is locked"
+    folder.mkdir()
+    folder.chmod(0o500)
+    with pytest.raises(StoreError, match="the folder cannot be written to; check its owner and permissions"):
+        DiskCacheSaver(folder / "store").head("waits")

@@ -20,7 +20,7 @@ from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.checkpoint.write_ahead import LOG, lost_commits
 from hitl_nb.cli import main
 from hitl_nb.errors import CorruptStoreError, LostCommitsWarning, StoreError
-from tests.crash.whole_store import read_thread
+from tests.crash.whole_store import config, graph_of, read_thread
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 STEPS = 9
@@ -186,9 +186,28 @@ def test_what_a_killed_writer_leaves_behind_its_last_commit_is_no_damage(killed,
     assert lost_commits(folder) == ""
 
 
-def test_a_log_that_is_damaged_while_it_is_open_gives_no_wrong_value(tmp_path):
-    from tests.crash.whole_store import config, graph_of
+def test_damage_of_the_very_last_frame_looks_as_if_its_writer_was_killed_and_gives_what_was_there_before(killed, tmp_path):
+    folder = flipped(killed, tmp_path / "store", (killed[0] / LOG).stat().st_size - 1, 0)
+    assert look(killed, folder, "the last byte") == killed[1][-2]
+    assert killed[1][-2] != killed[1][-1]
 
+
+def test_what_a_log_that_was_begun_anew_holds_from_before_is_no_damage(tmp_path):
+    saver = DiskCacheSaver(tmp_path / "store")
+    graph = graph_of(saver)
+    graph.invoke({"x": 1, "text": "t" * 30_000}, config("t0"))
+    saver._cache()._sql("PRAGMA wal_checkpoint(RESTART)")
+    size = (saver.folder / LOG).stat().st_size
+    graph.invoke({"x": 2}, config("t1"))
+    assert (saver.folder / LOG).stat().st_size == size, "it was not begun anew"
+    left = shutil.copytree(saver.folder, tmp_path / "left")
+    expected = read(saver.folder)
+    saver.close()
+    assert lost_commits(left) == ""
+    assert read(left) == expected
+
+
+def test_a_log_that_is_damaged_while_it_is_open_gives_no_wrong_value(tmp_path):
     chance = random.Random("live")
     for n in range(6):
         saver = DiskCacheSaver(tmp_path / str(n))

@@ -25,7 +25,7 @@ class State(TypedDict):
     said: str
 
 
-def build(folder: Path) -> Any:
+def build(folder: Path, saver: DiskCacheSaver | None = None) -> Any:
     """One node that asks, then pays."""
 
     def pay(state: State) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def build(folder: Path) -> Any:
             f.write(f"{state['amount']} {said}\n".encode())
         return {"said": said}
 
-    return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(DiskCacheSaver(folder / "store"))
+    return StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(saver or DiskCacheSaver(folder / "store"))
 
 
 def main(folder: Path, name: str, count: int) -> None:

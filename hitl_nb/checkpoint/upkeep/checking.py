@@ -88,19 +88,21 @@ class _Look:
         health, connection = self.health, self.connection
         self._whole_database()
         named: set[str] = set()
+        is_blind = False
         count = None
         with suppress(sqlite3.Error):
             (count,) = connection.execute("SELECT count(*) FROM Cache").fetchone()
         for found in bar(self._rows(), "checking", total=count):
             if isinstance(found, Gap):
                 self._report(_gap(found))
+                is_blind = True
                 continue
             if found.mode == IN_FILE and isinstance(found.filename, str):
                 named.add(found.filename.replace("\\", "/"))
             for damage in self._row(found):
                 self._report(damage)
         self._log()
-        self._files(named)
+        self._files(named, is_blind=is_blind)
         if self._unloaded:
             health.notes.append(f"{self._unloaded} values are of classes that are not loaded here: their bytes are whole, and were not looked into")
 
@@ -157,7 +159,7 @@ class _Look:
             return
         file = row.filename if row.mode == IN_FILE and isinstance(row.filename, str) and VALUE_FILE.match(row.filename) else DATABASE
         try:
-            record = unseal(key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store")
+            record = unseal(key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store", row.filename)
         except (DamagedError, CorruptStoreError) as error:
             if not self._changed_since(key):
                 yield Damage(unread(key, error), file, thread_of(key), key)
@@ -328,7 +330,8 @@ class _Look:
             self._report(Damage(f"decision log: {problem}"))
         self.health.notes += (f"decision log: {note}" for note in found.notes)
 
-    def _files(self, named: set[str]) -> None:
+    def _files(self, named: set[str], *, is_blind: bool) -> None:
+        """`is_blind`: there are records that could not be read, any of which may name a file."""
         orphans = locks = 0
         left = {name.replace("\\", "/") for name, _ in leftovers.noted(self.reader.folder)}
         for path, size in files(self.reader.folder):
@@ -338,7 +341,7 @@ class _Look:
                 self.health.value_files += 1
                 orphans += name not in named and name not in left and not self._is_going(name)
             locks += name.startswith(f"{LOCKS}/") and name.endswith(".lock")
-        if orphans:
+        if orphans and not is_blind:
             self.health.notes.append(f"{orphans} value files belong to no record, as a killed writer leaves them; hitl-nb store vacuum removes them")
         if locks > 1000:
             self.health.notes.append(f"{locks} lock files; hitl-nb store vacuum removes those that nobody holds")

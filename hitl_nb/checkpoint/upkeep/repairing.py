@@ -162,7 +162,7 @@ class _Repair:
                 self.result.lost.append(f"row {row.number}: a key of type {type(row.key).__name__}, which hitl_nb does not write")
                 continue
             try:
-                record = unseal(row.key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store")
+                record = unseal(row.key, fetch(self.reader.folder, row.mode, row.filename, row.value), "this store", row.filename)
             except (DamagedError, CorruptStoreError) as error:
                 self.result.lost.append(unread(row.key, error))
                 continue
