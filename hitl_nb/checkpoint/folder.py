@@ -18,7 +18,7 @@ from hitl_nb.checkpoint.reading import ThreadReader
 from hitl_nb.checkpoint.rolling_back import half_commit
 from hitl_nb.checkpoint.sealing import DATABASE, FORMAT_KEY, FORMAT_VERSION, LOCKS, READABLE, TRIGGERS, DamagedError, fetch, unseal
 from hitl_nb.checkpoint.serde import unpack
-from hitl_nb.checkpoint.trouble import tells_of_damage
+from hitl_nb.checkpoint.trouble import lacks_room, tells_of_damage
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, shown
 
@@ -153,6 +153,8 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
             )
         elif not (folder / DATABASE).is_file():
             advice = "there is no database; name the folder that DiskCacheSaver was given"
+        elif lacks_room(error):
+            advice = "the disk is full; free some space, then call again"
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
 
 
@@ -255,8 +257,11 @@ def require_store(reader: FolderReader) -> None:
         record = reader._read(FORMAT_KEY)
         if record is not None:
             require_format(record, reader.called)
-    except (CorruptStoreError, sqlite3.Error):
+    except CorruptStoreError:
         return
+    except sqlite3.Error as error:
+        if lacks_room(error):  # nothing can be said of the store
+            raise reader.failed(error) from error
 
 
 def require_format(record: bytes, called: str) -> None:

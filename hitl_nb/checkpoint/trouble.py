@@ -18,6 +18,11 @@ def tells_of_damage(text: str) -> bool:
     return any(words in text for words in ("malformed", "not a database", "decode to UTF-8"))
 
 
+def lacks_room(cause: BaseException) -> bool:
+    """True when SQLite has no room for the memory beside the database that its users share: it tells of that as of an error of the disk."""
+    return getattr(cause, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE"
+
+
 def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: float, locked: bool = False, damaged: bool = False) -> StoreError:
     """The error to raise: what was being done, what came, and the likely way out. `locked`, `damaged`: the caller knows that it is this."""
     text = str(cause)
@@ -26,7 +31,7 @@ def store_error(doing: str, folder: Path, cause: BaseException, *, timeout_s: fl
     kind = StoreError
     if locked or "locked" in words:
         advice = f"another process kept it locked for longer than timeout_s={timeout_s:g}; call again, or open it with a larger timeout_s"
-    elif "full" in words or number in _FULL:
+    elif "full" in words or number in _FULL or lacks_room(cause):
         advice = "the disk is full; free some space, then call again"
     elif "readonly" in words or "unable to open" in words or number in _DENIED:
         advice = "the folder cannot be written to; check its owner and permissions"

@@ -19,6 +19,23 @@ from tests.crash.whole_store import BIG, config, graph_of, make
 
 
 @contextmanager
+def files_of_at_most(size):
+    """No file gets larger, as on a disk that is full. Yields how to make room."""
+    resource = pytest.importorskip("resource")
+    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+
+    def make_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    try:
+        yield make_room
+    finally:
+        make_room()
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextmanager
 def little_space(folder):
     """Room for some runs: a small file system of its own where the system lets us mount one. Yields how to make room."""
     if os.geteuid() == 0 and sys.platform == "linux":
@@ -29,18 +46,8 @@ def little_space(folder):
             finally:
                 subprocess.run(["umount", "--lazy", str(folder)], check=True)
             return
-    resource = pytest.importorskip("resource")
-    handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, limits[1]))
-
-    def make_room():
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-    try:
+    with files_of_at_most(700_000) as make_room:
         yield make_room
-    finally:
-        make_room()
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.mark.parametrize("durability", ["normal", "full"])
@@ -78,6 +85,18 @@ def test_a_disk_that_gets_full_costs_nothing_that_was_told_as_stored(tmp_path, d
         health = check(disk / "store")
         assert (health.damages, health.threads) == ([], made + 1)
         saver.close()
+
+
+def test_a_store_that_nobody_had_open_is_not_called_damaged_where_the_disk_has_no_room_to_open_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("HITL_NB_JOURNAL", raising=False)
+    make(tmp_path / "store")
+    with files_of_at_most(4000):
+        for _ in range(2):
+            with pytest.raises(StoreError, match="the disk is full; free some space"):
+                DiskCacheSaver(tmp_path / "store").head("done")
+        with pytest.raises(StoreError, match=f"cannot read the store {tmp_path / 'store'}.* the disk is full; free some space"):
+            check(tmp_path / "store")
+    assert check(tmp_path / "store").ok
 
 
 @pytest.fixture
