@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from hitl_nb import DiskCacheSaver
+from hitl_nb.checkpoint import write_ahead
 from hitl_nb.checkpoint.holding import is_shared
 from hitl_nb.checkpoint.sealing import LOCKS, USERS
 from hitl_nb.checkpoint.upkeep.backup import backup
@@ -190,6 +191,14 @@ def test_damage_of_the_very_last_frame_looks_as_if_its_writer_was_killed_and_giv
     folder = flipped(killed, tmp_path / "store", (killed[0] / LOG).stat().st_size - 1, 0)
     assert look(killed, folder, "the last byte") == killed[1][-2]
     assert killed[1][-2] != killed[1][-1]
+
+
+def test_a_log_that_is_too_long_to_be_read_at_opening_is_read_by_the_check(killed, tmp_path, monkeypatch):
+    folder = flipped(killed, tmp_path / "store", 20_000, 3)
+    monkeypatch.setattr(write_ahead, "_MOST", 25_000)
+    health = check(folder)
+    assert (health.ok, health.damaged_files[-1]) == (False, LOG)
+    assert read(folder) in killed[1][:-1]
 
 
 def test_what_a_log_that_was_begun_anew_holds_from_before_is_no_damage(tmp_path):
