@@ -92,6 +92,8 @@ def _verify(store: ThreadReader, head: str | None) -> Verification:
     if noted_at >= 0:
         since = read - noted_at - 1
         notes.append(f"the hash {wanted} is that of entry {noted}: what is before it was not changed since; {since} came after it")
+    elif wanted is not None and len(wanted) not in (32, 64):  # tables show the first letters of one
+        problems.append(f"no entry has the hash {wanted}, which is only a part of one and says nothing: give it as hitl-nb audit --verify prints it")
     elif wanted is not None:
         problems.append(f"no entry has the hash {wanted}: the log was cut short or rewritten since that hash was noted")
     return Verification(count, newest.hex(), (*chain, *problems), tuple(notes))
