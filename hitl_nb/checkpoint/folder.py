@@ -22,6 +22,8 @@ from hitl_nb.checkpoint.trouble import lacks_room, tells_of_damage
 from hitl_nb.checkpoint.write_ahead import require_whole_log
 from hitl_nb.errors import CorruptStoreError, StoreError, StoreVersionError, shown
 
+_SHUT: Final = ("SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR_SHMSIZE")
+"""Errors that keep everybody out of a database and say nothing of what it holds."""
 _NONE: Final[tuple[sqlite3.Connection | None, int, tuple[int, ...], tuple[int, int]]] = (None, 0, (), (0, 0))
 
 
@@ -153,6 +155,8 @@ def unreadable(folder: Path, error: sqlite3.Error) -> StoreError:
             )
         elif not (folder / DATABASE).is_file():
             advice = "there is no database; name the folder that DiskCacheSaver was given"
+        elif "locked" in text:
+            advice = "another process keeps it locked; call again when that is done"
         elif lacks_room(error):
             advice = "the disk is full; free some space, then call again"
     return StoreError(f"cannot read the store {folder}: {type(error).__name__}: {text}. Likely: {advice}")
@@ -260,7 +264,7 @@ def require_store(reader: FolderReader) -> None:
     except CorruptStoreError:
         return
     except sqlite3.Error as error:
-        if lacks_room(error):  # nothing can be said of the store
+        if getattr(error, "sqlite_errorname", "").startswith(_SHUT):
             raise reader.failed(error) from error
 
 

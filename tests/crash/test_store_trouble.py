@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from click.testing import CliRunner
@@ -149,11 +150,23 @@ def test_a_store_that_a_killed_process_left_and_that_can_only_be_read_says_what_
     for name in ("cache.db", "cache.db-wal"):  # and not cache.db-shm, as when the two were copied
         (left / name).write_bytes((folder / name).read_bytes())
     left.chmod(0o500)
-    with pytest.raises(StoreError, match="copy the folder to where you may write, and read the copy"):
-        DiskCacheSaver(left).head("waits")
+    for look in (lambda: DiskCacheSaver(left).head("waits"), lambda: check(left)):
+        with pytest.raises(StoreError, match="copy the folder to where you may write, and read the copy"):
+            look()
     left.chmod(0o700)
     assert DiskCacheSaver(left).head("waits").seq == 0
     saver.close()
+
+
+def test_a_store_that_another_program_keeps_locked_is_not_called_damaged(tmp_path):
+    saver = DiskCacheSaver(tmp_path / "store", journal="delete")
+    saver.head("done")
+    saver.close()
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match=f"cannot read the store {tmp_path / 'store'}.* another process keeps it locked"):
+            check(tmp_path / "store", timeout_s=0.1)
+    assert check(tmp_path / "store").ok
 
 
 def test_what_to_do_is_told_from_the_error_and_not_from_a_name_that_sounds_like_one(ordinary_folder):
