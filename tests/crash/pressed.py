@@ -4,8 +4,8 @@
 
 WHERE: `graph` (invoke), `exit`, `async` (the same with another durability), `memory` (the same in memory), `stream`, `asyncio` (ainvoke), `session`
 (review() and result(), somebody else answers meanwhile). HOW: `each` raises KeyboardInterrupt where Python would look for a signal: as a function is
-entered, and as one written in C has returned; `clock` sends a real SIGINT after a random time. Prints a line of JSON for each moment that left
-something behind, and at last how many moments there were and how many of them met the run.
+entered, and as one written in C has returned; `after`: after_calls.py; `clock` sends a real SIGINT after a random time. Prints a line of JSON for
+each moment that left something behind, and at last how many moments there were and how many of them met the run.
 
 As in a notebook, the exception is kept while it is looked what is left: nothing may stay held because of that.
 """
@@ -26,6 +26,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -33,6 +34,7 @@ from hitl_nb import END, START, Command, DiskCacheSaver, MemorySaver, StateGraph
 from hitl_nb.errors import HitlError
 from hitl_nb.plain.threads import WORKERS
 from hitl_nb.responders.base import View
+from tests.crash.after_calls import After
 
 HANGS_AFTER_S = 60
 GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -255,18 +257,19 @@ def main(where: str, how: str, moments: int, seed: int, folder: Path) -> None:
     sys.unraisablehook = lambda _: None  # Ctrl-C inside a finalizer: Python drops it
     numbers = iter(range(10**6))
     run = RUNS[where]
+    at_place: Any = partial(After, but_in=__file__) if how == "after" else Each
 
     def make() -> Any:
         return MemorySaver() if where == "memory" else DiskCacheSaver(folder / f"{where}-{how}-{next(numbers)}", timeout_s=5)
 
     for _ in range(2):  # the first loads modules
-        count, work, began = Each(0), Work(make()), time.perf_counter()
-        with count.pressing() if how == "each" else nullcontext():
+        count, work, began = at_place(0), Work(make()), time.perf_counter()
+        with nullcontext() if how == "clock" else count.pressing():
             run(work)
         took_s = time.perf_counter() - began
     rng, met = random.Random(f"{seed} {where} {how}"), 0
     for _ in range(moments):
-        press = Each(rng.randint(1, count.passed)) if how == "each" else Clock(rng.uniform(0, took_s))
+        press = Clock(rng.uniform(0, took_s)) if how == "clock" else at_place(rng.randint(1, count.passed))
         faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
         left = tried(run, make, press)
         met += bool(press.where)

@@ -16,6 +16,7 @@ HERE = Path(__file__).parents[2]
 EACH = ("graph:each", "stream:each", "memory:each", "exit:each", "session:each")
 CLOCK = ("graph:clock", "session:clock")
 MORE = ("stream:clock", "asyncio:clock", "async:clock", "async:each")
+AFTER = ("async:after", "memory:after", "session:after")
 IMPORTING = """
 import asyncio, sys  # a kernel has it; Python cannot import it again after a Ctrl-C in the middle of it
 def cell():
@@ -71,7 +72,7 @@ def pressed(runs: tuple[str, ...], moments: int, folder: Path, seed: int = 1) ->
 
 
 def test_a_ctrl_c_leaves_nothing_behind_wherever_python_looks_for_one(tmp_path):
-    pressed(EACH, 12, tmp_path)
+    pressed((*EACH, *AFTER), 12, tmp_path)
 
 
 def test_a_ctrl_c_leaves_nothing_behind_whenever_it_comes(tmp_path):
@@ -92,7 +93,7 @@ def test_a_ctrl_c_while_modules_are_imported_at_hundreds_of_moments(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("run", [*EACH, *CLOCK, *MORE])
+@pytest.mark.parametrize("run", [*EACH, *AFTER, *CLOCK, *MORE])
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_ctrl_c_leaves_nothing_behind_at_hundreds_of_moments(run, seed, tmp_path):
     pressed((run,), 300, tmp_path, seed)
