@@ -44,14 +44,11 @@ def config(thread_id: str, reviewer: str = "") -> Any:
 class Task:
     """What a crowd does. `prepare` in the process that starts it, `act` in each of the crowd, `look` in the first one again."""
 
-    hours = 0
-    """What the clock says, from the beginning on."""
-
     def __init__(self, folder: Path, size: int, seed: int) -> None:
         self.folder, self.size, self.seed = folder, size, seed
         self.saver = DiskCacheSaver(folder / "store")
         self.effects, self.said = Notes(folder / "effects"), Notes(folder / "said")
-        self.graph = self.build().compile(self.saver, now=lambda: BEGIN + self.hours * HOUR)
+        self.graph = self.build().compile(self.saver, now=lambda: BEGIN)
 
     def build(self) -> StateGraph:
         raise NotImplementedError
@@ -214,7 +211,6 @@ class Mixed(Task):
 
     def act(self, n: int) -> None:
         chance, name = random.Random(f"{self.seed} {n}"), f"process-{n}"
-        self.hours = 2 if n % 4 == 1 else 0
         act = (self._answer, self._expire, self._reopen, self._read)[n % 4]
         for turn in range(self.size):
             try:
@@ -240,7 +236,7 @@ class Mixed(Task):
 
     def _expire(self, chance: random.Random, name: str, turn: int) -> None:
         thread = config(f"thread-{chance.randrange(self.size)}")
-        for done in self.graph.expire(thread):
+        for done in self.graph.expire(thread, now=BEGIN + 2 * HOUR):  # at that time it only looks: asking anew has to be in time
             self.said(f"expired {done.thread_id} {done.interrupt_id} default")
         self.graph.advance(thread)
 
