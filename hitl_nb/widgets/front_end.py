@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.base import FrontEnd
-from hitl_nb.responders.kernel import running_kernel
+from hitl_nb.responders.kernel import running_kernel, running_page
 from hitl_nb.widgets import pump
 from hitl_nb.widgets.account import account
 from hitl_nb.widgets.sight import Sight
@@ -66,11 +66,12 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             "Leave result() out of this notebook. The graph goes on by itself when the card is answered, so put what shall follow into a node."
         )
     within = _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
-    sight = Sight(view.ping)
+    sight, page = Sight(view.ping), running_page()
 
     def seen() -> bool:
         # That the card is drawn may have been read right before this cell began; then it is told when the cell has ended. So the page is asked, too.
-        return view.is_seen or sight.look() or sight.answers
+        # And the page that drew it may be gone, when another one runs this cell.
+        return view.is_seen_in(page) or sight.look() or sight.answers
 
     if not pump.wait(lambda: ready() or seen(), within):
         if within < _SEEN_WITHIN_S:
@@ -80,7 +81,11 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             f"In a notebook, run the cell of review() again. In a headless run, set {HEADLESS_VARIABLE}=1 and give the answers with answers=."
         )
     view.awaited()
-    done = pump.wait(lambda: ready() or sight.look(), timeout_s, kept=sight.doubt)
+
+    def kept(runner: str) -> None:
+        sight.doubt(elsewhere=runner != "" and not view.is_seen_in(runner))
+
+    done = pump.wait(lambda: ready() or sight.look(), timeout_s, kept=kept)
     if sight.is_lost and not ready():
         raise StillWaitingError(
             "The page that showed the question is gone, and another cell is to be run. Nothing is lost: run the cell of review() again to see it."

@@ -70,10 +70,9 @@ class LiveView(View):
         """The widget with everything in it."""
         return self._output.box
 
-    @property
-    def is_seen(self) -> bool:
-        """Whether a front end has drawn the output."""
-        return self._output.is_seen
+    def is_seen_in(self, page: str) -> bool:
+        """Whether this page has drawn the output."""
+        return bool(self._output.box.is_seen_in(page))
 
     def awaited(self) -> None:
         """A cell waits for an answer from now on: its card comes into view and takes the keyboard, unless the person is busy elsewhere."""

@@ -16,6 +16,7 @@ from hitl_nb.widgets.bundle import bundle, open_bundle
 from hitl_nb.widgets.controls import classed, close
 from hitl_nb.widgets.overtaken import Note
 from hitl_nb.widgets.receipt import AS_IS, Receipt
+from hitl_nb.widgets.seen_box import SeenBox
 from hitl_nb.widgets.style import card_css
 
 _VIEW: Final = "application/vnd.jupyter.widget-view+json"
@@ -45,13 +46,7 @@ class Output:
         self._past = ipywidgets.VBox()
         self._texts: list[Any] = []
         """The widgets that show texts."""
-        self.box = classed(ipywidgets.VBox([_style(), self._past]), "hitl-nb hitl-nb-session")
-        self.box._view_count = 0  # makes the front end report how many views it has drawn
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether a front end has drawn the widgets."""
-        return bool(self.box._view_count)
+        self.box = classed(SeenBox([_style(), self._past]), "hitl-nb hitl-nb-session")
 
     def show(self, past: Sequence[Any], *live: Any) -> None:
         """Put these into the page, in this order; what leaves it is freed. What lives is not drawn anew when the others come and go.

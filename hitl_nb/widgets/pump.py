@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 from hitl_nb.errors import StillWaitingError
 from hitl_nb.responders.kernel import running_kernel
@@ -29,16 +29,10 @@ _SETTLE_S: Final = 0.1
 _WAY_OUT: Final = "The question stays open and nothing is lost: answer it in its card, then run this cell again."
 
 
-class Kept(Protocol):
-    """Told of a message that has to wait; `elsewhere`: it runs a cell, and comes from another page than the cell that waits."""
-
-    def __call__(self, *, elsewhere: bool) -> None: ...
-
-
-def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Kept | None = None) -> bool:
+def wait(ready: Callable[[], bool], timeout_s: float | None = None, *, kept: Callable[[str], None] | None = None) -> bool:
     """True once `ready()`; False after `timeout_s` seconds. Call it from the main thread of a running cell.
 
-    `kept` is called when something comes that has to wait for this: another cell is run.
+    `kept` is called when something comes that has to wait for this: with the page that runs another cell, else with "".
     Raises StillWaitingError where messages cannot be read from inside a cell. A KeyboardInterrupt passes through; no message is lost, and a
     click that comes with it is handled whole.
     """
@@ -80,7 +74,7 @@ def _kernel() -> Any:
 class _Pump:
     """Takes over the kernel's shell messages between enter and exit."""
 
-    def __init__(self, kernel: Any, kept: Kept | None = None) -> None:
+    def __init__(self, kernel: Any, kept: Callable[[str], None] | None = None) -> None:
         self._kernel, self._tell_kept = kernel, kept
         try:
             thread = getattr(kernel, "shell_channel_thread", None)
@@ -162,12 +156,8 @@ class _Pump:
         else:
             self._kept.append(frames)
             if self._tell_kept is not None:
-                self._tell_kept(elsewhere=self._runs_elsewhere(frames))
-
-    def _runs_elsewhere(self, frames: Any) -> bool:
-        """Whether a cell is run from another page: a page names its own session in each message (Messaging in Jupyter, "Message header")."""
-        header = self._header(frames)
-        return header.get("msg_type") == "execute_request" and header.get("session") != self._parent["header"].get("session")
+                header = self._header(frames)
+                self._tell_kept(str(header.get("session") or "") if header.get("msg_type") == "execute_request" else "")
 
     def _type(self, frames: Any) -> str:
         return str(self._header(frames).get("msg_type", ""))

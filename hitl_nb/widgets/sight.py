@@ -23,8 +23,8 @@ _TRIES: Final = 2
 class Sight:
     """`ping(heard)` asks the page, which calls `heard` when it shows a card; False when there is none to show.
 
-    A page that has never answered is taken to be unable to (it lacks anywidget), unless a cell is run from another page: then it may have been
-    closed before it could.
+    A page that has never answered is taken to be unable to (it lacks anywidget), unless a cell is run from a page that does not show the card: then
+    the one that did may have been closed before it could.
     """
 
     def __init__(self, ping: Callable[[Callable[[], None]], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,13 +32,15 @@ class Sight:
         self.answers = False
         """Whether a page has shown that it shows the card."""
         self._asked_at = -_SILENCE_S
+        self._is_shown = False
+        """Whether there was a card to show when the page was asked."""
         self._silences: int | None = None
         """How often the page did not answer since somebody doubted it; None: nobody does."""
         self._is_elsewhere = False
         self.is_lost = False
 
     def doubt(self, *, elsewhere: bool = False) -> None:
-        """A cell is run while this one waits; `elsewhere`: from another page than the one that runs this cell."""
+        """A cell is run while this one waits; `elsewhere`: from a page that does not show the card. It stands until a page answers."""
         self._is_elsewhere |= elsewhere
         if self._silences is None:
             self._silences = 0
@@ -51,15 +53,14 @@ class Sight:
             if waited_s >= _LEARN_EVERY_S:
                 self._ask()
         elif self._silences is not None and waited_s >= _SILENCE_S:
-            self._silences += 1
+            self._silences = self._silences + 1 if self._is_shown else 0
             self.is_lost = self._silences >= _TRIES
             self._ask()
         return self.is_lost
 
     def _ask(self) -> None:
         self._asked_at = self._clock()
-        if not self._ping(self._heard):
-            self._silences = None
+        self._is_shown = self._ping(self._heard)
 
     def _heard(self) -> None:
         self.answers, self._silences, self._is_elsewhere = True, None, False

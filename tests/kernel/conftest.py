@@ -31,12 +31,13 @@ class Kernel:
     def send(self, code, *, allow_stdin=True, **options):
         return self.client.execute(code, allow_stdin=allow_stdin, **options)
 
-    def send_from_another_page(self, code):
-        """As `send`, in another session: each page has its own."""
+    @contextmanager
+    def another_page(self):
+        """What is sent here comes from another page: each has a session of its own."""
         client = self.client
         own, client.session = client.session, Session(key=client.session.key)
         try:
-            return self.send(code)
+            yield
         finally:
             client.session = own
 

@@ -93,6 +93,27 @@ def test_while_nothing_is_asked_nobody_misses_the_page():
     assert not page.wait(60)
 
 
+def test_whoever_is_doubted_while_nothing_is_asked_is_missed_once_something_is():
+    page = Page()
+    page.wait(1)
+    page.answers = page.shows_a_card = False
+    page.sight.doubt()
+    page.wait(60)
+    page.shows_a_card = True
+    assert not page.wait(6)  # it is asked twice
+    assert page.wait(3.2)
+
+
+def test_a_page_that_shows_what_is_asked_after_it_was_doubted_is_there():
+    page = Page()
+    page.wait(1)
+    page.answers = page.shows_a_card = False
+    page.sight.doubt(elsewhere=True)
+    page.wait(60)
+    page.answers = page.shows_a_card = True
+    assert not page.wait(60)
+
+
 class Watched:
     """A page that shows something, and a kernel that may be busy."""
 
