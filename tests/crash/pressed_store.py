@@ -1,10 +1,10 @@
 """Calls of a store, outside every graph, that Ctrl-C meets at each place where Python would notice it, and what others find afterwards.
 
-    python -m tests.crash.pressed_store CALLS STEP JOURNAL FOLDER
+    python -m tests.crash.pressed_store CALLS HOW STEP JOURNAL FOLDER
 
-CALLS: names of CALLS, with commas. STEP: every how many-th place is tried (1: each one). As in a notebook the exception is kept while another process
-looks what is left and writes. Prints a line of JSON for each place that left something behind, and one for each call: how many places it has, and how
-many tries found it done, or not done.
+CALLS: names of CALLS, with commas. HOW: `each` or `after`, see pressed.py. STEP: every how many-th place is tried (1: each one). As in a notebook
+the exception is kept while another process looks what is left and writes. Prints a line of JSON for each place that left something behind, and one
+for each call: how many places it has, and how many tries found it done, or not done.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from hitl_nb.checkpoint.upkeep.repairing import repair
 from hitl_nb.checkpoint.upkeep.vacuuming import vacuum
 from hitl_nb.checkpoint.verifying import verify
 from hitl_nb.errors import NotEntitledError
+from tests.crash.after_calls import After
 from tests.crash.pressed import HANGS_AFTER_S, Each
 
 AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -165,8 +167,9 @@ for number, line in enumerate(sys.stdin):
 class Scene:
     """One call on copies of one store."""
 
-    def __init__(self, name: str, folder: Path, looker: subprocess.Popen[str]) -> None:
+    def __init__(self, name: str, how: str, folder: Path, looker: subprocess.Popen[str]) -> None:
         self.name, self.looker = name, looker
+        self.press: Callable[[int], Each | After] = Each if how == "each" else partial(After, but_in=__file__)
         self.whole, self.place, self.copy = folder / "whole", folder / "store", folder / "copy"
         self.before = outline(records(self.whole))
         self.after: list[tuple[str, int]] = []
@@ -177,13 +180,13 @@ class Scene:
             shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.whole, self.place)
 
-    def call(self, at: int) -> tuple[Each, BaseException | None, DiskCacheSaver]:
+    def call(self, at: int) -> tuple[Each | After, BaseException | None, DiskCacheSaver]:
         """Make the call on a store as it was; press at a place (0: at none). The exception, to be kept."""
         saver = DiskCacheSaver(self.place, timeout_s=TIMEOUT_S, reviewers=REVIEWERS)
         saver.clock = lambda: AT
         if self.name not in ON_A_CLOSED_STORE:
             saver.open_questions()
-        press = Each(at)
+        press = self.press(at)
         try:
             with press.pressing():
                 CALLS[self.name](saver)
@@ -226,13 +229,13 @@ class Scene:
         return press.where, left
 
 
-def main(calls: str, step: int, journal: str, folder: Path) -> None:
+def main(calls: str, how: str, step: int, journal: str, folder: Path) -> None:
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda _: None  # Ctrl-C inside a finalizer: Python drops it
     make(folder / "whole", journal)
     with subprocess.Popen([sys.executable, "-c", LOOK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looker:
         for name in calls.split(","):
-            scene = Scene(name, folder, looker)
+            scene = Scene(name, how, folder, looker)
             places = scene.undisturbed()
             for at in range(1, places + 1, step):
                 faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
@@ -247,4 +250,4 @@ def main(calls: str, step: int, journal: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], Path(sys.argv[5]))

@@ -17,8 +17,8 @@ LONG = ("open", "verify", "check", "backup", "vacuum", "repair")
 """Calls of thousands of places."""
 
 
-def pressed(calls, step, journal, folder):
-    told = [json.loads(line) for line in python("-m", "tests.crash.pressed_store", ",".join(calls), step, journal, folder, cwd=folder)]
+def pressed(calls, how, step, journal, folder):
+    told = [json.loads(line) for line in python("-m", "tests.crash.pressed_store", ",".join(calls), how, step, journal, folder, cwd=folder)]
     assert [one for one in told if "left" in one] == []
     assert [one["call"] for one in told] == list(calls)
     return told
@@ -27,7 +27,7 @@ def pressed(calls, step, journal, folder):
 def test_a_ctrl_c_in_a_call_of_a_store_leaves_nothing_held_or_half_done(tmp_path):
     for calls, step in EVERY.items():
         (tmp_path / calls[0]).mkdir()
-        pressed(calls, step, "wal", tmp_path / calls[0])
+        pressed(calls, "each", step, "wal", tmp_path / calls[0])
 
 
 @pytest.mark.soak
@@ -35,4 +35,12 @@ def test_a_ctrl_c_in_a_call_of_a_store_leaves_nothing_held_or_half_done(tmp_path
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 @pytest.mark.parametrize("call", CALLS)
 def test_a_ctrl_c_at_each_place_of_a_call_of_a_store_leaves_nothing_held_or_half_done(call, journal, tmp_path):
-    pressed([call], 17 if call in LONG else 1, journal, tmp_path)
+    pressed([call], "each", 17 if call in LONG else 1, journal, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_ctrl_c_right_after_what_a_call_of_a_store_calls_leaves_nothing_held_or_half_done(call, journal, tmp_path):
+    pressed([call], "after", 41 if call in LONG else 5, journal, tmp_path)
