@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             "The question is open, and in Voila no cell can wait for its answer: the page with the card appears once all cells have run. "
             "Leave result() out of this notebook. The graph goes on by itself when the card is answered, so put what shall follow into a node."
         )
-    within = _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
+    began_at, within = time.monotonic(), _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
     sight, page = Sight(view.ping), running_page()
 
     def seen() -> bool:
@@ -85,7 +86,8 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
     def kept(runner: str) -> None:
         sight.doubt(elsewhere=runner != "" and not view.is_seen_in(runner))
 
-    done = pump.wait(lambda: ready() or sight.look(), timeout_s, kept=kept)
+    left_s = None if timeout_s is None else timeout_s - (time.monotonic() - began_at)
+    done = pump.wait(lambda: ready() or sight.look(), left_s, kept=kept)
     if sight.is_lost and not ready():
         raise StillWaitingError(
             "The page that showed the question is gone, and another cell is to be run. Nothing is lost: run the cell of review() again to see it."

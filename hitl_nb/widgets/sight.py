@@ -31,7 +31,7 @@ class Sight:
         self._ping, self._clock = ping, clock
         self.answers = False
         """Whether a page has shown that it shows the card."""
-        self._asked_at = -_SILENCE_S
+        self._began_at, self._asked_at = clock(), -_SILENCE_S
         self._is_shown = False
         """Whether there was a card to show when the page was asked."""
         self._silences: int | None = None
@@ -48,9 +48,11 @@ class Sight:
 
     def look(self) -> bool:
         """To be called again and again: True once no page shows the card any more."""
-        waited_s = self._clock() - self._asked_at
+        now = self._clock()
+        waited_s = now - self._asked_at
         if not (self.answers or (self._is_elsewhere and self._silences is not None)):
-            if waited_s >= _LEARN_EVERY_S:
+            # ever less often: what is asked is noted down, and a page that cannot answer may wait for days
+            if waited_s >= max(_LEARN_EVERY_S, (now - self._began_at) / 10):
                 self._ask()
         elif self._silences is not None and waited_s >= _SILENCE_S:
             self._silences = self._silences + 1 if self._is_shown else 0

@@ -1,5 +1,8 @@
 """A page that is gone is noticed when another cell is run; one that is slow, busy or unable to answer is left in peace."""
 
+from types import SimpleNamespace
+
+from hitl_nb.widgets import front_end
 from hitl_nb.widgets.sight import Presence, Sight
 
 
@@ -67,6 +70,12 @@ def test_a_page_that_never_answered_cannot_and_is_not_taken_for_lost():
     assert not page.wait(60)
 
 
+def test_a_page_that_never_answers_is_asked_ever_less_often():
+    page = Page(answers=False)
+    page.wait(8 * 60 * 60)
+    assert page.pings < 100
+
+
 def test_a_page_that_never_answered_is_lost_when_a_cell_is_run_from_another_page():
     page = Page(answers=False)
     page.wait(1)
@@ -112,6 +121,20 @@ def test_a_page_that_shows_what_is_asked_after_it_was_doubted_is_there():
     page.wait(60)
     page.answers = page.shows_a_card = True
     assert not page.wait(60)
+
+
+def test_the_time_until_the_card_is_drawn_is_a_part_of_the_time_that_a_cell_waits(monkeypatch):
+    now, waits = [0.0], []
+
+    def wait(ready, timeout_s, *, kept=None):
+        waits.append(timeout_s)
+        now[0] += 3
+        return True
+
+    monkeypatch.setattr(front_end.pump, "wait", wait)
+    monkeypatch.setattr(front_end.time, "monotonic", lambda: now[0])
+    front_end._wait(SimpleNamespace(ping=None, awaited=lambda: None), lambda: False, 20)
+    assert waits == [5, 17]
 
 
 class Watched:
