@@ -57,10 +57,13 @@ def test_memory_that_grows_by_more_than_a_look_at_the_store_takes_is_told(tmp_pa
     assert judged(tmp_path, **{"rss 3": lambda n: (1 << 27) + 17_000 * n}) == []
 
 
-def test_a_log_that_grows_is_told_and_one_through_which_the_database_was_packed_is_not(tmp_path):
-    assert judged(tmp_path, wal=lambda n: (8 << 20) + (n == 300) * 70_000 * n) == []
-    told = judged(tmp_path, wal=lambda n: n << 18)
-    assert [line.partition(" ")[0] for line in told] == ["wal", "the"]
+def test_a_log_that_grows_or_does_not_come_back_is_told_and_one_that_a_long_reader_lets_grow_is_not(tmp_path):
+    assert judged(tmp_path, wal=lambda n: (8 << 20) + (300 <= n < 330) * (n - 299) * 10_000_000) == []
+    grown, stays = judged(tmp_path, wal=lambda n: n << 18)
+    assert grown.startswith("wal grows")
+    assert stays.startswith("the write-ahead log does not come back: in part 3 of 6")
+    (told,) = judged(tmp_path, wal=lambda n: (8 << 20) + (n > 290) * (20 << 20))
+    assert told.startswith("the write-ahead log does not come back: in part 6 of 6")
 
 
 def test_mixed_work_of_processes_that_are_killed_loses_nothing(tmp_path):
