@@ -175,5 +175,8 @@ def test_what_was_drawn_before_is_gone_from_the_page_and_not_only_out_of_sight(l
         notebook.page.get_by_role("heading", name=f"Approve {n}?").wait_for()
         notebook.button("Approve").click()
     notebook.page.get_by_role("heading", name="Approve 5?").wait_for()
-    notebook.run(1)
+    for _ in range(10):  # the last one may just be taking the place of the one before
+        notebook.run(1)
+        if notebook.output(1).inner_text().strip() != "0":
+            break
     assert notebook.output(1).inner_text().strip() == "1"
