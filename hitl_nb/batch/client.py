@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +19,8 @@ from hitl_nb.batch.record import ACCOUNT_TARGET, RunError, RunRecord, RunStatus
 from hitl_nb.batch.saving import drop_live_views, write_whole
 
 NEEDS_HUMAN: Final = "needs human"
-_STARTS: Final = 3
-_DIED: Final = "Kernel died before"
-"""What jupyter_client says of a kernel that ended before it answered: nothing has run in it."""
+_STARTS: Final = {"Kernel died before": 3, "Kernel didn't respond": 2}
+"""How often a kernel is started of which jupyter_client says this: nothing has run in it."""
 
 
 class Manager(NotebookExecutionManager):  # type: ignore[misc]
@@ -74,16 +74,18 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 run_sync(self._end_kernel)()
 
     def _start_kernel(self, **kwargs: Any) -> None:
-        """Start it. Kernels that start side by side may draw the same free port, and all but the first die of it: then it is started anew."""
+        """Start it. Kernels that start side by side may draw the same free port: all but the first die of it, or hang as they end. Then it is
+        started anew.
+        """
         kwargs.pop("cleanup_kc", None)
-        for again in range(_STARTS - 1, -1, -1):
+        for start in count(1):
             self.km = self.km or self.create_kernel_manager()
             if not self.km.has_kernel:
                 self.start_new_kernel(**kwargs)
             try:
                 self.start_new_kernel_client()
             except RuntimeError as error:
-                if not again or _DIED not in str(error):
+                if start >= max((starts for said, starts in _STARTS.items() if said in str(error)), default=1):
                     raise
             else:
                 return
