@@ -66,7 +66,8 @@ def _wait(view: Any, ready: Callable[[], bool], timeout_s: float | None) -> bool
             "The question is open, and in Voila no cell can wait for its answer: the page with the card appears once all cells have run. "
             "Leave result() out of this notebook. The graph goes on by itself when the card is answered, so put what shall follow into a node."
         )
-    began_at, within = time.monotonic(), _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
+    began_at = time.monotonic()
+    within = _SEEN_WITHIN_S if timeout_s is None else min(_SEEN_WITHIN_S, timeout_s)
     sight, page = Sight(view.ping), running_page()
 
     def seen() -> bool:

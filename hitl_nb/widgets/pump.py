@@ -151,13 +151,14 @@ class _Pump:
             raise KeyboardInterrupt
 
     def _receive(self, frames: Any) -> None:
-        if self._type(frames) in _NOW:
+        header = self._header(frames)
+        kind = str(header.get("msg_type", ""))
+        if kind in _NOW:
             self._cell.copy().run(self._handle, frames)
         else:
             self._kept.append(frames)
             if self._tell_kept is not None:
-                header = self._header(frames)
-                self._tell_kept(str(header.get("session") or "") if header.get("msg_type") == "execute_request" else "")
+                self._tell_kept(str(header.get("session") or "") if kind == "execute_request" else "")
 
     def _type(self, frames: Any) -> str:
         return str(self._header(frames).get("msg_type", ""))

@@ -37,6 +37,7 @@ class Sight:
         self._silences: int | None = None
         """How often the page did not answer since somebody doubted it; None: nobody does."""
         self._is_elsewhere = False
+        """Whether a page that does not show the card doubted it."""
         self.is_lost = False
 
     def doubt(self, *, elsewhere: bool = False) -> None:
@@ -50,7 +51,7 @@ class Sight:
         """To be called again and again: True once no page shows the card any more."""
         now = self._clock()
         waited_s = now - self._asked_at
-        if not (self.answers or (self._is_elsewhere and self._silences is not None)):
+        if not (self.answers or self._is_elsewhere):
             # ever less often: what is asked is noted down, and a page that cannot answer may wait for days
             if waited_s >= max(_LEARN_EVERY_S, (now - self._began_at) / 10):
                 self._ask()

@@ -15,6 +15,8 @@ EVERY = {("commit_all",): 4, ("record", "keep", "copy_thread"): 97}
 
 LONG = ("open", "verify", "check", "backup", "vacuum", "repair")
 """Calls of thousands of places."""
+STEPS = {"each": (1, 17), "after": (5, 41)}
+"""Of how many places one is tried at full size, by how it is pressed: of a short call, and of a long one."""
 
 
 def pressed(calls, how, step, journal, folder):
@@ -33,14 +35,7 @@ def test_a_ctrl_c_in_a_call_of_a_store_leaves_nothing_held_or_half_done(tmp_path
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("journal", ["wal", "delete"])
+@pytest.mark.parametrize("how", STEPS)
 @pytest.mark.parametrize("call", CALLS)
-def test_a_ctrl_c_at_each_place_of_a_call_of_a_store_leaves_nothing_held_or_half_done(call, journal, tmp_path):
-    pressed([call], "each", 17 if call in LONG else 1, journal, tmp_path)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("journal", ["wal", "delete"])
-@pytest.mark.parametrize("call", CALLS)
-def test_a_ctrl_c_right_after_what_a_call_of_a_store_calls_leaves_nothing_held_or_half_done(call, journal, tmp_path):
-    pressed([call], "after", 41 if call in LONG else 5, journal, tmp_path)
+def test_a_ctrl_c_at_each_place_of_a_call_of_a_store_leaves_nothing_held_or_half_done(call, how, journal, tmp_path):
+    pressed([call], how, STEPS[how][call in LONG], journal, tmp_path)

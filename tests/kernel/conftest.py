@@ -69,6 +69,10 @@ class Kernel:
             if found(self.outputs[-1]):
                 return self.outputs[-1]
 
+    def begun(self, request):
+        """Read outputs until the cell is executed."""
+        self.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == request)
+
     def idle(self, request):
         """Read outputs until the request is done; returns what it caused."""
         self.until(lambda m: m["parent_header"].get("msg_id") == request and m["content"].get("execution_state") == "idle")

@@ -30,6 +30,7 @@ builder.set_entry_point("write")
 builder.add_edge("write", "publish")
 graph = builder.compile(checkpointer=DiskCacheSaver("store"))
 """
+REVIEW = "session = review(graph, {'topic': 'tea'}, thread_id='t')"
 
 
 PRESSED = """
@@ -98,7 +99,7 @@ def test_a_click_while_the_next_cell_waits_completes_both(kernel):
 def test_a_click_while_no_cell_runs_is_run_by_a_worker(kernel):
     page = Page(kernel)
     kernel.run(GRAPH)
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     page.click("Approve")
     assert (
         kernel.run("from hitl_nb.responders.plain import wait_by_looking\nprint(wait_by_looking(lambda: session.status == 'done', 20))") == "True\n"
@@ -127,7 +128,7 @@ def test_a_kernel_killed_while_a_cell_waits_loses_nothing_and_the_same_question_
 def test_await_in_a_cell_waits_with_the_card_alive(kernel):
     page = Page(kernel)
     kernel.run(GRAPH)
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     waiting = kernel.send("print((await session)['status'])")
     page.until_button("Approve")
     page.draw()
@@ -138,7 +139,7 @@ def test_await_in_a_cell_waits_with_the_card_alive(kernel):
 def test_a_failing_node_shows_in_the_card_and_the_answer_can_be_changed(kernel):
     page = Page(kernel)
     kernel.run(GRAPH)
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     waiting = kernel.send("session.result()", stop_on_error=False)
     page.until_button("Reject")
     page.draw()
@@ -156,7 +157,7 @@ def test_a_failing_node_shows_in_the_card_and_the_answer_can_be_changed(kernel):
 def test_an_interrupt_that_comes_with_a_click_does_not_cut_the_click_in_half(kernel):
     page = Page(kernel)
     kernel.run(GRAPH)
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     kernel.run(PRESSED)
     waiting = kernel.send("session.result()", stop_on_error=False)
     page.until_button("Approve")
@@ -170,9 +171,9 @@ def test_an_interrupt_that_comes_with_a_click_does_not_cut_the_click_in_half(ker
 def test_an_interrupt_says_what_is_open_and_the_cell_can_be_run_again(kernel):
     page = Page(kernel)
     kernel.run(GRAPH)
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     waiting = kernel.send("session.result()", stop_on_error=False)  # else a kernel aborts what comes soon after
-    kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+    kernel.begun(waiting)
     kernel.until(lambda _: page.answer_ping())
     kernel.manager.interrupt_kernel()
     reply = kernel.reply(waiting)
@@ -187,28 +188,33 @@ def test_an_interrupt_says_what_is_open_and_the_cell_can_be_run_again(kernel):
     assert kernel.printed(again) == "approve\n"
 
 
-def test_a_cell_that_waits_for_a_page_that_was_loaded_again_gives_way_when_another_cell_is_run(kernel):
+def waiting_cell(kernel):
+    """A page in which a cell waits for an answer, and that cell."""
     page = Page(kernel)
     kernel.run(GRAPH)
-    review = "session = review(graph, {'topic': 'tea'}, thread_id='t')"
-    kernel.run(review)
+    kernel.run(REVIEW)
     waiting = kernel.send("session.result()")
-    kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
-    kernel.until(lambda _: page.answer_ping())  # so the card is drawn, although nobody has said so otherwise
-    again = kernel.send(review)  # the page is gone now: nobody answers
+    kernel.begun(waiting)
+    return page, waiting
+
+
+def assert_gives_way(kernel, waiting, *behind):
+    """The cell that waits says what to do, and what was run behind it is dropped as after every cell that fails."""
     reply = kernel.reply(waiting)
     assert (reply["ename"], "run the cell of review() again" in reply["evalue"]) == ("StillWaitingError", True)
-    assert kernel.reply(again)["status"] == "aborted"  # as after every cell that fails
-    assert kernel.run(f"{review}\nprint(session.status)") == "waiting\n"
+    assert {kernel.reply(cell)["status"] for cell in behind} == {"aborted"}
+    assert kernel.run(f"{REVIEW}\nprint(session.status)") == "waiting\n"
+
+
+def test_a_cell_that_waits_for_a_page_that_was_loaded_again_gives_way_when_another_cell_is_run(kernel):
+    page, waiting = waiting_cell(kernel)
+    kernel.until(lambda _: page.answer_ping())  # so the card is drawn, although nobody has said so otherwise
+    again = kernel.send(REVIEW)  # the page is gone now: nobody answers
+    assert_gives_way(kernel, waiting, again)
 
 
 def test_a_cell_that_waits_for_a_page_that_was_closed_before_it_said_anything_gives_way_to_one_of_a_page_without_the_card_only(kernel):
-    page = Page(kernel)
-    kernel.run(GRAPH)
-    review = "session = review(graph, {'topic': 'tea'}, thread_id='t')"
-    kernel.run(review)
-    waiting = kernel.send("session.result()")
-    kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+    page, waiting = waiting_cell(kernel)
     page.draw()
     given = [kernel.send("1")]  # a page that lacks anywidget never says anything; its person runs the next cell
     with kernel.another_page():
@@ -217,17 +223,14 @@ def test_a_cell_that_waits_for_a_page_that_was_closed_before_it_said_anything_gi
     kernel.until(lambda m: m["content"].get("data", {}).get("content", {}).get("echo", 0) >= 8)
     assert waiting not in kernel.replies
     with kernel.another_page():
-        given.append(kernel.send(review))
-    reply = kernel.reply(waiting)
-    assert (reply["ename"], "run the cell of review() again" in reply["evalue"]) == ("StillWaitingError", True)
-    assert {kernel.reply(cell)["status"] for cell in given} == {"aborted"}
-    assert kernel.run(f"{review}\nprint(session.status)") == "waiting\n"
+        given.append(kernel.send(REVIEW))
+    assert_gives_way(kernel, waiting, *given)
 
 
 def test_a_cell_that_waits_in_a_page_that_was_loaded_again_without_the_card_says_so_and_one_that_kept_the_card_waits(kernel):
     page = Page(kernel)
     kernel.run(f"{GRAPH}\nfrom hitl_nb.widgets import front_end\nfront_end._SEEN_WITHIN_S = 0.2")
-    kernel.run("session = review(graph, {'topic': 'tea'}, thread_id='t')")
+    kernel.run(REVIEW)
     page.until_button("Approve")
     page.draw()
     with kernel.another_page():
@@ -242,7 +245,7 @@ def test_a_cell_that_waits_in_a_page_that_was_loaded_again_without_the_card_says
         assert attempt() == ("StillWaitingError", True)
         page.draw(2)
         waiting = kernel.send("print(session.result()['status'])")
-        kernel.until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+        kernel.begun(waiting)
         page.click("Approve")
         assert kernel.printed(waiting) == "approve\n"
 

@@ -102,7 +102,7 @@ def test_what_runs_in_one_is_waited_for_in_the_other_and_a_run_from_code_is_told
         assert f"thread 'busy' is being run by process {kernels[0].pid}" in reply["evalue"]
         waiting = kernels[1].send("print(session.result()['status'])")
         pages[1].draw()
-        kernels[1].until(lambda m: m["msg_type"] == "execute_input" and m["parent_header"]["msg_id"] == waiting)
+        kernels[1].begun(waiting)
     assert kernels[1].printed(waiting) == "approve\n"
     assert len(ran(kernels[0], "busy")) == 1
 
